@@ -1,0 +1,39 @@
+// bench/load/plan.h: what is to be sent, and how.
+#ifndef POSTHASTE_BENCH_LOAD_PLAN_H
+#define POSTHASTE_BENCH_LOAD_PLAN_H
+
+#include "bench/load/content.h"
+#include "bench/load/domains.h"
+#include "engine/io/address.h"
+
+#define LOAD_SESSIONS_MAX 1000000u
+
+// What one worker has to do. It and all that it points to is lent for the worker's life.
+struct load_plan {
+    const struct io_address *peers; // taken in turn by the sessions
+    uint32_t peer_count;
+    uint32_t worker; // which of how many: message numbers are worker + i * worker_count
+    uint32_t worker_count;
+    uint64_t message_count; // UINT64_MAX: no limit
+    uint64_t duration_us;   // UINT64_MAX: no limit
+    double rate_per_s;      // 0: as fast as the sessions take them
+    uint32_t session_count;
+    uint64_t ramp_us;              // over which the sessions open
+    uint64_t messages_per_session; // UINT64_MAX: no limit
+    uint16_t window;
+    uint32_t ignore; // extensions not to be used (enum smtp_extension)
+    uint64_t reply_us_max;
+    uint64_t give_up_us; // without a single good reply
+    uint32_t rcpt_count;
+    struct slice helo;
+    struct slice from;
+    uint64_t seed;
+    const struct load_content *content;
+    const struct load_domains *domains;
+    int ledger_fd; // opened with O_APPEND; -1: none
+};
+
+// The share of worker `worker` of all->worker_count in a plan for all of them.
+struct load_plan load_plan_share(const struct load_plan *all, uint32_t worker);
+
+#endif

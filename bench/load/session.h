@@ -1,0 +1,76 @@
+// bench/load/session.h: one connection of posthaste-load and its life:
+//
+//   WAITING -> CONNECTING -> TALKING -> CLOSING -> WAITING (again) ... -> OVER
+//
+//   WAITING     for its turn in the ramp, or before it tries again
+//   CONNECTING  the connect is asked
+//   TALKING     the client machine runs; from greeting to QUIT
+//   CLOSING     the descriptor is gone; the kernel still holds memory or will still report
+//   OVER        nothing left to do for it
+#ifndef POSTHASTE_BENCH_LOAD_SESSION_H
+#define POSTHASTE_BENCH_LOAD_SESSION_H
+
+#include "engine/base/wheel.h"
+#include "engine/io/io.h"
+#include "engine/smtp/client.h"
+
+struct load_worker;
+
+enum load_session_state {
+    LOAD_WAITING,
+    LOAD_CONNECTING,
+    LOAD_TALKING,
+    LOAD_CLOSING,
+    LOAD_OVER,
+};
+
+// Messages in a row, linked by slab index.
+struct load_chain {
+    uint32_t first, last; // SLAB_NONE when empty
+};
+
+struct load_session {
+    enum load_session_state state;
+    uint32_t index;
+    uint16_t generation; // of this connection
+    int fd;
+    uint8_t ops; // requests in flight
+    bool sending;
+    bool is_dirty;  // stands in the worker's row of those who may have something to say
+    bool is_hungry; // stands in the worker's row of those who have room for a message
+    bool ready;     // became ready in this connection
+    bool quitting;
+    uint64_t asked_us; // when the step that is timed now began
+    uint64_t heard_us; // when the peer last did anything, or we last had nothing to ask
+    uint64_t back_off_us;
+    uint64_t message_count;  // started in this connection
+    uint64_t filled_bytes;   // that the machine has said
+    uint64_t sent_bytes;     // of these, that the kernel has taken
+    struct load_chain asked; // messages without verdict, oldest first
+    uint32_t asked_count;
+    uint32_t written_count;  // of these, whose last byte is on the wire
+    struct load_chain ended; // with verdict, while the wire may still point to them
+    struct wheel_timer timer;
+    struct wire wire;
+    struct smtp_client client;
+};
+
+// Opens at `due_us`.
+void load_session_init(struct load_session *s, struct load_worker *w, uint32_t index,
+                       uint64_t due_us);
+
+// Its timer has fired.
+void load_session_on_timer(struct load_session *s, struct load_worker *w);
+// A completion for it; stale ones of an earlier connection never come (CLOSING waits for them).
+void load_session_on_done(struct load_session *s, struct load_worker *w,
+                          const struct io_done *done);
+// Room for one more message now?
+bool load_session_has_room(const struct load_session *s, const struct load_worker *w);
+// Starts a message. False without memory for it.
+bool load_session_start(struct load_session *s, struct load_worker *w, uint64_t intended_us);
+// No more messages for it: says QUIT behind the last verdict, or stops waiting for its turn.
+void load_session_finish(struct load_session *s, struct load_worker *w);
+// Sends what may be said.
+void load_session_flush(struct load_session *s, struct load_worker *w);
+
+#endif

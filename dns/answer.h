@@ -1,0 +1,46 @@
+// dns/answer.h: what a resolver tells, pure.
+#ifndef POSTHASTE_DNS_ANSWER_H
+#define POSTHASTE_DNS_ANSWER_H
+
+#include "dns/mx.h"
+#include "engine/io/address.h"
+
+#define DNS_ADDRESSES_MAX 64 // of one host, A and AAAA together; more are cut off
+
+enum dns_status {
+    DNS_FOUND,
+    DNS_NO_DOMAIN,  // NXDOMAIN, or no domain name at all: 5.1.2
+    DNS_NO_RECORDS, // the name exists, without such records, or with none that could ever be used
+                    // (MX records, but not one names a host, RFC 5321 5.1): 5.4.4
+    DNS_NULL_MX,    // RFC 7505: takes no mail, 5.1.10
+    DNS_TRY_LATER,  // SERVFAIL, time-out, refused, nonsense: 4.4.3
+};
+
+enum dns_answer_kind { DNS_ANSWER_NONE, DNS_ANSWER_MX, DNS_ANSWER_ADDRESS };
+
+struct dns_mx_answer {
+    uint64_t tag;
+    enum dns_status status;
+    uint64_t expires_us; // monotonic
+    // Hosts by preference, unshuffled. Implicit MX (no MX records, but the domain may have
+    // addresses): the domain itself. Valid until the next call into the resolver.
+    const struct mx_set *hosts;
+};
+
+struct dns_address_answer {
+    uint64_t tag;
+    enum dns_status status;
+    uint64_t expires_us;
+    const struct io_address *addresses; // A and AAAA, port 0; valid until the next call
+    uint32_t address_count;
+};
+
+struct dns_answer {
+    enum dns_answer_kind kind;
+    union {
+        struct dns_mx_answer mx;
+        struct dns_address_answer address;
+    };
+};
+
+#endif

@@ -1,0 +1,20 @@
+// dns/packed.h: exchangers and addresses in few bytes, for keeping many of them.
+//
+//   MX:      preference (2 bytes, high first), length, name; one behind the other
+//   address: length (4 or 16), bytes
+#ifndef POSTHASTE_DNS_PACKED_H
+#define POSTHASTE_DNS_PACKED_H
+
+#include "dns/response.h"
+
+#define PACKED_BYTES_MAX (MX_HOSTS_MAX * (3 + DNS_NAME_BYTES_MAX))
+
+// Both: return the bytes written to `out`.
+size_t packed_write_mx(const struct mx_host *hosts, uint32_t count, char out[PACKED_BYTES_MAX]);
+size_t packed_write_ips(const struct dns_ip *ips, uint32_t count, char out[PACKED_BYTES_MAX]);
+
+// Both: `ret` has room for MX_HOSTS_MAX or DNS_ADDRESSES_MAX; more is left out.
+uint32_t packed_read_mx(struct slice packed, struct mx_host *ret);
+uint32_t packed_read_addresses(struct slice packed, struct io_address *ret);
+
+#endif

@@ -1,0 +1,29 @@
+// engine/command/command.h: the subcommands of the program, and what they share.
+//
+// Exit codes, for scripts: 0 done; 1 it went wrong, and standard error says why in one line;
+// 64 the command line was wrong (EX_USAGE of sysexits.h, as sendmail has it).
+#ifndef POSTHASTE_COMMAND_COMMAND_H
+#define POSTHASTE_COMMAND_COMMAND_H
+
+#include <stdbool.h>
+
+enum command_exit { COMMAND_DONE = 0, COMMAND_FAILED = 1, COMMAND_MISUSED = 64 };
+
+// Each gets its own name as argv[0].
+enum command_exit command_serve(int argc, char **argv);
+enum command_exit command_check(int argc, char **argv);
+enum command_exit command_version(int argc, char **argv);
+
+// Says what is wrong with the command line of subcommand `name` (NULL: of the program itself).
+enum command_exit command_misused(const char *name, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+// The options -c FILE and --help, which is all that a subcommand about the configuration takes.
+// False: the subcommand is to exit with *ret_exit. *ret_file stays NULL without -c.
+bool command_config_option(int argc, char **argv, const char *help, const char **ret_file,
+                           enum command_exit *ret_exit);
+
+// Standard output is closed with a look at what was written: a full disk is a failure.
+enum command_exit command_printed(void);
+
+#endif

@@ -1,0 +1,43 @@
+// The program `posthaste`: one subcommand, in a file of its own, for each thing that it does.
+#include "engine/base/check.h"
+#include "engine/base/log.h"
+#include "engine/command/command.h"
+
+#include <stdio.h>
+
+struct command {
+    const char *name;
+    enum command_exit (*run)(int argc, char **argv);
+    const char *summary;
+};
+
+static const struct command commands[] = {
+    {"serve", command_serve, "take mail and deliver it, until a signal"},
+    {"check", command_check, "read the configuration, print what it comes to"},
+    {"version", command_version, "print the versions of the program and its libraries"},
+};
+
+static enum command_exit print_help(void)
+{
+    printf("usage: posthaste SUBCOMMAND [OPTIONS]\n\n");
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+    printf("\nposthaste SUBCOMMAND --help tells more. Exit codes: 0 done, 1 failed, 64 bad command "
+           "line.\n");
+    return command_printed();
+}
+
+int main(int argc, char **argv)
+{
+    log_setup("posthaste", LOG_LEVEL_INFO);
+    if (argc < 2)
+        return (int)command_misused(NULL, "a subcommand is missing");
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return (int)print_help();
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+        return (int)command_version(1, argv);
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return (int)commands[i].run(argc - 1, argv + 1);
+    return (int)command_misused(NULL, "no such subcommand: %s", argv[1]);
+}

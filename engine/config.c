@@ -1,0 +1,302 @@
+// The configuration file, by libConfuse. It sees nothing but strings: each value is checked by
+// setting_parse() as soon as it is read, so that a complaint names its line, and stored in a
+// second pass that cannot fail.
+#include "engine/config_settings.h"
+#include "engine/config_text.h"
+
+#include "engine/base/check.h"
+
+#include <confuse.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LISTEN_PORT_DEFAULT 25
+#define SETTINGS_PER_SECTION_MAX 16
+
+// --- complaints
+
+// libConfuse has no place for the caller's data. What it says is kept where it keeps comments,
+// which we do not ask it to read: in the section that it concerns, until find_error() comes by.
+__attribute__((format(printf, 2, 0))) static void on_error(cfg_t *section, const char *format,
+                                                           va_list args)
+{
+    char *reason = NULL;
+    if (section->comment || vasprintf(&reason, format, args) < 0)
+        return;
+    if (asprintf(&section->comment, "%d: %s", section->line, reason) < 0)
+        section->comment = NULL;
+    free(reason);
+}
+
+// "LINE: reason"
+static const char *find_error(cfg_t *file)
+{
+    if (file->comment)
+        return file->comment;
+    for (int i = CONFIG_TOP + 1; i < CONFIG_SECTION_COUNT; i++) {
+        cfg_opt_t *option = cfg_getopt(file, config_sections[i].name);
+        for (unsigned at = 0; at < cfg_opt_size(option); at++)
+            if (cfg_opt_getnsec(option, at)->comment)
+                return cfg_opt_getnsec(option, at)->comment;
+    }
+    return " out of memory";
+}
+
+// --- while the file is read
+
+static enum config_section section_named(const char *name)
+{
+    for (int i = CONFIG_TOP + 1; i < CONFIG_SECTION_COUNT; i++)
+        if (strcmp(config_sections[i].name, name) == 0)
+            return (enum config_section)i;
+    return CONFIG_TOP; // libConfuse calls it "root"
+}
+
+static const struct setting *setting_named(enum config_section section, const char *name)
+{
+    const struct config_section_table *table = &config_sections[section];
+    for (uint32_t i = 0; i < table->setting_count; i++)
+        if (strcmp(table->settings[i].name, name) == 0)
+            return &table->settings[i];
+    return NULL;
+}
+
+// Is called after each value, and for lists after the last one again.
+static int check_value(cfg_t *section, cfg_opt_t *option)
+{
+    union {
+        char text[SETTING_TEXT_BYTES];
+        struct setting_addresses addresses;
+        struct setting_networks networks;
+    } scratch = {.addresses.count = 0};
+    struct refusal reason;
+    const struct setting *s = setting_named(section_named(cfg_name(section)), cfg_opt_name(option));
+    CHECK(s);
+    for (unsigned i = 0; i < cfg_opt_size(option); i++) {
+        struct slice text = slice_of_text(cfg_opt_getnstr(option, i));
+        if (!setting_parse(s, text, &scratch, &reason)) {
+            cfg_error(section, "%s: %s", s->name, reason.text);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void make_options(enum config_section section, cfg_opt_t options[])
+{
+    const struct config_section_table *table = &config_sections[section];
+    const cfg_opt_t end = CFG_END();
+    CHECK(table->setting_count < SETTINGS_PER_SECTION_MAX);
+    for (uint32_t i = 0; i < table->setting_count; i++) {
+        const struct setting *s = &table->settings[i];
+        cfg_opt_t one = CFG_STR(s->name, NULL, CFGF_NODEFAULT);
+        cfg_opt_t list = CFG_STR_LIST(s->name, NULL, CFGF_NODEFAULT);
+        options[i] = setting_is_list(s) ? list : one;
+        options[i].validcb = check_value;
+    }
+    options[table->setting_count] = end;
+}
+
+// libConfuse's picture of all sections; it copies what it is given.
+static cfg_t *make_file(void)
+{
+    cfg_opt_t inner[CONFIG_SECTION_COUNT][SETTINGS_PER_SECTION_MAX];
+    cfg_opt_t top[SETTINGS_PER_SECTION_MAX + CONFIG_SECTION_COUNT];
+    const cfg_opt_t end = CFG_END();
+    make_options(CONFIG_TOP, top);
+    uint32_t count = config_sections[CONFIG_TOP].setting_count;
+    for (int i = CONFIG_TOP + 1; i < CONFIG_SECTION_COUNT; i++) {
+        const struct config_section_table *table = &config_sections[i];
+        cfg_flag_t flags = table->has_title ? CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES : 0;
+        make_options((enum config_section)i, inner[i]);
+        const cfg_opt_t section = CFG_SEC(table->name, inner[i], flags);
+        top[count++] = section;
+    }
+    top[count] = end;
+    return cfg_init(top, CFGF_NONE);
+}
+
+static bool parse_file(cfg_t *file, const char *path, struct refusal *why)
+{
+    char *text = config_text_read(path, why);
+    FILE *stream = text ? fmemopen(text, strlen(text), "r") : NULL;
+    bool is_ok = stream && cfg_parse_fp(file, stream) == CFG_SUCCESS;
+    if (text && !is_ok)
+        refuse(why, "%s:%s", path, find_error(file));
+    if (stream)
+        fclose(stream);
+    free(text);
+    return is_ok;
+}
+
+// --- when the file has been read
+
+// Stores what the section of the file says into the struct at `base`; the rest stays as it is.
+static void store_section(enum config_section section, cfg_t *from, void *base)
+{
+    const struct config_section_table *table = &config_sections[section];
+    struct refusal reason;
+    for (uint32_t i = 0; i < table->setting_count; i++) {
+        const struct setting *s = &table->settings[i];
+        cfg_opt_t *option = cfg_getopt(from, s->name);
+        for (unsigned at = 0; at < cfg_opt_size(option); at++) {
+            struct slice text = slice_of_text(cfg_opt_getnstr(option, at));
+            CHECK(setting_parse(s, text, setting_at(s, base), &reason)); // check_value() saw to it
+        }
+    }
+}
+
+static bool store_listener(struct config *c, cfg_t *section)
+{
+    struct slice title = slice_of_text(cfg_title(section));
+    struct config_listener *l = &c->listeners[c->listener_count];
+    if (c->listener_count == CONFIG_LISTENERS_MAX) {
+        cfg_error(section, "more than %d listeners", CONFIG_LISTENERS_MAX);
+        return false;
+    }
+    if (!io_address_parse(title, LISTEN_PORT_DEFAULT, &l->address)) {
+        cfg_error(section, "'%s' is no address, such as \"127.0.0.1:2525\" or \"unix:/run/x.sock\"",
+                  cfg_title(section));
+        return false;
+    }
+    for (uint32_t i = 0; i < c->listener_count; i++)
+        if (io_address_equal(&c->listeners[i].address, &l->address) &&
+            (io_address_is_unix(&l->address) || io_address_port(&l->address) != 0)) {
+            cfg_error(section, "listen \"%s\" stands here for the second time", cfg_title(section));
+            return false;
+        }
+    config_section_defaults(CONFIG_LISTEN, l);
+    store_section(CONFIG_LISTEN, section, l);
+    c->listener_count++;
+    return true;
+}
+
+static bool store_limits(struct limits *l, cfg_t *section)
+{
+    store_section(CONFIG_DOMAIN, section, l);
+    if (l->retry.delay_us_first > l->retry.delay_us_max) {
+        cfg_error(section, "domain \"%s\": retry-first is longer than retry-max",
+                  cfg_title(section));
+        return false;
+    }
+    return true;
+}
+
+static bool store_rule(struct limits_rule *rule, cfg_t *section)
+{
+    static const struct setting domain = {.name = "domain", .kind = SETTING_HOST};
+    struct refusal reason;
+    if (!setting_parse(&domain, slice_of_text(cfg_title(section)), rule->domain, &reason)) {
+        cfg_error(section, "%s", reason.text);
+        return false;
+    }
+    return store_limits(&rule->limits, section);
+}
+
+static int compare_rules(const void *a, const void *b)
+{
+    const struct limits_rule *left = a, *right = b;
+    return strcmp(left->domain, right->domain);
+}
+
+static bool sort_rules(struct config *c, cfg_t *file)
+{
+    qsort(c->rules, c->limits.rule_count, sizeof(*c->rules), compare_rules);
+    for (uint32_t i = 1; i < c->limits.rule_count; i++)
+        if (compare_rules(&c->rules[i - 1], &c->rules[i]) == 0) {
+            cfg_error(file, "domain \"%s\" has more than one section", c->rules[i].domain);
+            return false;
+        }
+    return true;
+}
+
+static bool is_default(cfg_t *section)
+{
+    return strcmp(cfg_title(section), CONFIG_DOMAIN_DEFAULT) == 0;
+}
+
+// Every domain starts from the default one, wherever that stands in the file.
+static bool store_domains(struct config *c, cfg_t *file)
+{
+    unsigned count = cfg_size(file, "domain");
+    c->rules = calloc(count + 1, sizeof(*c->rules));
+    c->limits.rules = c->rules;
+    if (!c->rules)
+        return false;
+    for (unsigned i = 0; i < count; i++) {
+        cfg_t *section = cfg_getnsec(file, "domain", i);
+        if (is_default(section) && !store_limits(&c->limits.fallback, section))
+            return false;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        cfg_t *section = cfg_getnsec(file, "domain", i);
+        struct limits_rule *rule = &c->rules[c->limits.rule_count];
+        if (is_default(section))
+            continue;
+        rule->limits = c->limits.fallback;
+        if (!store_rule(rule, section))
+            return false;
+        c->limits.rule_count++;
+    }
+    return sort_rules(c, file);
+}
+
+static bool store_file(struct config *c, cfg_t *file)
+{
+    for (int i = CONFIG_TOP; i < CONFIG_SECTION_COUNT; i++) {
+        const struct config_section_table *table = &config_sections[i];
+        if (!table->has_title)
+            store_section((enum config_section)i,
+                          i == CONFIG_TOP ? file : cfg_getsec(file, table->name),
+                          config_section_base(c, (enum config_section)i));
+    }
+    for (unsigned i = 0; i < cfg_size(file, "listen"); i++)
+        if (!store_listener(c, cfg_getnsec(file, "listen", i)))
+            return false;
+    return store_domains(c, file);
+}
+
+static bool load_file(struct config *c, const char *path, struct refusal *why)
+{
+    cfg_t *file = make_file();
+    if (!file) {
+        refuse(why, "%s: out of memory", path);
+        return false;
+    }
+    cfg_set_error_function(file, on_error);
+    bool is_ok = parse_file(file, path, why);
+    if (is_ok && !store_file(c, file)) {
+        refuse(why, "%s:%s", path, find_error(file));
+        is_ok = false;
+    }
+    cfg_free(file);
+    return is_ok;
+}
+
+struct config *config_load(const char *file_path, const struct config_place *place,
+                           struct refusal *why)
+{
+    struct config *c = calloc(1, sizeof(*c));
+    if (!c) {
+        refuse(why, "out of memory");
+        return NULL;
+    }
+    for (int i = CONFIG_TOP; i < CONFIG_SECTION_COUNT; i++)
+        if (!config_sections[i].has_title)
+            config_section_defaults((enum config_section)i,
+                                    config_section_base(c, (enum config_section)i));
+    config_section_defaults(CONFIG_DOMAIN, &c->limits.fallback);
+    if ((file_path && !load_file(c, file_path, why)) || !config_place_defaults(c, place, why)) {
+        config_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void config_free(struct config *c)
+{
+    if (!c)
+        return;
+    free(c->rules);
+    free(c);
+}

@@ -1,0 +1,86 @@
+// engine/config.h: what the operator wants, as plain structs.
+//
+// Owns:         which settings there are, their defaults and limits, and the configuration file.
+// Knows not of: what the settings are used for.
+// Read first:   struct config.
+// Threads:      read-only once loaded; all workers may look at it.
+//
+// The file is read by libConfuse (config.c); each value is understood, and printed, by setting.h.
+// Every setting has a default, so that no file at all is a good configuration too.
+#ifndef POSTHASTE_CONFIG_H
+#define POSTHASTE_CONFIG_H
+
+#include "engine/policy/limits.h"
+#include "engine/setting.h"
+
+#define CONFIG_LISTENERS_MAX 16
+#define CONFIG_WORKERS_MAX 256
+#define CONFIG_FILE_BYTES_MAX (16u * 1024 * 1024)
+#define CONFIG_DOMAIN_DEFAULT "default" // the section that all domains start from
+
+// listen "127.0.0.1:2525" { ... }
+struct config_listener {
+    struct io_address address;
+    uint32_t mode; // of a unix socket's file
+    uint64_t message_bytes_max;
+    uint32_t rcpt_count_max;
+    uint32_t connection_count_max;
+    uint64_t idle_us_max;               // then 421
+    struct setting_networks relay_from; // who may relay beside local peers
+};
+
+// resolver { ... }
+struct config_resolver {
+    struct setting_addresses servers; // none: those of resolv.conf
+    uint64_t timeout_us;              // of one try
+    uint32_t try_count;
+    uint32_t query_count_max; // outstanding, for each worker
+    uint32_t cache_count_max; // names, for each worker
+};
+
+// delivery { ... }
+struct config_delivery {
+    uint32_t port;
+    bool private_targets; // loopback and private addresses may be exchangers
+    char helo[SETTING_TEXT_BYTES];
+    uint64_t connect_us_max;
+    uint64_t idle_us_max; // how long a connection is kept for more mail
+    uint32_t connection_count_max;
+};
+
+struct config {
+    char hostname[SETTING_TEXT_BYTES];
+    char user[SETTING_TEXT_BYTES]; // empty: stay who we are
+    char state_dir[SETTING_TEXT_BYTES];
+    uint32_t worker_count;
+    uint64_t memory_bytes_max;            // accepted mail that is not yet done with
+    char events_file[SETTING_TEXT_BYTES]; // or "stdout"
+    uint32_t listener_count;
+    struct config_listener listeners[CONFIG_LISTENERS_MAX];
+    struct config_resolver resolver;
+    struct config_delivery delivery;
+    struct limits_table limits; // domain "default" { ... }, domain "example.org" { ... }
+    struct limits_rule *rules;  // what limits.rules points to
+};
+
+// What defaults depend on: who starts the engine, and where.
+struct config_place {
+    bool is_root;
+    uint32_t core_count;
+    char hostname[SETTING_TEXT_BYTES];
+    char home[SETTING_TEXT_BYTES]; // all three: absolute, or empty
+    char xdg_state_home[SETTING_TEXT_BYTES];
+    char xdg_runtime_dir[SETTING_TEXT_BYTES];
+};
+void config_place_now(struct config_place *ret); // of this process
+
+// Reads the file; NULL: the defaults alone. Returns NULL, with the reason ("FILE:LINE: ..."), when
+// something is wrong.
+struct config *config_load(const char *file_path, const struct config_place *place,
+                           struct refusal *why);
+void config_free(struct config *c); // NULL is fine
+
+// Appends all that is in force, in the file's own syntax. False when `out` is full.
+bool config_print(const struct config *c, struct buffer *out);
+
+#endif

@@ -1,0 +1,83 @@
+#include "engine/config_settings.h"
+
+// One line a setting. What has no value (a list without items, no user) is left out: reading it
+// back finds the same nothing.
+static bool print_setting(const struct setting *s, const void *base, const char *indent,
+                          struct buffer *out)
+{
+    const void *value = (const char *)base + s->offset;
+    switch (s->kind) {
+    case SETTING_HOST:
+    case SETTING_USER:
+    case SETTING_PATH:
+    case SETTING_OUTPUT:
+        if (*(const char *)value == '\0')
+            return true;
+        break;
+    case SETTING_ADDRESSES:
+    case SETTING_NETWORKS:
+        if (*(const uint32_t *)value == 0) // the count comes first in both
+            return true;
+        break;
+    case SETTING_COUNT:
+    case SETTING_SIZE:
+    case SETTING_DURATION:
+    case SETTING_YES_NO:
+    case SETTING_MODE: break;
+    }
+    return buffer_printf(out, "%s%s = ", indent, s->name) && setting_print(s, value, out) &&
+           buffer_append_byte(out, '\n');
+}
+
+static bool print_settings(enum config_section section, const void *base, const char *indent,
+                           struct buffer *out)
+{
+    const struct config_section_table *table = &config_sections[section];
+    for (uint32_t i = 0; i < table->setting_count; i++)
+        if (!print_setting(&table->settings[i], base, indent, out))
+            return false;
+    return true;
+}
+
+// `title`: empty for a section that has none.
+static bool print_section(enum config_section section, struct slice title, const void *base,
+                          struct buffer *out)
+{
+    return buffer_printf(out, "\n%s ", config_sections[section].name) &&
+           (title.len == 0 || (setting_print_quoted(title, out) && buffer_append_byte(out, ' '))) &&
+           buffer_append(out, SLICE("{\n")) && print_settings(section, base, "    ", out) &&
+           buffer_append(out, SLICE("}\n"));
+}
+
+static bool print_listeners(const struct config *c, struct buffer *out)
+{
+    char text[IO_ADDRESS_TEXT_BYTES];
+    for (uint32_t i = 0; i < c->listener_count; i++) {
+        const struct config_listener *l = &c->listeners[i];
+        struct slice title = slice_of_text(io_address_print(&l->address, text));
+        if (!print_section(CONFIG_LISTEN, title, l, out))
+            return false;
+    }
+    return true;
+}
+
+static bool print_domains(const struct config *c, struct buffer *out)
+{
+    if (!print_section(CONFIG_DOMAIN, SLICE(CONFIG_DOMAIN_DEFAULT), &c->limits.fallback, out))
+        return false;
+    for (uint32_t i = 0; i < c->limits.rule_count; i++) {
+        const struct limits_rule *rule = &c->rules[i];
+        if (!print_section(CONFIG_DOMAIN, slice_of_text(rule->domain), &rule->limits, out))
+            return false;
+    }
+    return true;
+}
+
+bool config_print(const struct config *c, struct buffer *out)
+{
+    return print_settings(CONFIG_TOP, c, "", out) && print_listeners(c, out) &&
+           print_section(CONFIG_RESOLVER, SLICE_EMPTY, &c->resolver, out) &&
+           print_section(CONFIG_DELIVERY, SLICE_EMPTY, &c->delivery, out) &&
+           print_section(CONFIG_JOURNAL, SLICE_EMPTY, c, out) &&
+           print_section(CONFIG_EVENTS, SLICE_EMPTY, c, out) && print_domains(c, out);
+}

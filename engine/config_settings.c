@@ -1,0 +1,123 @@
+#include "engine/config_settings.h"
+
+#include "engine/base/check.h"
+
+#include <stddef.h>
+
+#define KiB UINT64_C(1024)
+#define MiB (1024 * KiB)
+#define GiB (1024 * MiB)
+#define SECOND UINT64_C(1000000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+#define AT(type, member) .offset = offsetof(struct type, member)
+#define WITHIN(least, most) .min = (least), .max = (most)
+
+static const struct setting top_settings[] = {
+    {"hostname", SETTING_HOST, AT(config, hostname)},
+    {"user", SETTING_USER, AT(config, user)},
+    {"state", SETTING_PATH, AT(config, state_dir)},
+    {"workers", SETTING_COUNT, AT(config, worker_count), WITHIN(1, CONFIG_WORKERS_MAX)},
+};
+
+// RFC 5321 4.5.3.1.8 asks for 100 recipients at least, 4.5.3.2.7 for five minutes of patience.
+static const struct setting listen_settings[] = {
+    {"max-message", SETTING_SIZE, AT(config_listener, message_bytes_max), WITHIN(64 * KiB, GiB),
+     .usual = "50M"},
+    {"max-recipients", SETTING_COUNT, AT(config_listener, rcpt_count_max), WITHIN(100, 50000),
+     .usual = "1000"},
+    {"connections", SETTING_COUNT, AT(config_listener, connection_count_max), WITHIN(1, 100000),
+     .usual = "10000"},
+    {"idle-timeout", SETTING_DURATION, AT(config_listener, idle_us_max), WITHIN(SECOND, DAY),
+     .usual = "5m"},
+    {"relay-from", SETTING_NETWORKS, AT(config_listener, relay_from), WITHIN(0, SETTING_LIST_MAX)},
+    {"mode", SETTING_MODE, AT(config_listener, mode), .usual = "0660"},
+};
+
+static const struct setting resolver_settings[] = {
+    {"servers", SETTING_ADDRESSES, AT(config_resolver, servers), WITHIN(0, 8), .port_default = 53},
+    {"timeout", SETTING_DURATION, AT(config_resolver, timeout_us), WITHIN(SECOND / 10, MINUTE),
+     .usual = "3s"},
+    {"tries", SETTING_COUNT, AT(config_resolver, try_count), WITHIN(1, 10), .usual = "3"},
+    {"queries", SETTING_COUNT, AT(config_resolver, query_count_max), WITHIN(1, 10000),
+     .usual = "1000"},
+    {"cache", SETTING_COUNT, AT(config_resolver, cache_count_max), WITHIN(100, 10000000),
+     .usual = "200000"},
+};
+
+static const struct setting delivery_settings[] = {
+    {"port", SETTING_COUNT, AT(config_delivery, port), WITHIN(1, 65535), .usual = "25"},
+    {"private-targets", SETTING_YES_NO, AT(config_delivery, private_targets), .usual = "no"},
+    {"helo", SETTING_HOST, AT(config_delivery, helo)},
+    {"connect-timeout", SETTING_DURATION, AT(config_delivery, connect_us_max),
+     WITHIN(SECOND / 10, 10 * MINUTE), .usual = "30s"},
+    {"idle-timeout", SETTING_DURATION, AT(config_delivery, idle_us_max), WITHIN(0, 5 * MINUTE),
+     .usual = "2s"},
+    {"connections", SETTING_COUNT, AT(config_delivery, connection_count_max), WITHIN(1, 1000000),
+     .usual = "50000"},
+};
+
+static const struct setting journal_settings[] = {
+    {"memory", SETTING_SIZE, AT(config, memory_bytes_max), WITHIN(16 * MiB, 1024 * GiB),
+     .usual = "1G"},
+};
+
+static const struct setting events_settings[] = {
+    {"file", SETTING_OUTPUT, AT(config, events_file)},
+};
+
+static const struct setting domain_settings[] = {
+    {"connections", SETTING_COUNT, AT(limits, connections), WITHIN(1, 10000), .usual = "20"},
+    {"messages-per-connection", SETTING_COUNT, AT(limits, messages_per_connection),
+     WITHIN(1, 1000000), .usual = "100"},
+    {"recipients-per-transaction", SETTING_COUNT, AT(limits, rcpts_per_transaction),
+     WITHIN(1, 1000), .usual = "100"},
+    {"retry-first", SETTING_DURATION, AT(limits, retry.delay_us_first), WITHIN(SECOND, DAY),
+     .usual = "1m"},
+    {"retry-max", SETTING_DURATION, AT(limits, retry.delay_us_max), WITHIN(SECOND, 7 * DAY),
+     .usual = "1h"},
+    {"retry-in-doubt", SETTING_DURATION, AT(limits, retry.delay_us_in_doubt),
+     WITHIN(SECOND, 7 * DAY), .usual = "15m"},
+    {"lifetime", SETTING_DURATION, AT(limits, retry.lifetime_us), WITHIN(SECOND, 60 * DAY),
+     .usual = "5d"},
+};
+
+#define SETTINGS(table) .settings = (table), .setting_count = COUNT_OF(table)
+
+const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
+    [CONFIG_TOP] = {"", false, SETTINGS(top_settings)},
+    [CONFIG_LISTEN] = {"listen", true, SETTINGS(listen_settings)},
+    [CONFIG_RESOLVER] = {"resolver", false, SETTINGS(resolver_settings)},
+    [CONFIG_DELIVERY] = {"delivery", false, SETTINGS(delivery_settings)},
+    [CONFIG_JOURNAL] = {"journal", false, SETTINGS(journal_settings)},
+    [CONFIG_EVENTS] = {"events", false, SETTINGS(events_settings)},
+    [CONFIG_DOMAIN] = {"domain", true, SETTINGS(domain_settings)},
+};
+
+void *config_section_base(struct config *c, enum config_section section)
+{
+    switch (section) {
+    case CONFIG_TOP:
+    case CONFIG_JOURNAL:
+    case CONFIG_EVENTS: return c;
+    case CONFIG_RESOLVER: return &c->resolver;
+    case CONFIG_DELIVERY: return &c->delivery;
+    case CONFIG_LISTEN:
+    case CONFIG_DOMAIN:
+    case CONFIG_SECTION_COUNT: break;
+    }
+    return NULL;
+}
+
+void config_section_defaults(enum config_section section, void *base)
+{
+    const struct config_section_table *table = &config_sections[section];
+    struct refusal reason;
+    for (uint32_t i = 0; i < table->setting_count; i++) {
+        const struct setting *s = &table->settings[i];
+        if (s->usual)
+            CHECK(setting_parse(s, slice_of_text(s->usual), setting_at(s, base), &reason));
+    }
+}

@@ -1,0 +1,43 @@
+// engine/config_settings.h: the tables of all settings, section by section. For config*.c alone.
+#ifndef POSTHASTE_CONFIG_SETTINGS_H
+#define POSTHASTE_CONFIG_SETTINGS_H
+
+#include "engine/config.h"
+
+enum config_section {
+    CONFIG_TOP, // outside of any section; struct config
+    CONFIG_LISTEN,
+    CONFIG_RESOLVER,
+    CONFIG_DELIVERY,
+    CONFIG_JOURNAL,
+    CONFIG_EVENTS,
+    CONFIG_DOMAIN,
+    CONFIG_SECTION_COUNT,
+};
+
+struct config_section_table {
+    const char *name;
+    bool has_title; // and may stand in the file more than once
+    const struct setting *settings;
+    uint32_t setting_count;
+};
+
+extern const struct config_section_table config_sections[CONFIG_SECTION_COUNT];
+
+// The struct that the offsets of a section's settings count from. NULL for titled sections: those
+// are config_listener and limits.
+void *config_section_base(struct config *c, enum config_section section);
+
+// The setting's value in the struct at `base`.
+static inline void *setting_at(const struct setting *s, void *base)
+{
+    return (char *)base + s->offset;
+}
+
+// Fills the struct at `base` with the defaults of the section.
+void config_section_defaults(enum config_section section, void *base);
+
+// Fills what depends on the place, where the file has said nothing.
+bool config_place_defaults(struct config *c, const struct config_place *place, struct refusal *why);
+
+#endif

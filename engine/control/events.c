@@ -1,0 +1,125 @@
+#include "engine/control/events.h"
+
+#include "engine/base/check.h"
+#include "engine/base/json.h"
+#include "engine/smtp/reply.h"
+
+void events_init(struct events *e, struct io *io, int fd, uint8_t io_owner)
+{
+    *e = (struct events){.io = io, .fd = fd, .io_owner = io_owner};
+    buffer_init(&e->lines, EVENTS_BYTES_MAX);
+    buffer_init(&e->written, EVENTS_BYTES_MAX);
+}
+
+void events_release(struct events *e)
+{
+    CHECK(!e->writing);
+    buffer_release(&e->lines);
+    buffer_release(&e->written);
+}
+
+static const char *outcome_word(uint8_t outcome)
+{
+    switch ((enum result_outcome)outcome) {
+    case RESULT_DELIVERED: return "delivered";
+    case RESULT_DEFERRED: return "deferred";
+    case RESULT_FAILED: return "failed";
+    }
+    CHECK(false);
+}
+
+static void line_end(struct events *e, struct json *j, size_t before)
+{
+    if (json_ok(j) && buffer_append_byte(&e->lines, '\n')) {
+        e->line_count++;
+        return;
+    }
+    e->lines.len = before;
+    e->dropped_count++;
+}
+
+void events_result(struct events *e, const struct result *r)
+{
+    struct json j;
+    char id[MESSAGE_ID_TEXT_BYTES], enhanced[ENHANCED_TEXT_BYTES];
+    const struct message *m = r->job->message;
+    struct enhanced_code code = {(uint8_t)r->enhanced[0], r->enhanced[1], r->enhanced[2]};
+    size_t before = e->lines.len;
+    if (e->fd < 0) {
+        e->line_count++;
+        return;
+    }
+    json_init(&j, &e->lines);
+    json_object(&j, NULL);
+    json_time(&j, "time", r->wall_us);
+    json_text(&j, "event", slice_of_text(outcome_word(r->outcome)));
+    json_text(&j, "id", slice_of_text(message_id_print(m->id, id)));
+    json_text(&j, "sender", message_sender(m));
+    json_text(&j, "recipient", message_rcpt_address(m, r->rcpt));
+    json_text(&j, "domain", message_rcpt_domain(m, r->rcpt));
+    json_text(&j, "host", r->host);
+    json_text(&j, "address", r->address);
+    json_u64(&j, "code", r->code);
+    json_text(&j, "enhanced", slice_of_text(enhanced_print(code, enhanced)));
+    json_text(&j, "text", r->text);
+    json_u64(&j, "attempt", r->attempt);
+    if (r->outcome == RESULT_DEFERRED)
+        json_u64(&j, "delay", r->delay_s);
+    if (r->in_doubt)
+        json_bool(&j, "in-doubt", true);
+    json_end(&j);
+    line_end(e, &j, before);
+}
+
+void events_line(struct events *e, struct slice object)
+{
+    size_t before = e->lines.len;
+    if (e->fd < 0)
+        return;
+    if (buffer_append(&e->lines, object) && buffer_append_byte(&e->lines, '\n')) {
+        e->line_count++;
+        return;
+    }
+    e->lines.len = before;
+    e->dropped_count++;
+}
+
+static void events_write(struct events *e)
+{
+    struct io_token token = {0, 0, e->io_owner, 0};
+    e->writing = true;
+    io_append(e->io, e->fd, slice_skip(buffer_slice(&e->written), e->written_bytes), token);
+}
+
+void events_flush(struct events *e)
+{
+    if (e->writing || e->lines.len == 0)
+        return;
+    struct buffer gathered = e->lines;
+    e->lines = e->written;
+    e->written = gathered;
+    e->written_bytes = 0;
+    events_write(e);
+}
+
+void events_on_done(struct events *e, const struct io_done *done)
+{
+    CHECK(e->writing);
+    e->writing = false;
+    if (done->result <= 0) { // what waited is lost, and said so; the next batch is tried anew
+        e->error = done->result;
+        e->dropped_count++;
+        buffer_clear(&e->written);
+        return;
+    }
+    e->written_bytes += (size_t)done->result;
+    if (e->written_bytes < e->written.len)
+        events_write(e);
+    else
+        buffer_clear(&e->written);
+}
+
+bool events_idle(const struct events *e)
+{
+    return !e->writing && e->lines.len == 0;
+}

@@ -1,0 +1,158 @@
+#include "engine/deliver/conn.h"
+
+#include "engine/base/check.h"
+
+#include <errno.h>
+
+static struct io_token conn_token(const struct conn *c, enum conn_op op)
+{
+    return (struct io_token){c->index, c->generation, c->io_owner, (uint8_t)op};
+}
+
+int conn_open(struct conn *c, struct io *io, struct slice helo_name)
+{
+    c->fd = io_connect(io, &c->peer, NULL, conn_token(c, CONN_OP_CONNECT));
+    if (c->fd < 0)
+        return c->fd;
+    c->ops_in_flight = 1;
+    c->state = CONN_CONNECTING;
+    struct smtp_client_options options = {.helo_name = helo_name, .window = 1};
+    smtp_client_init(&c->client, &options);
+    wire_init(&c->wire);
+    return 0;
+}
+
+static void conn_broke(struct conn *c, int error)
+{
+    const char *text = error == 0 ? "connection closed by the other side" : strerror(-error);
+    failure_set(&c->failure, 0, (struct enhanced_code){4, 4, error == 0 ? 2 : 1},
+                slice_of_text(text));
+}
+
+static enum conn_news on_connect(struct conn *c, struct io *io, int result)
+{
+    if (c->state == CONN_CLOSING)
+        return CONN_NOTHING;
+    if (result < 0) {
+        conn_broke(c, result);
+        return CONN_LOST;
+    }
+    c->state = CONN_OPENING;
+    c->receiving = true;
+    c->ops_in_flight++;
+    io_receive(io, c->fd, conn_token(c, CONN_OP_RECEIVE));
+    return CONN_CONNECTED;
+}
+
+static enum conn_news on_receive(struct conn *c, struct io *io, const struct io_done *done,
+                                 struct slice *ret_bytes)
+{
+    if (done->ended)
+        c->receiving = false;
+    if (c->state == CONN_CLOSING)
+        return CONN_NOTHING;
+    if (done->result == -ENOBUFS) { // the ring of buffers ran dry; this turn gives them back
+        c->receiving = true;
+        c->ops_in_flight++;
+        io_receive(io, c->fd, conn_token(c, CONN_OP_RECEIVE));
+        return CONN_NOTHING;
+    }
+    if (done->result <= 0) {
+        conn_broke(c, done->result);
+        return CONN_LOST;
+    }
+    *ret_bytes = done->bytes;
+    return CONN_BYTES;
+}
+
+static enum conn_news on_send(struct conn *c, const struct io_done *done)
+{
+    c->sending = false;
+    if (done->result > 0) {
+        c->sent_bytes += (uint64_t)done->result;
+        wire_sent(&c->wire, (size_t)done->result);
+    }
+    if (c->state == CONN_CLOSING)
+        return CONN_NOTHING;
+    if (done->result <= 0) {
+        conn_broke(c, done->result);
+        return CONN_LOST;
+    }
+    return CONN_SENT;
+}
+
+enum conn_news conn_on_done(struct conn *c, struct io *io, const struct io_done *done,
+                            struct slice *ret_bytes)
+{
+    enum conn_news news = CONN_NOTHING;
+    CHECK(c->ops_in_flight > 0);
+    if (done->ended)
+        c->ops_in_flight--;
+    switch ((enum conn_op)done->token.op) {
+    case CONN_OP_CONNECT: news = on_connect(c, io, done->result); break;
+    case CONN_OP_RECEIVE: news = on_receive(c, io, done, ret_bytes); break;
+    case CONN_OP_SEND: news = on_send(c, done); break;
+    case CONN_OP_TIMER:
+    case CONN_OP_COUNT: CHECK(false);
+    }
+    if (c->state == CONN_CLOSING && c->ops_in_flight == 0)
+        return CONN_GONE;
+    return news;
+}
+
+void conn_flush(struct conn *c, struct io *io)
+{
+    unsigned count;
+    if (c->sending || c->state == CONN_CLOSING || c->state == CONN_CONNECTING)
+        return;
+    size_t before = c->wire.bytes;
+    smtp_client_fill(&c->client, &c->wire);
+    c->said_bytes += c->wire.bytes - before;
+    if (wire_empty(&c->wire))
+        return;
+    const struct iovec *pieces = wire_pieces(&c->wire, &count);
+    c->sending = true;
+    c->ops_in_flight++;
+    io_send(io, c->fd, pieces, count, conn_token(c, CONN_OP_SEND));
+}
+
+void conn_close(struct conn *c, struct io *io)
+{
+    CHECK(c->state != CONN_CLOSING);
+    c->state = CONN_CLOSING;
+    io_close(io, c->fd);
+}
+
+void conn_release(struct conn *c)
+{
+    CHECK(c->ops_in_flight == 0);
+    smtp_client_release(&c->client);
+    wire_release(&c->wire);
+    transaction_release(&c->tx);
+}
+
+uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uint64_t idle_us)
+{
+    enum smtp_phase phase;
+    switch ((enum conn_state)c->state) {
+    case CONN_CONNECTING: return connect_timeout_us;
+    case CONN_IDLE: return idle_us;
+    case CONN_OPENING:
+    case CONN_BUSY:
+    case CONN_QUITTING:
+    case CONN_CLOSING: break;
+    }
+    if (c->sending)
+        return PATIENCE_SEND_US;
+    if (!smtp_client_awaits(&c->client, &phase))
+        phase = SMTP_PHASE_GREETING;
+    return patience_us(phase);
+}
+
+bool conn_wrote_all(const struct conn *c)
+{
+    struct smtp_unfinished u;
+    if (!smtp_client_unfinished(&c->client, 0, &u))
+        return false;
+    return u.written && c->sent_bytes >= u.end_bytes;
+}

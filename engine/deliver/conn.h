@@ -1,0 +1,83 @@
+// engine/deliver/conn.h: one connection to an exchanger: socket, time-outs and bytes around
+// smtp/client.
+//
+// Owns:    the descriptor, its requests in flight, the machine, the wire.
+// Knows not of: jobs, sites, or what an event means: dispatch.c asks conn_next_event().
+// Dying:   in two steps, because the kernel may still hold our memory: conn_close() asks, and the
+//          last completion (conn_on_done() says CONN_GONE) gives it back.
+#ifndef POSTHASTE_DELIVER_CONN_H
+#define POSTHASTE_DELIVER_CONN_H
+
+#include "engine/base/wheel.h"
+#include "engine/deliver/site.h"
+#include "engine/deliver/transaction.h"
+
+enum conn_state {
+    CONN_CONNECTING,
+    CONN_OPENING, // greeting and EHLO
+    CONN_IDLE,    // ready, in its site's idle list
+    CONN_BUSY,    // a transaction is under way
+    CONN_QUITTING,
+    CONN_CLOSING,
+};
+
+enum conn_op { CONN_OP_CONNECT, CONN_OP_RECEIVE, CONN_OP_SEND, CONN_OP_TIMER, CONN_OP_COUNT };
+
+struct conn {
+    uint32_t index;
+    uint16_t generation;
+    uint8_t state; // enum conn_state; set by conn.c and dispatch.c's conn_enter()
+    uint8_t ops_in_flight;
+    uint8_t io_owner;
+    uint8_t host; // of the site
+    bool sending;
+    bool receiving;
+    bool want_send; // in the turn's list of connections with something to say
+    bool verdict_held; // the transaction's verdict is in, its bytes still lent to a send
+    bool answered;     // the server has said something about the transaction
+    bool gone;         // nothing is lent any more; the turn's list still holds it
+    bool session_ready; // it has been IDLE once: a failure now is not the host's refusal
+    int fd;
+    uint32_t message_count;
+    struct site *site;
+    struct conn *next;      // idle list
+    struct conn *prev;      // idle list
+    struct conn *send_next; // the turn's list
+    struct wheel_timer timer;
+    uint64_t deadline_us; // the timer may fire earlier, and is armed again then
+    uint64_t said_bytes;  // stream position: all that filled the wire so far
+    uint64_t sent_bytes;  // taken by the kernel
+    struct io_address peer;
+    struct failure failure; // why it closes, or the verdict that is held
+    enum smtp_phase failure_phase;
+    struct transaction tx;
+    struct wire wire;
+    struct smtp_client client;
+};
+
+// Asks for the connection to c->peer. 0, or -errno (nothing is in flight then).
+int conn_open(struct conn *c, struct io *io, struct slice helo_name);
+
+enum conn_news {
+    CONN_NOTHING,
+    CONN_CONNECTED,
+    CONN_BYTES, // *ret_bytes: from the peer, until the caller returns them to io
+    CONN_SENT,  // some went out; there may be room again
+    CONN_LOST,  // the connection broke: c->failure says how; the caller closes
+    CONN_GONE,  // closed, and nothing is lent any more: the slot is free
+};
+enum conn_news conn_on_done(struct conn *c, struct io *io, const struct io_done *done,
+                            struct slice *ret_bytes);
+
+// Fills the wire with what the machine says now, and sends it unless a send is under way.
+void conn_flush(struct conn *c, struct io *io);
+void conn_close(struct conn *c, struct io *io);
+void conn_release(struct conn *c);
+
+// When the peer must have moved by, given what the session waits for.
+uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uint64_t idle_us);
+
+// The transaction's last byte has reached the kernel, as far as we can know.
+bool conn_wrote_all(const struct conn *c);
+
+#endif

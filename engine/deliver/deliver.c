@@ -1,0 +1,166 @@
+#include "engine/deliver/deliver.h"
+
+#include "engine/base/check.h"
+#include "engine/deliver/parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define ROUNDS_MAX 8 // of dispatch in one turn
+#define SWEEP_US (UINT64_C(5) * 1000 * 1000)
+
+size_t deliver_domain_bytes(void)
+{
+    return sizeof(struct target);
+}
+
+size_t deliver_conn_bytes(void)
+{
+    return sizeof(struct conn);
+}
+
+int deliver_new(struct deliver **ret, const struct deliver_options *options)
+{
+    struct deliver *d = calloc(1, sizeof(*d));
+    if (!d)
+        return -ENOMEM;
+    d->o = *options;
+    d->io = options->io;
+    d->pages = calloc(options->post->worker_count, sizeof(*d->pages));
+    if (!d->pages) {
+        free(d);
+        return -ENOMEM;
+    }
+    random_init(&d->dice, io_seed(d->io));
+    slab_init(&d->conns, sizeof(struct conn), options->conn_count_max);
+    slab_init(&d->sites, sizeof(struct site), SITES_MAX);
+    slab_init(&d->questions, sizeof(struct question), QUESTIONS_MAX);
+    // Its op says that no connection is meant.
+    struct io_token sweep = {0, 0, options->io_owner, CONN_OP_COUNT};
+    memcpy(&d->sweep_timer.owner, &sweep, sizeof(sweep));
+    wheel_arm(options->wheel, &d->sweep_timer, io_now_us(d->io) + SWEEP_US);
+    *ret = d;
+    return 0;
+}
+
+void deliver_free(struct deliver *d)
+{
+    if (!d)
+        return;
+    wheel_disarm(d->o.wheel, &d->sweep_timer);
+    CHECK(d->conns.item_count == 0);
+    slab_release(&d->conns);
+    for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1))
+        site_release(slab_at(&d->sites, i));
+    slab_release(&d->sites);
+    slab_release(&d->questions);
+    targets_release(d);
+    for (uint32_t home = 0; home < d->o.post->worker_count; home++)
+        free(d->pages[home]);
+    free(d->pages);
+    while (d->free_pages) {
+        struct result_page *p = d->free_pages;
+        d->free_pages = p->next;
+        free(p);
+    }
+    free(d);
+}
+
+void deliver_on_letter(struct deliver *d, struct letter *l)
+{
+    switch ((enum letter_kind)l->kind) {
+    case LETTER_DOMAIN_DIRTY:
+        target_dirty(d, target_of(CONTAINER_OF(l, struct domain, dirty_letter)));
+        break;
+    case LETTER_DOMAIN_HANDOVER:
+        target_handed_over(d, target_of(CONTAINER_OF(l, struct domain, handover_letter)));
+        break;
+    case LETTER_PAGE_BACK:
+        outbox_page_back(d, CONTAINER_OF(l, struct result_page, letter));
+        break;
+    case LETTER_RESULTS:
+    case LETTER_CONNECTION: CHECK(false);
+    }
+}
+
+void deliver_on_done(struct deliver *d, const struct io_done *done)
+{
+    dispatch_on_conn_done(d, done);
+}
+
+void deliver_on_timer(struct deliver *d, struct wheel_timer *t)
+{
+    struct io_token token;
+    memcpy(&token, &t->owner, sizeof(token));
+    if (token.op == CONN_OP_COUNT) {
+        targets_sweep(d, io_now_us(d->io));
+        dispatch_starved(d);
+        wheel_arm(d->o.wheel, t, io_now_us(d->io) + SWEEP_US);
+        return;
+    }
+    dispatch_on_conn_timer(d, slab_at(&d->conns, token.index));
+}
+
+static void take_answers(struct deliver *d)
+{
+    for (;;) {
+        struct dns_answer a = resolver_next(d->o.resolver);
+        if (a.kind == DNS_ANSWER_NONE)
+            return;
+        bool is_mx = a.kind == DNS_ANSWER_MX;
+        uint32_t index = (uint32_t)(is_mx ? a.mx.tag : a.address.tag);
+        struct question q = *(struct question *)slab_at(&d->questions, index);
+        slab_give(&d->questions, index);
+        CHECK(is_mx == (q.kind == QUESTION_MX));
+        if (is_mx)
+            target_on_mx(d, q.target, &a.mx);
+        else
+            dispatch_on_address(d, q.site, q.host, &a.address);
+    }
+}
+
+void deliver_turn(struct deliver *d)
+{
+    targets_drain_again(d);
+    // An answer may come at once, when the cache knows it: look again after each round of asking.
+    take_answers(d);
+    for (int round = 0; d->dirty_sites && round < ROUNDS_MAX; round++) {
+        dispatch_sites(d);
+        take_answers(d);
+    }
+    dispatch_flush(d);
+    outbox_flush(d);
+}
+
+bool deliver_busy(const struct deliver *d)
+{
+    return d->dirty_sites || d->again_first;
+}
+
+void deliver_stop(struct deliver *d)
+{
+    d->stopping = true;
+    for (uint32_t i = slab_next(&d->conns, 0); i != SLAB_NONE; i = slab_next(&d->conns, i + 1)) {
+        struct conn *c = slab_at(&d->conns, i);
+        if (c->state < CONN_BUSY)
+            dispatch_close(d, c, SLICE("shutting down"));
+    }
+}
+
+bool deliver_stopped(const struct deliver *d)
+{
+    return d->stopping && d->conns.item_count == 0;
+}
+
+void deliver_abandon(struct deliver *d)
+{
+    for (uint32_t i = slab_next(&d->conns, 0); i != SLAB_NONE; i = slab_next(&d->conns, i + 1))
+        dispatch_close(d, slab_at(&d->conns, i), SLICE("shutting down"));
+}
+
+struct deliver_counters deliver_counters(const struct deliver *d)
+{
+    struct deliver_counters c = d->counters;
+    c.sites = d->sites.item_count;
+    return c;
+}

@@ -1,0 +1,71 @@
+// engine/deliver/deliver.h: the way out. Jobs come in by domain, results go home.
+//
+// Owns:    the sites, connections and resolver of one worker, and what these have under way.
+// Knows not of: where messages come from, what a home does with a result.
+// Parts:   target.c  a recipient domain: its exchangers are looked up, it joins a site
+//          site.c    an MX set: hosts, addresses and their health, connections, limits
+//          conn.c    one connection: sockets and time-outs around smtp/client
+//          transaction.c  jobs of one message put together for one site
+//          dispatch.c     joins work, permission and connection
+//          outbox.c  results on their way home
+// A turn:  deliver_on_done(), deliver_on_timer(), deliver_on_letter() as they come, and then one
+//          deliver_turn().
+#ifndef POSTHASTE_DELIVER_DELIVER_H
+#define POSTHASTE_DELIVER_DELIVER_H
+
+#include "dns/resolver.h"
+#include "engine/base/wheel.h"
+#include "engine/io/io.h"
+#include "engine/policy/limits.h"
+#include "queue/post.h"
+#include "queue/result.h"
+
+struct deliver;
+
+struct deliver_options {
+    struct io *io;
+    struct wheel *wheel; // the worker's; our timers carry the io owner below
+    struct resolver *resolver;
+    struct post *post;
+    struct domain_table *domains; // made with deliver_domain_bytes()
+    struct epochs *epochs;
+    const struct limits_table *limits;
+    struct slice helo_name;
+    uint32_t worker;
+    uint8_t io_owner;      // token.owner of our requests
+    uint16_t port;         // of exchangers
+    bool private_targets;  // loopback and private addresses may be exchangers
+    uint32_t conn_count_max;
+    uint64_t connect_timeout_us;
+    uint64_t idle_us;        // an unused connection is kept this long
+    uint64_t domain_idle_us; // an unused domain is forgotten after this
+};
+
+struct deliver_counters {
+    uint64_t connections_opened, connections_failed, transactions, connections_reused;
+    uint64_t delivered, deferred, failed, in_doubt;
+    uint32_t connections, connections_peak, sites;
+};
+
+size_t deliver_domain_bytes(void); // what a domain takes with our part behind it
+
+int deliver_new(struct deliver **ret, const struct deliver_options *options);
+// deliver_stopped() has said true, or it was never used. NULL is fine.
+void deliver_free(struct deliver *d);
+
+void deliver_on_letter(struct deliver *d, struct letter *l); // domain or page letters
+void deliver_on_done(struct deliver *d, const struct io_done *done);
+void deliver_on_timer(struct deliver *d, struct wheel_timer *t);
+void deliver_turn(struct deliver *d);
+bool deliver_busy(const struct deliver *d); // a turn is due without waiting
+
+// Starts no more transactions, lets those under way end, and closes what is idle.
+void deliver_stop(struct deliver *d);
+bool deliver_stopped(const struct deliver *d); // nothing under way any more
+// Closes everything at once; what was under way ends as deferred or in doubt.
+void deliver_abandon(struct deliver *d);
+
+struct deliver_counters deliver_counters(const struct deliver *d);
+size_t deliver_conn_bytes(void); // of memory for a connection, without its lazily grown buffers
+
+#endif

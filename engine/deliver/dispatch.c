@@ -1,0 +1,585 @@
+// Work, permission and connection come together here. Each decision belongs to policy/ or site.c;
+// this file carries them out.
+//
+//   site dirty -> idle connections take ready jobs -> more connections are opened while the limits
+//   allow and jobs wait -> every address rests, or there is none: the ready jobs end with that.
+
+#include "engine/base/check.h"
+#include "engine/deliver/parts.h"
+
+#include <errno.h>
+
+#define CAP_KEPT_US (UINT64_C(60) * 1000 * 1000)
+#define REST_US_MAX (UINT64_C(60) * 1000 * 1000)
+
+// --- which sites dispatch looks at
+
+void dispatch_site(struct deliver *d, struct site *s)
+{
+    if (s->dirty)
+        return;
+    s->dirty = true;
+    s->dirty_next = d->dirty_sites;
+    d->dirty_sites = s;
+}
+
+static void site_starves(struct deliver *d, struct site *s)
+{
+    if (s->starved)
+        return;
+    s->starved = true;
+    s->starved_next = d->starved_sites;
+    d->starved_sites = s;
+}
+
+void dispatch_starved(struct deliver *d)
+{
+    while (d->starved_sites) {
+        struct site *s = d->starved_sites;
+        d->starved_sites = s->starved_next;
+        s->starved = false;
+        dispatch_site(d, s);
+    }
+}
+
+void dispatch_site_unused(struct deliver *d, struct site *s)
+{
+    if (s->target_count > 0 || s->conn_count > 0 || s->ask_count > 0 || s->dirty ||
+        s->starved)
+        return;
+    struct site **at = &d->site_buckets[s->hash % SITE_BUCKETS];
+    while (*at != s)
+        at = &(*at)->bucket_next;
+    *at = s->bucket_next;
+    site_release(s);
+    slab_give(&d->sites, s->index);
+}
+
+// --- states of a connection, seen from its site
+
+static bool conn_is_spare(const struct conn *c)
+{
+    return c->state <= CONN_IDLE;
+}
+
+static bool conn_is_open(const struct conn *c)
+{
+    return c->state != CONN_CLOSING;
+}
+
+static void idle_link(struct conn *c)
+{
+    c->prev = NULL;
+    c->next = c->site->idle_first;
+    if (c->next)
+        c->next->prev = c;
+    c->site->idle_first = c;
+}
+
+static void idle_unlink(struct conn *c)
+{
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        c->site->idle_first = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+}
+
+// The one place where a connection changes its state.
+static void conn_enter(struct deliver *d, struct conn *c, enum conn_state state)
+{
+    struct site *s = c->site;
+    s->spare_count -= conn_is_spare(c);
+    s->open_count -= conn_is_open(c);
+    if (c->state == CONN_IDLE)
+        idle_unlink(c);
+    if (state == CONN_CLOSING)
+        conn_close(c, d->io);
+    c->state = (uint8_t)state;
+    if (state == CONN_IDLE)
+        idle_link(c);
+    s->spare_count += conn_is_spare(c);
+    s->open_count += conn_is_open(c);
+    CHECK(s->spare_count <= s->open_count && s->open_count <= s->conn_count);
+}
+
+// It has something to say, or its deadline moved: looked at once, at the end of the turn.
+static void conn_speaks(struct deliver *d, struct conn *c)
+{
+    if (c->want_send)
+        return;
+    c->want_send = true;
+    c->send_next = d->send_first;
+    d->send_first = c;
+}
+
+static struct attempt conn_attempt(const struct conn *c)
+{
+    const struct mx_host *host = &c->site->set->hosts[c->host];
+    return (struct attempt){slice_make(host->name, host->len), &c->peer};
+}
+
+// --- a transaction's end
+
+// All recipients of one job that took part: rcpts[first..end). Returns with the job home, or back
+// among the ready ones.
+static void finish_job(struct deliver *d, struct conn *c, uint32_t first, uint32_t end,
+                       enum verdict v, bool in_doubt)
+{
+    struct transaction *tx = &c->tx;
+    struct job *j = tx->rcpts[first].job;
+    struct target *t = job_target(j);
+    struct attempt at = conn_attempt(c);
+    uint32_t open_left = job_open_count(j);
+    bool gone = false;
+    for (uint32_t i = first; i < end; i++) {
+        const struct transaction_rcpt *r = &tx->rcpts[i];
+        if ((r->again && v == VERDICT_DELIVERED) ||
+            message_rcpt(j->message, r->rcpt)->state != RECIPIENT_OPEN)
+            continue;
+        gone = --open_left == 0;
+        outbox_result(d, j, r->rcpt, v, &c->failure, &at, in_doubt, gone);
+        if (gone)
+            break;
+    }
+    if (open_left > 0) {
+        target_requeue(d, t, j);
+        return;
+    }
+    if (!gone)
+        outbox_job(d, j);
+    target_job_left(d, t);
+}
+
+static void transaction_finish(struct deliver *d, struct conn *c, enum verdict v, bool in_doubt)
+{
+    uint32_t count = c->tx.rcpt_count;
+    for (uint32_t first = 0, end; first < count; first = end) {
+        for (end = first + 1; end < count && c->tx.rcpts[end].job == c->tx.rcpts[first].job;)
+            end++;
+        finish_job(d, c, first, end, v, in_doubt);
+    }
+    transaction_clear(&c->tx);
+    c->verdict_held = false;
+}
+
+// Nothing of it was answered, on a connection that had served before: the server let it go just
+// then. Its jobs are ready again, as if they had not been taken.
+static void transaction_give_back(struct deliver *d, struct conn *c)
+{
+    uint32_t count = c->tx.rcpt_count;
+    struct job *last = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        struct job *j = c->tx.rcpts[i].job;
+        if (j != last)
+            target_requeue(d, job_target(j), j);
+        last = j;
+    }
+    transaction_clear(&c->tx);
+}
+
+// --- a connection's end
+
+static void conn_refused(struct deliver *d, struct conn *c)
+{
+    struct site *s = c->site;
+    uint64_t now_us = io_now_us(d->io);
+    d->counters.connections_failed++;
+    s->failure = c->failure;
+    s->failure_host = c->host;
+    s->failure_peer = c->peer;
+    if (c->failure.code != 0 && s->open_count > 0) {
+        // It serves others of ours, and says that this one is too many.
+        s->connections_now = s->open_count;
+        s->cap_until_us = now_us + CAP_KEPT_US;
+        return;
+    }
+    uint64_t rest_us = s->limits.retry.delay_us_first;
+    site_rest_address(s, &c->peer, now_us + (rest_us < REST_US_MAX ? rest_us : REST_US_MAX));
+}
+
+// c->failure says why.
+static void conn_fail(struct deliver *d, struct conn *c)
+{
+    if (c->state == CONN_CLOSING)
+        return;
+    bool refused = !c->session_ready;
+    conn_enter(d, c, CONN_CLOSING);
+    wheel_disarm(d->o.wheel, &c->timer);
+    if (refused && !d->stopping)
+        conn_refused(d, c);
+    dispatch_site(d, c->site);
+    if (c->ops_in_flight == 0) { // no completion will bring it up again
+        c->gone = true;
+        conn_speaks(d, c);
+    }
+}
+
+void dispatch_close(struct deliver *d, struct conn *c, struct slice why)
+{
+    failure_set(&c->failure, 0, (struct enhanced_code){4, 3, 2}, why);
+    conn_fail(d, c);
+}
+
+static void conn_gone(struct deliver *d, struct conn *c)
+{
+    struct site *s = c->site;
+    if (transaction_open(&c->tx)) {
+        bool in_doubt = !c->verdict_held && c->failure.code != 421 && conn_wrote_all(c);
+        if (c->verdict_held)
+            transaction_finish(d, c, verdict_of_reply(c->failure_phase, c->failure.code), false);
+        else if (!in_doubt && c->message_count > 0 && !c->answered)
+            transaction_give_back(d, c);
+        else
+            transaction_finish(d, c, VERDICT_LATER, in_doubt);
+    }
+    CHECK(!c->want_send);
+    conn_release(c);
+    slab_give(&d->conns, c->index);
+    s->conn_count--;
+    d->counters.connections--;
+    dispatch_site(d, s);
+    dispatch_starved(d);
+}
+
+// --- what the machine tells
+
+static void conn_free_for_work(struct deliver *d, struct conn *c)
+{
+    if (c->message_count >= c->site->limits.messages_per_connection || d->stopping) {
+        smtp_client_quit(&c->client);
+        conn_enter(d, c, CONN_QUITTING);
+    } else {
+        conn_enter(d, c, CONN_IDLE);
+    }
+    dispatch_site(d, c->site);
+}
+
+static void on_ready(struct deliver *d, struct conn *c)
+{
+    c->session_ready = true;
+    conn_free_for_work(d, c);
+}
+
+static void on_rcpt_refused(struct deliver *d, struct conn *c, const struct smtp_event *e)
+{
+    CHECK(e->rcpt < c->tx.rcpt_count);
+    struct transaction_rcpt *r = &c->tx.rcpts[e->rcpt];
+    struct attempt at = conn_attempt(c);
+    struct failure why;
+    c->answered = true;
+    failure_set(&why, e->reply->code, e->reply->enhanced, e->reply->text);
+    if (e->phase == SMTP_PHASE_RCPT && e->rcpt > 0 &&
+        verdict_is_rcpt_limit(why.code, why.enhanced)) {
+        r->again = true;
+        return;
+    }
+    outbox_result(d, r->job, r->rcpt, verdict_of_reply(e->phase, why.code), &why, &at, false, false);
+}
+
+static void verdict_carry_out(struct deliver *d, struct conn *c)
+{
+    enum verdict v = verdict_of_reply(c->failure_phase, c->failure.code);
+    transaction_finish(d, c, v, false);
+    c->message_count++;
+    conn_free_for_work(d, c);
+}
+
+static void on_verdict(struct deliver *d, struct conn *c, const struct smtp_event *e)
+{
+    failure_set(&c->failure, e->reply->code, e->reply->enhanced, e->reply->text);
+    c->failure_phase = e->phase;
+    c->answered = true;
+    if (c->sending) // its bytes are still lent: the verdict waits for them
+        c->verdict_held = true;
+    else
+        verdict_carry_out(d, c);
+}
+
+static void on_closed(struct deliver *d, struct conn *c, const struct smtp_event *e)
+{
+    if (e->reply)
+        failure_set(&c->failure, e->reply->code, e->reply->enhanced, e->reply->text);
+    else
+        failure_set(&c->failure, 0, (struct enhanced_code){4, 5, 0}, slice_of_text(e->why));
+    c->failure_phase = e->phase;
+    conn_fail(d, c);
+}
+
+static void conn_events(struct deliver *d, struct conn *c, struct slice bytes)
+{
+    while (c->state != CONN_CLOSING) {
+        struct smtp_event e = smtp_client_feed(&c->client, &bytes);
+        switch (e.kind) {
+        case SMTP_MORE: return;
+        case SMTP_REPLIED: c->answered = true; break;
+        case SMTP_READY: on_ready(d, c); break;
+        case SMTP_RCPT_REFUSED: on_rcpt_refused(d, c, &e); break;
+        case SMTP_DONE: on_verdict(d, c, &e); break;
+        case SMTP_CLOSED: on_closed(d, c, &e); return;
+        }
+    }
+}
+
+void dispatch_on_conn_done(struct deliver *d, const struct io_done *done)
+{
+    struct slice bytes;
+    struct conn *c = slab_find(&d->conns, done->token.index, done->token.generation);
+    CHECK(c); // a slot lives until its last completion
+    switch (conn_on_done(c, d->io, done, &bytes)) {
+    case CONN_NOTHING: break;
+    case CONN_CONNECTED: conn_speaks(d, c); break;
+    case CONN_BYTES:
+        conn_speaks(d, c);
+        conn_events(d, c, bytes);
+        break;
+    case CONN_SENT:
+        conn_speaks(d, c);
+        if (c->verdict_held && wire_empty(&c->wire))
+            verdict_carry_out(d, c);
+        break;
+    case CONN_LOST: conn_fail(d, c); break;
+    case CONN_GONE:
+        if (c->want_send) // dispatch_flush() passes it on
+            c->gone = true;
+        else
+            conn_gone(d, c);
+        break;
+    }
+    if (done->lends)
+        io_return(d->io, done->lent);
+}
+
+void dispatch_on_conn_timer(struct deliver *d, struct conn *c)
+{
+    uint64_t now_us = io_now_us(d->io);
+    if (now_us < c->deadline_us) {
+        wheel_arm(d->o.wheel, &c->timer, c->deadline_us);
+        return;
+    }
+    if (c->state == CONN_IDLE) {
+        smtp_client_quit(&c->client);
+        conn_enter(d, c, CONN_QUITTING);
+        conn_speaks(d, c);
+        return;
+    }
+    failure_set(&c->failure, 0, (struct enhanced_code){4, 4, 2},
+                c->state == CONN_CONNECTING ? SLICE("connection attempt timed out")
+                                            : SLICE("no answer in time"));
+    conn_fail(d, c);
+}
+
+// --- jobs for connections
+
+// Ready, in a domain of ours? READY is looked at first: whoever set it knows the domain. If that is
+// ours, nobody but us ends it; if not, the domain is still not freed before our turn ends.
+static bool job_is_ours(const struct deliver *d, const struct job *j)
+{
+    if (atomic_load_explicit(&j->place, memory_order_acquire) != JOB_READY)
+        return false;
+    return atomic_load_explicit(&j->domain->owner, memory_order_acquire) == d->o.worker &&
+           atomic_load_explicit(&j->place, memory_order_acquire) == JOB_READY;
+}
+
+// More jobs of this message whose domains belong to this site: they go in the same transaction.
+static void add_siblings(struct deliver *d, struct conn *c, struct job *first, uint32_t limit)
+{
+    struct job *j = first->sibling;
+    for (int seen = 0; j != first && seen < TRANSACTION_SIBLINGS_SEEN_MAX; seen++, j = j->sibling) {
+        if (c->tx.rcpt_count == limit || c->tx.rcpt_count == c->tx.rcpt_room)
+            return;
+        if (!job_is_ours(d, j) || job_target(j)->site != c->site)
+            continue;
+        target_took(d, j);
+        transaction_add(&c->tx, j, limit);
+    }
+}
+
+static void conn_start_job(struct deliver *d, struct conn *c)
+{
+    struct job *j = target_take(d, c->site);
+    uint32_t limit = c->site->limits.rcpts_per_transaction;
+    CHECK(j);
+    transaction_start(&c->tx, j, limit);
+    transaction_add(&c->tx, j, limit);
+    add_siblings(d, c, j, limit);
+    transaction_seal(&c->tx);
+    c->answered = false;
+    d->counters.transactions++;
+    d->counters.connections_reused += c->message_count > 0;
+    conn_enter(d, c, CONN_BUSY);
+    smtp_client_start(&c->client, &c->tx.smtp);
+    conn_speaks(d, c);
+    conn_events(d, c, SLICE_EMPTY); // what the machine can tell without asking the server
+}
+
+// --- connections for jobs
+
+static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_t address)
+{
+    uint32_t index;
+    struct conn *c = slab_take(&d->conns, &index);
+    if (!c) {
+        site_starves(d, s);
+        return false;
+    }
+    c->index = index;
+    c->generation = slab_generation(&d->conns, index);
+    c->io_owner = d->o.io_owner;
+    c->site = s;
+    c->host = host;
+    c->peer = s->hosts[host].addresses[address].address;
+    struct io_token timer = {index, c->generation, d->o.io_owner, CONN_OP_TIMER};
+    memcpy(&c->timer.owner, &timer, sizeof(timer));
+    int error = conn_open(c, d->io, d->o.helo_name);
+    if (error < 0) {
+        slab_give(&d->conns, index);
+        if (error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS) {
+            site_starves(d, s);
+            return false;
+        }
+        failure_set(&s->failure, 0, (struct enhanced_code){4, 4, 1},
+                    slice_of_text(strerror(-error)));
+        s->failure_host = host;
+        s->failure_peer = s->hosts[host].addresses[address].address;
+        site_rest_address(s, &s->failure_peer, io_now_us(d->io) + REST_US_MAX);
+        return true;
+    }
+    s->conn_count++;
+    s->open_count++;
+    s->spare_count++;
+    d->counters.connections_opened++;
+    if (++d->counters.connections > d->counters.connections_peak)
+        d->counters.connections_peak = d->counters.connections;
+    conn_speaks(d, c); // arms its timer
+    return true;
+}
+
+static bool site_ask(struct deliver *d, struct site *s, uint8_t host)
+{
+    uint32_t index;
+    const struct mx_host *name = &s->set->hosts[host];
+    struct question *q = slab_take(&d->questions, &index);
+    if (!q || !resolver_ask_address(d->o.resolver, slice_make(name->name, name->len), index)) {
+        if (q)
+            slab_give(&d->questions, index);
+        site_starves(d, s);
+        return false;
+    }
+    *q = (struct question){.kind = QUESTION_ADDRESS, .site = s, .host = host};
+    s->ask_count++;
+    s->hosts[host].state = HOST_ASKED;
+    return true;
+}
+
+void dispatch_on_address(struct deliver *d, struct site *s, uint8_t host,
+                         const struct dns_address_answer *a)
+{
+    CHECK(s->ask_count > 0);
+    s->ask_count--;
+    site_learn_addresses(s, host, a, d->o.private_targets, d->o.port);
+    dispatch_site(d, s);
+}
+
+// Nobody can be asked to take them: every ready job of the site ends with this.
+static void site_end_ready(struct deliver *d, struct site *s, enum verdict v,
+                           const struct failure *why, const struct attempt *at)
+{
+    struct job *j;
+    while ((j = target_take(d, s))) {
+        struct target *t = job_target(j);
+        outbox_whole_job(d, j, v, why, at);
+        target_job_left(d, t);
+    }
+}
+
+static void site_unreachable(struct deliver *d, struct site *s, enum site_choice choice,
+                             bool temporary)
+{
+    if (s->open_count > 0)
+        return; // what is open will serve
+    if (choice == SITE_RESTING) {
+        const struct mx_host *host = &s->set->hosts[s->failure_host];
+        struct attempt at = {slice_make(host->name, host->len), &s->failure_peer};
+        site_end_ready(d, s, VERDICT_LATER, &s->failure, &at);
+        return;
+    }
+    struct local_verdict v = verdict_of_no_address(temporary);
+    struct failure why;
+    failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
+    site_end_ready(d, s, v.verdict, &why, NULL);
+}
+
+static bool site_wants_connection(struct deliver *d, struct site *s)
+{
+    if (s->connections_now != UINT32_MAX && io_now_us(d->io) >= s->cap_until_us)
+        s->connections_now = UINT32_MAX;
+    struct site_load load = {
+        .ready_count = s->ready_count,
+        .open_count = s->open_count,
+        .spare_count = s->spare_count,
+        .connections_now = s->connections_now,
+    };
+    return !d->stopping && limits_may_connect(&s->limits, &load);
+}
+
+static void site_turn(struct deliver *d, struct site *s)
+{
+    uint8_t host, address;
+    bool temporary = false;
+    while (s->idle_first && s->ready_count > 0 && !d->stopping)
+        conn_start_job(d, s->idle_first);
+    while (site_wants_connection(d, s)) {
+        enum site_choice choice =
+            site_choose(s, io_now_us(d->io), &d->dice, &host, &address, &temporary);
+        switch (choice) {
+        case SITE_CONNECT:
+            if (!site_connect(d, s, host, address))
+                return;
+            break;
+        case SITE_ASK:
+            if (!site_ask(d, s, host))
+                return;
+            break;
+        case SITE_WAIT: return;
+        case SITE_RESTING:
+        case SITE_NO_ADDRESS: site_unreachable(d, s, choice, temporary); return;
+        }
+    }
+}
+
+void dispatch_sites(struct deliver *d)
+{
+    // A turn of a site may mark it again (a job came back): that is for the next worker's turn,
+    // but for sites that others marked meanwhile.
+    struct site *s = d->dirty_sites;
+    d->dirty_sites = NULL;
+    while (s) {
+        struct site *next = s->dirty_next;
+        s->dirty = false;
+        site_turn(d, s);
+        dispatch_site_unused(d, s);
+        s = next;
+    }
+}
+
+void dispatch_flush(struct deliver *d)
+{
+    struct conn *c = d->send_first;
+    d->send_first = NULL;
+    while (c) {
+        struct conn *next = c->send_next;
+        c->want_send = false;
+        if (c->gone) {
+            conn_gone(d, c);
+        } else if (c->state != CONN_CLOSING) {
+            conn_flush(c, d->io);
+            c->deadline_us = io_now_us(d->io) + conn_patience_us(c, d->o.connect_timeout_us,
+                                                                 d->o.idle_us);
+            if (!wheel_armed(&c->timer) || c->timer.due_us > c->deadline_us)
+                wheel_arm(d->o.wheel, &c->timer, c->deadline_us);
+        }
+        c = next;
+    }
+}

@@ -1,0 +1,149 @@
+// Results on their way home: pages are filled during a turn and left at its end, one letter each.
+
+#include "engine/base/check.h"
+#include "engine/deliver/parts.h"
+
+#include <stdlib.h>
+
+uint32_t job_open_count(const struct job *j)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < j->rcpt_count; i++)
+        count += message_rcpt(j->message, j->rcpt_first + i)->state == RECIPIENT_OPEN;
+    return count;
+}
+
+static struct result_page *page_new(struct deliver *d)
+{
+    struct result_page *p = d->free_pages;
+    if (p) {
+        d->free_pages = p->next;
+    } else {
+        p = malloc(sizeof(*p));
+        CHECK(p); // as many as results are under way: bounded by jobs, which are bounded
+        d->page_count++;
+    }
+    p->from = (uint8_t)d->o.worker;
+    p->used_bytes = 0;
+    p->result_count = 0;
+    return p;
+}
+
+static void page_leave(struct deliver *d, uint32_t home)
+{
+    struct result_page *p = d->pages[home];
+    d->pages[home] = NULL;
+    p->letter.kind = LETTER_RESULTS;
+    p->to = (uint8_t)home;
+    post_leave(d->o.post, home, &p->letter);
+}
+
+static void outbox_add(struct deliver *d, const struct result *r)
+{
+    uint32_t home = r->job->home;
+    CHECK(home < d->o.post->worker_count);
+    if (d->pages[home] && result_page_add(d->pages[home], r))
+        return;
+    if (d->pages[home])
+        page_leave(d, home);
+    d->pages[home] = page_new(d);
+    CHECK(result_page_add(d->pages[home], r));
+}
+
+void outbox_flush(struct deliver *d)
+{
+    for (uint32_t home = 0; home < d->o.post->worker_count; home++)
+        if (d->pages[home])
+            page_leave(d, home);
+}
+
+void outbox_page_back(struct deliver *d, struct result_page *p)
+{
+    CHECK(p->from == d->o.worker);
+    p->next = d->free_pages;
+    d->free_pages = p;
+}
+
+// Until when a deferred job waits: the longest that any of its recipients asks for.
+static uint32_t defer_job(struct deliver *d, struct job *j, bool in_doubt)
+{
+    const struct limits *l = limits_of_domain(d->o.limits, domain_name(j->domain));
+    uint64_t delay_us = retry_delay_us(&l->retry, j->attempt_count + 1u, in_doubt,
+                                       (uint32_t)random_u64(&d->dice));
+    uint32_t due_s = (uint32_t)((io_now_us(d->io) + delay_us + 999999) / 1000000);
+    if (due_s > j->due_s)
+        j->due_s = due_s;
+    return (uint32_t)((delay_us + 999999) / 1000000);
+}
+
+static bool message_expired(const struct deliver *d, const struct job *j)
+{
+    const struct limits *l = limits_of_domain(d->o.limits, domain_name(j->domain));
+    uint64_t now_us = io_wall_us(d->io);
+    uint64_t since_us = j->message->received_wall_us;
+    return retry_expired(&l->retry, now_us > since_us ? now_us - since_us : 0);
+}
+
+void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict v,
+                   const struct failure *why, const struct attempt *at, bool in_doubt, bool last)
+{
+    char address[IO_ADDRESS_TEXT_BYTES];
+    struct recipient *recipient = message_rcpt(j->message, rcpt);
+    struct result r = {
+        .job = j,
+        .rcpt = rcpt,
+        .wall_us = io_wall_us(d->io),
+        .attempt = (uint16_t)(j->attempt_count + 1u),
+        .code = why->code,
+        .enhanced = {why->enhanced.class, why->enhanced.subject, why->enhanced.detail},
+        .in_doubt = in_doubt,
+        .job_comes_home = last,
+        .text = slice_make(why->text, why->text_len),
+    };
+    CHECK(recipient->state == RECIPIENT_OPEN);
+    if (at) {
+        r.host = at->host;
+        r.address = slice_of_text(io_address_print(at->peer, address));
+    }
+    if (v == VERDICT_LATER && message_expired(d, j))
+        v = VERDICT_NEVER;
+    switch (v) {
+    case VERDICT_DELIVERED:
+        r.outcome = RESULT_DELIVERED;
+        recipient->state = RECIPIENT_DELIVERED;
+        d->counters.delivered++;
+        break;
+    case VERDICT_LATER:
+        r.outcome = RESULT_DEFERRED;
+        recipient->state = RECIPIENT_DEFERRED;
+        r.delay_s = defer_job(d, j, in_doubt);
+        d->counters.deferred++;
+        break;
+    case VERDICT_NEVER:
+        r.outcome = RESULT_FAILED;
+        recipient->state = RECIPIENT_FAILED;
+        d->counters.failed++;
+        break;
+    }
+    d->counters.in_doubt += in_doubt;
+    outbox_add(d, &r);
+}
+
+void outbox_job(struct deliver *d, struct job *j)
+{
+    outbox_add(d, &(struct result){.job = j, .rcpt = RESULT_NO_RCPT, .job_comes_home = true});
+}
+
+void outbox_whole_job(struct deliver *d, struct job *j, enum verdict v, const struct failure *why,
+                      const struct attempt *at)
+{
+    uint32_t rcpt_first = j->rcpt_first, rcpt_count = j->rcpt_count;
+    const struct message *m = j->message;
+    uint32_t open_left = job_open_count(j);
+    CHECK(open_left > 0);
+    for (uint32_t rcpt = rcpt_first; open_left > 0; rcpt++) {
+        CHECK(rcpt < rcpt_first + rcpt_count);
+        if (message_rcpt(m, rcpt)->state == RECIPIENT_OPEN)
+            outbox_result(d, j, rcpt, v, why, at, false, --open_left == 0);
+    }
+}

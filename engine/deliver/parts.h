@@ -1,0 +1,125 @@
+// engine/deliver/parts.h: the state of delivery on one worker, for the files of this room alone.
+#ifndef POSTHASTE_DELIVER_PARTS_H
+#define POSTHASTE_DELIVER_PARTS_H
+
+#include "engine/base/slab.h"
+#include "engine/deliver/conn.h"
+#include "engine/deliver/deliver.h"
+
+#define SITE_BUCKETS 4096u
+#define SITES_MAX 1000000u
+#define QUESTIONS_MAX 1000000u
+
+enum target_state {
+    TARGET_NEW,    // nothing is known
+    TARGET_ASKING, // its MX set is being looked up; jobs wait
+    TARGET_PLACED, // belongs to target.site
+};
+
+// A recipient domain, with what delivery keeps about it while this worker owns it.
+struct target {
+    struct domain domain; // first: domain_table allocates it
+    uint8_t state;        // enum target_state
+    bool asking;          // a question is under way (also while PLACED, when the answer got old)
+    bool in_ring;         // in its site's ring of domains with ready jobs
+    bool drain_again;     // a producer was half way when we drained
+    bool idle;            // in the list of idle domains
+    bool unlinked;        // no longer in the table
+    uint8_t epoch_count;  // that have passed since, each marked in `mark`
+    uint32_t busy_count;  // jobs in transactions
+    struct site *site;
+    struct target *ring_next, *ring_prev;
+    struct target *again_next;
+    struct target *idle_next, *idle_prev;
+    uint64_t idle_since_us;
+    uint64_t mx_expires_us;
+    struct mx_set *carried; // the answer, on its way to a new owner
+    struct epoch_mark *mark;
+};
+
+enum question_kind { QUESTION_MX, QUESTION_ADDRESS };
+
+// Who asked the resolver.
+struct question {
+    uint8_t kind; // enum question_kind
+    uint8_t host;
+    struct target *target; // stays while it asks: an asking domain is never idle
+    struct site *site;     // stays while it asks: `ask_count`
+};
+
+struct deliver {
+    struct deliver_options o;
+    struct io *io;
+    struct random dice;
+    struct slab conns;
+    struct slab sites;
+    struct slab questions;
+    struct site *site_buckets[SITE_BUCKETS];
+    struct site *dirty_sites;   // dispatch looks at them in this turn
+    struct site *starved_sites; // no connection was to be had for them
+    struct conn *send_first;
+    struct target *again_first; // to drain again
+    struct target *idle_first, *idle_last; // by idle_since_us
+    struct target *unlinked_first;
+    struct wheel_timer sweep_timer;
+    struct result_page **pages;  // being filled, one a home
+    struct result_page *free_pages;
+    uint32_t page_count;
+    bool stopping;
+    struct deliver_counters counters;
+};
+
+static inline struct target *target_of(struct domain *d)
+{
+    return (struct target *)(void *)d; // it stands first
+}
+
+static inline struct target *job_target(const struct job *j)
+{
+    return target_of(j->domain);
+}
+
+// target.c
+void target_dirty(struct deliver *d, struct target *t);     // its queue became non-empty
+void target_handed_over(struct deliver *d, struct target *t);
+void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a);
+void target_requeue(struct deliver *d, struct target *t, struct job *j); // to the front
+struct job *target_take(struct deliver *d, struct site *s); // the next job of a site, in turn
+void target_took(struct deliver *d, struct job *j);         // a sibling, out of its ready list
+void target_job_left(struct deliver *d, struct target *t);  // one that was taken has ended
+void targets_drain_again(struct deliver *d);
+void targets_sweep(struct deliver *d, uint64_t now_us);     // forgets idle domains
+void targets_release(struct deliver *d); // what the table does not know of
+
+// dispatch.c
+void dispatch_site(struct deliver *d, struct site *s); // marks it for this turn
+void dispatch_on_address(struct deliver *d, struct site *s, uint8_t host,
+                         const struct dns_address_answer *a);
+void dispatch_starved(struct deliver *d); // room again: they are looked at in this turn
+void dispatch_sites(struct deliver *d);  // work for connections, connections for work
+void dispatch_flush(struct deliver *d);  // what connections have to say goes out
+void dispatch_on_conn_done(struct deliver *d, const struct io_done *done);
+void dispatch_on_conn_timer(struct deliver *d, struct conn *c);
+void dispatch_close(struct deliver *d, struct conn *c, struct slice why);
+void dispatch_site_unused(struct deliver *d, struct site *s); // frees it when nothing hangs on it
+
+// outbox.c
+// Whom an attempt spoke to, for the result. NULL where nobody was reached.
+struct attempt {
+    struct slice host;
+    const struct io_address *peer;
+};
+// One recipient's outcome; writes its state. `last`: no recipient of the job is open any more, it
+// goes home with this result: then j must not be touched again.
+void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict v,
+                   const struct failure *why, const struct attempt *at, bool in_doubt, bool last);
+// The job goes home; all its results have gone before.
+void outbox_job(struct deliver *d, struct job *j);
+// All its open recipients end with the same verdict, and it goes home.
+void outbox_whole_job(struct deliver *d, struct job *j, enum verdict v, const struct failure *why,
+                      const struct attempt *at);
+void outbox_flush(struct deliver *d);
+void outbox_page_back(struct deliver *d, struct result_page *p);
+uint32_t job_open_count(const struct job *j);
+
+#endif

@@ -1,0 +1,120 @@
+#include "engine/deliver/site.h"
+
+#include "engine/base/check.h"
+
+#include <stdlib.h>
+
+void failure_set(struct failure *f, uint16_t code, struct enhanced_code enhanced, struct slice text)
+{
+    text = slice_take(text, sizeof(f->text));
+    f->code = code;
+    f->enhanced = enhanced;
+    f->text_len = (uint16_t)text.len;
+    memcpy(f->text, text.data, text.len);
+}
+
+bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const struct limits *l)
+{
+    size_t set_bytes = sizeof(*set) + set->count * sizeof(set->hosts[0]);
+    CHECK(set->count > 0 && set->count <= MX_HOSTS_MAX);
+    s->set = malloc(set_bytes);
+    s->hosts = calloc(set->count, sizeof(*s->hosts));
+    if (!s->set || !s->hosts) {
+        site_release(s);
+        return false;
+    }
+    memcpy(s->set, set, set_bytes);
+    s->hash = hash;
+    s->limits = *l;
+    s->connections_now = UINT32_MAX;
+    return true;
+}
+
+void site_release(struct site *s)
+{
+    for (uint32_t i = 0; s->hosts && i < s->set->count; i++)
+        free(s->hosts[i].addresses);
+    free(s->hosts);
+    free(s->set);
+    s->hosts = NULL;
+    s->set = NULL;
+}
+
+enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dice,
+                             uint8_t *ret_host, uint8_t *ret_address, bool *ret_temporary)
+{
+    uint8_t order[MX_HOSTS_MAX];
+    bool any_address = false, temporary = false;
+    mx_order(s->set, dice, order);
+    for (uint32_t i = 0; i < s->set->count; i++) {
+        struct site_host *host = &s->hosts[order[i]];
+        *ret_host = order[i];
+        if (host->state == HOST_ASKED)
+            return SITE_WAIT;
+        if (host->state == HOST_UNKNOWN || host->expires_us <= now_us)
+            return SITE_ASK;
+        temporary |= host->state == HOST_NONE_FOR_NOW;
+        any_address |= host->address_count > 0;
+        for (uint8_t a = 0; a < host->address_count; a++) {
+            if (host->addresses[a].rests_until_us <= now_us) {
+                *ret_address = a;
+                return SITE_CONNECT;
+            }
+        }
+    }
+    if (any_address)
+        return SITE_RESTING;
+    *ret_temporary = temporary;
+    return SITE_NO_ADDRESS;
+}
+
+// An address that is still in DNS keeps its rest.
+static uint64_t rest_of(const struct site_address *old, uint8_t old_count,
+                        const struct io_address *a)
+{
+    for (uint8_t i = 0; i < old_count; i++)
+        if (io_address_equal(&old[i].address, a))
+            return old[i].rests_until_us;
+    return 0;
+}
+
+void site_learn_addresses(struct site *s, uint8_t host_index, const struct dns_address_answer *a,
+                          bool private_targets, uint16_t port)
+{
+    CHECK(host_index < s->set->count);
+    struct site_host *host = &s->hosts[host_index];
+    struct site_address learned[SITE_ADDRESSES_PER_HOST_MAX];
+    uint8_t count = 0;
+    for (uint32_t i = 0; a->status == DNS_FOUND && i < a->address_count; i++) {
+        if (count == SITE_ADDRESSES_PER_HOST_MAX)
+            break;
+        struct io_address address = a->addresses[i];
+        if (!private_targets && io_address_is_private(&address))
+            continue;
+        if (address.as.any.sa_family == AF_INET)
+            address.as.in.sin_port = htons(port);
+        else
+            address.as.in6.sin6_port = htons(port);
+        learned[count].rests_until_us = rest_of(host->addresses, host->address_count, &address);
+        learned[count++].address = address;
+    }
+    struct site_address *kept = count ? malloc(count * sizeof(*kept)) : NULL;
+    if (kept)
+        memcpy(kept, learned, count * sizeof(*kept));
+    free(host->addresses);
+    host->addresses = kept;
+    host->address_count = kept ? count : 0;
+    host->expires_us = a->expires_us;
+    if (host->address_count > 0)
+        host->state = HOST_KNOWN;
+    else
+        host->state = a->status == DNS_TRY_LATER ? HOST_NONE_FOR_NOW : HOST_NONE;
+}
+
+void site_rest_address(struct site *s, const struct io_address *a, uint64_t until_us)
+{
+    for (uint32_t h = 0; h < s->set->count; h++)
+        for (uint8_t i = 0; i < s->hosts[h].address_count; i++)
+            if (io_address_equal(&s->hosts[h].addresses[i].address, a))
+                s->hosts[h].addresses[i].rests_until_us = until_us;
+}

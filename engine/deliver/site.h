@@ -1,0 +1,93 @@
+// engine/deliver/site.h: a site, the domains that share an MX set: hosts by preference, their
+// addresses and health, and what is connected to them.
+//
+// Owns:    the choice of the next address. Connections and domains hang on it by links, owned by
+//          conn.c and target.c.
+// Threads: the worker that hash(MX set) names.
+#ifndef POSTHASTE_DELIVER_SITE_H
+#define POSTHASTE_DELIVER_SITE_H
+
+#include "dns/resolver.h"
+#include "engine/policy/limits.h"
+#include "engine/policy/verdict.h"
+
+#define SITE_ADDRESSES_PER_HOST_MAX 16
+#define SITE_TEXT_BYTES_MAX 200
+
+struct conn;
+struct target;
+
+enum site_host_state { HOST_UNKNOWN, HOST_ASKED, HOST_KNOWN, HOST_NONE, HOST_NONE_FOR_NOW };
+
+struct site_address {
+    struct io_address address;
+    uint64_t rests_until_us; // it did not answer, or refused the session: not before then
+};
+
+struct site_host {
+    uint8_t state; // enum site_host_state
+    uint8_t address_count;
+    uint64_t expires_us;
+    struct site_address *addresses;
+};
+
+// Why something failed, kept beyond the reply that said so.
+struct failure {
+    uint16_t code; // 0: no reply
+    struct enhanced_code enhanced;
+    uint16_t text_len;
+    char text[SITE_TEXT_BYTES_MAX];
+};
+void failure_set(struct failure *f, uint16_t code, struct enhanced_code enhanced,
+                 struct slice text);
+
+struct site {
+    uint32_t index; // in the worker's slab
+    uint64_t hash;
+    struct site *bucket_next;
+    struct mx_set *set;
+    struct site_host *hosts; // set->count of them, in its order
+    struct limits limits;    // the tightest of its domains'
+
+    struct target *ready_first, *ready_last; // its domains that have ready jobs, in turn
+    uint32_t ready_count;                    // jobs
+    uint32_t target_count;                   // domains attached
+
+    struct conn *idle_first;
+    uint32_t conn_count;  // all of its connections
+    uint32_t open_count;  // of these, not being closed
+    uint32_t spare_count; // of these, idle or being opened
+    uint32_t connections_now; // learned cap; UINT32_MAX: none
+    uint64_t cap_until_us;
+
+    struct failure failure; // the last of a whole connection
+    uint8_t failure_host;
+    struct io_address failure_peer;
+    uint32_t ask_count; // address questions under way
+
+    bool dirty; // dispatch looks at it in this turn
+    struct site *dirty_next;
+    bool starved; // no connection was to be had for it
+    struct site *starved_next;
+};
+
+// A site with a copy of the set; NULL without memory.
+bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const struct limits *l);
+void site_release(struct site *s);
+
+enum site_choice {
+    SITE_CONNECT,    // *ret_host, *ret_address
+    SITE_ASK,        // the addresses of *ret_host must be asked for; then choose again
+    SITE_WAIT,       // an answer is awaited
+    SITE_RESTING,    // every address has failed a short while ago (site.failure)
+    SITE_NO_ADDRESS, // *ret_temporary
+};
+enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dice,
+                             uint8_t *ret_host, uint8_t *ret_address, bool *ret_temporary);
+// What DNS said. Addresses that we may not connect to are left out unless private_targets.
+void site_learn_addresses(struct site *s, uint8_t host, const struct dns_address_answer *a,
+                          bool private_targets, uint16_t port);
+// This address did not serve us: it rests, and others come first.
+void site_rest_address(struct site *s, const struct io_address *a, uint64_t until_us);
+
+#endif

@@ -1,0 +1,437 @@
+// Recipient domains: from a name to a site, and over to the site's owner when that is another
+// worker.
+//
+//   NEW -> ASKING -> PLACED -> (answer got old: asks again, stays PLACED meanwhile)
+//     ^______/ failed: its ready jobs end      \-> handed over: the new owner places it
+//
+// An unused domain is taken out of the table and freed; if a job still came, it is served first.
+
+#include "engine/base/check.h"
+#include "engine/deliver/parts.h"
+
+#include <stdlib.h>
+
+static void target_check(const struct target *t)
+{
+    CHECK((t->state == TARGET_PLACED) == (t->site != NULL));
+    CHECK(!t->in_ring || t->domain.ready.count > 0);
+    CHECK(!t->idle || (t->busy_count == 0 && t->domain.ready.count == 0 && !t->asking));
+}
+
+// --- the ring of a site's domains with ready jobs
+
+static void ring_add(struct target *t)
+{
+    struct site *s = t->site;
+    CHECK(!t->in_ring);
+    t->in_ring = true;
+    t->ring_next = NULL;
+    t->ring_prev = s->ready_last;
+    if (s->ready_last)
+        s->ready_last->ring_next = t;
+    else
+        s->ready_first = t;
+    s->ready_last = t;
+}
+
+static void ring_remove(struct target *t)
+{
+    struct site *s = t->site;
+    CHECK(t->in_ring);
+    t->in_ring = false;
+    if (t->ring_prev)
+        t->ring_prev->ring_next = t->ring_next;
+    else
+        s->ready_first = t->ring_next;
+    if (t->ring_next)
+        t->ring_next->ring_prev = t->ring_prev;
+    else
+        s->ready_last = t->ring_prev;
+}
+
+// --- idle domains
+
+static void idle_remove(struct deliver *d, struct target *t)
+{
+    t->idle = false;
+    if (t->idle_prev)
+        t->idle_prev->idle_next = t->idle_next;
+    else
+        d->idle_first = t->idle_next;
+    if (t->idle_next)
+        t->idle_next->idle_prev = t->idle_prev;
+    else
+        d->idle_last = t->idle_prev;
+}
+
+static void idle_add(struct deliver *d, struct target *t)
+{
+    t->idle = true;
+    t->idle_since_us = io_now_us(d->io);
+    t->idle_next = NULL;
+    t->idle_prev = d->idle_last;
+    if (d->idle_last)
+        d->idle_last->idle_next = t;
+    else
+        d->idle_first = t;
+    d->idle_last = t;
+}
+
+static void target_maybe_idle(struct deliver *d, struct target *t)
+{
+    target_check(t);
+    if (t->idle || t->unlinked || t->asking || t->busy_count > 0 || t->domain.ready.count > 0)
+        return;
+    idle_add(d, t);
+}
+
+// --- placing
+
+static struct site *site_find(struct deliver *d, const struct mx_set *set, uint64_t hash)
+{
+    struct site *s = d->site_buckets[hash % SITE_BUCKETS];
+    while (s && !(s->hash == hash && mx_set_equal(s->set, set)))
+        s = s->bucket_next;
+    return s;
+}
+
+static struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
+                              const struct limits *l)
+{
+    uint32_t index;
+    struct site *s = slab_take(&d->sites, &index);
+    if (!s)
+        return NULL;
+    if (!site_init(s, set, hash, l)) {
+        slab_give(&d->sites, index);
+        return NULL;
+    }
+    s->index = index;
+    s->bucket_next = d->site_buckets[hash % SITE_BUCKETS];
+    d->site_buckets[hash % SITE_BUCKETS] = s;
+    return s;
+}
+
+static void target_leave_site(struct deliver *d, struct target *t)
+{
+    struct site *s = t->site;
+    if (!s)
+        return;
+    if (t->in_ring) {
+        ring_remove(t);
+        s->ready_count -= t->domain.ready.count;
+    }
+    t->site = NULL;
+    t->state = TARGET_NEW;
+    CHECK(s->target_count > 0);
+    s->target_count--;
+    dispatch_site_unused(d, s);
+}
+
+static void target_join_site(struct deliver *d, struct target *t, struct site *s,
+                             const struct limits *l)
+{
+    s->limits = limits_tighter(&s->limits, l);
+    s->target_count++;
+    t->site = s;
+    t->state = TARGET_PLACED;
+    if (t->domain.ready.count > 0) {
+        ring_add(t);
+        s->ready_count += t->domain.ready.count;
+        dispatch_site(d, s);
+    }
+}
+
+// All its ready jobs end with the same verdict. It belongs to no site.
+static void target_end_ready(struct deliver *d, struct target *t, struct local_verdict v)
+{
+    struct failure why;
+    struct job *j;
+    CHECK(!t->site);
+    failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
+    while ((j = job_list_take(&t->domain.ready))) {
+        atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
+        outbox_whole_job(d, j, v.verdict, &why, NULL);
+    }
+}
+
+static void again_remove(struct deliver *d, struct target *t)
+{
+    struct target **at = &d->again_first;
+    while (*at != t)
+        at = &(*at)->again_next;
+    *at = t->again_next;
+    t->drain_again = false;
+}
+
+static void target_hand_over(struct deliver *d, struct target *t, const struct mx_set *set,
+                             uint32_t owner)
+{
+    size_t bytes = sizeof(*set) + set->count * sizeof(set->hosts[0]);
+    struct mx_set *carried = malloc(bytes);
+    CHECK(carried); // a few hundred bytes
+    memcpy(carried, set, bytes);
+    target_leave_site(d, t);
+    if (t->idle)
+        idle_remove(d, t);
+    if (t->drain_again)
+        again_remove(d, t);
+    t->carried = carried;
+    t->domain.handover_letter.kind = LETTER_DOMAIN_HANDOVER;
+    atomic_store_explicit(&t->domain.owner, (uint16_t)owner, memory_order_release);
+    post_leave(d->o.post, owner, &t->domain.handover_letter);
+}
+
+// True: it is still ours. Jobs in transactions tie it to this worker: it stays until a later answer.
+static bool target_place(struct deliver *d, struct target *t, const struct mx_set *set)
+{
+    uint64_t hash = mx_set_hash(set, 0);
+    const struct limits *l = limits_of_domain(d->o.limits, domain_name(&t->domain));
+    uint32_t owner = (uint32_t)(hash % d->o.post->worker_count);
+    if (t->busy_count > 0 && t->site && !mx_set_equal(t->site->set, set))
+        return true;
+    // A domain that is out of the table ends here: nobody else knows of it.
+    if (owner != d->o.worker && !t->unlinked) {
+        target_hand_over(d, t, set, owner);
+        return false;
+    }
+    struct site *s = site_find(d, set, hash);
+    if (t->site && t->site == s)
+        return true;
+    if (!s)
+        s = site_make(d, set, hash, l);
+    target_leave_site(d, t);
+    if (s)
+        target_join_site(d, t, s, l);
+    else
+        target_end_ready(d, t, (struct local_verdict){VERDICT_LATER, 452, {4, 3, 1}, "too many sites"});
+    return true;
+}
+
+static bool question_mx(struct deliver *d, struct target *t)
+{
+    uint32_t index;
+    struct question *q = slab_take(&d->questions, &index);
+    if (!q)
+        return false;
+    q->kind = QUESTION_MX;
+    q->target = t;
+    if (resolver_ask_mx(d->o.resolver, domain_name(&t->domain), index))
+        return true;
+    slab_give(&d->questions, index);
+    return false;
+}
+
+static void target_ask(struct deliver *d, struct target *t)
+{
+    t->asking = question_mx(d, t);
+    if (t->state != TARGET_NEW)
+        return; // what is known still serves
+    if (t->asking)
+        t->state = TARGET_ASKING;
+    else
+        target_end_ready(
+            d, t, (struct local_verdict){VERDICT_LATER, 451, {4, 4, 3}, "too many lookups"});
+}
+
+void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a)
+{
+    t->asking = false;
+    if (t->state == TARGET_ASKING)
+        t->state = TARGET_NEW;
+    t->mx_expires_us = a->expires_us;
+    bool ours = true;
+    if (a->status == DNS_FOUND) {
+        ours = target_place(d, t, a->hosts);
+    } else if (!(t->site && (a->status == DNS_TRY_LATER || t->busy_count > 0))) {
+        target_leave_site(d, t); // else what was known still serves
+        target_end_ready(d, t, verdict_of_mx(a->status));
+    }
+    if (ours)
+        target_maybe_idle(d, t);
+}
+
+// Jobs have come: the site is told, or looked for.
+static void target_has_jobs(struct deliver *d, struct target *t, uint32_t new_count)
+{
+    if (t->idle)
+        idle_remove(d, t);
+    if (t->unlinked) { // heard of again: the wait begins anew
+        t->epoch_count = 0;
+        epoch_mark(d->o.epochs, t->mark);
+    }
+    bool old = t->state == TARGET_PLACED && io_now_us(d->io) >= t->mx_expires_us;
+    if ((t->state == TARGET_NEW || old) && !t->asking)
+        target_ask(d, t);
+    if (t->state == TARGET_PLACED) {
+        t->site->ready_count += new_count;
+        if (!t->in_ring && t->domain.ready.count > 0)
+            ring_add(t);
+        dispatch_site(d, t->site);
+    }
+}
+
+static void target_drain(struct deliver *d, struct target *t)
+{
+    uint32_t before = t->domain.ready.count;
+    if (!domain_drain(&t->domain) && !t->drain_again) {
+        t->drain_again = true;
+        t->again_next = d->again_first;
+        d->again_first = t;
+    }
+    uint32_t new_count = t->domain.ready.count - before;
+    if (new_count > 0)
+        target_has_jobs(d, t, new_count);
+}
+
+void target_dirty(struct deliver *d, struct target *t)
+{
+    uint32_t owner = atomic_load_explicit(&t->domain.owner, memory_order_acquire);
+    if (owner != d->o.worker) { // it was handed over meanwhile: so is this letter
+        post_leave(d->o.post, owner, &t->domain.dirty_letter);
+        return;
+    }
+    // The letter may come before the domain itself: then placing it will drain.
+    if (t->carried)
+        return;
+    target_drain(d, t);
+}
+
+void target_handed_over(struct deliver *d, struct target *t)
+{
+    struct mx_set *set = t->carried;
+    t->carried = NULL;
+    bool ours = target_place(d, t, set);
+    free(set);
+    if (!ours)
+        return;
+    target_drain(d, t);
+    target_maybe_idle(d, t);
+}
+
+void targets_drain_again(struct deliver *d)
+{
+    struct target *t = d->again_first;
+    d->again_first = NULL;
+    while (t) {
+        struct target *next = t->again_next;
+        t->drain_again = false;
+        target_drain(d, t);
+        t = next;
+    }
+}
+
+// --- jobs of a site
+
+static void target_left_ready(struct target *t)
+{
+    CHECK(t->site && t->site->ready_count > 0);
+    t->site->ready_count--;
+    t->busy_count++;
+    if (t->domain.ready.count == 0 && t->in_ring)
+        ring_remove(t);
+}
+
+struct job *target_take(struct deliver *d, struct site *s)
+{
+    struct target *t = s->ready_first;
+    (void)d;
+    if (!t)
+        return NULL;
+    struct job *j = job_list_take(&t->domain.ready);
+    CHECK(j);
+    atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
+    target_left_ready(t);
+    if (t->in_ring) { // the next domain's turn
+        ring_remove(t);
+        ring_add(t);
+    }
+    return j;
+}
+
+void target_took(struct deliver *d, struct job *j)
+{
+    struct target *t = target_of(j->domain);
+    (void)d;
+    job_list_remove(&t->domain.ready, j);
+    atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
+    target_left_ready(t);
+}
+
+void target_requeue(struct deliver *d, struct target *t, struct job *j)
+{
+    CHECK(t->busy_count > 0);
+    t->busy_count--;
+    job_list_add_front(&t->domain.ready, j);
+    atomic_store_explicit(&j->place, JOB_READY, memory_order_relaxed);
+    target_has_jobs(d, t, 1);
+}
+
+void target_job_left(struct deliver *d, struct target *t)
+{
+    CHECK(t->busy_count > 0);
+    t->busy_count--;
+    target_maybe_idle(d, t);
+}
+
+// --- forgetting
+
+static bool target_unlink(struct deliver *d, struct target *t)
+{
+    struct epoch_mark *mark = malloc(sizeof(*mark));
+    if (!mark)
+        return false; // a later sweep tries again
+    idle_remove(d, t);
+    target_leave_site(d, t);
+    domain_unlink(d->o.domains, &t->domain);
+    t->unlinked = true;
+    t->mark = mark;
+    epoch_mark(d->o.epochs, mark);
+    t->idle_next = d->unlinked_first;
+    d->unlinked_first = t;
+    return true;
+}
+
+// queue/domain.h says why it takes several epochs.
+static bool target_may_go(struct deliver *d, struct target *t)
+{
+    if (!epoch_passed(d->o.epochs, t->mark))
+        return false;
+    if (++t->epoch_count < DOMAIN_EPOCHS) {
+        epoch_mark(d->o.epochs, t->mark);
+        return false;
+    }
+    return !t->asking && !t->drain_again && domain_unused(&t->domain);
+}
+
+void targets_sweep(struct deliver *d, uint64_t now_us)
+{
+    while (d->idle_first && now_us - d->idle_first->idle_since_us >= d->o.domain_idle_us) {
+        struct target *t = d->idle_first;
+        if (domain_unused(&t->domain) && target_unlink(d, t))
+            continue;
+        idle_remove(d, t); // jobs of it wait for a later attempt
+        idle_add(d, t);
+    }
+    for (struct target **at = &d->unlinked_first; *at;) {
+        struct target *t = *at;
+        if (!target_may_go(d, t)) {
+            at = &t->idle_next;
+            continue;
+        }
+        *at = t->idle_next;
+        target_leave_site(d, t); // a late job may have placed it again
+        free(t->mark);
+        domain_free(d->o.domains, &t->domain);
+    }
+}
+
+void targets_release(struct deliver *d)
+{
+    while (d->unlinked_first) {
+        struct target *t = d->unlinked_first;
+        d->unlinked_first = t->idle_next;
+        free(t->mark);
+        domain_discard(d->o.domains, &t->domain);
+    }
+}

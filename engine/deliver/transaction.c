@@ -1,0 +1,91 @@
+#include "engine/deliver/transaction.h"
+
+#include "engine/base/check.h"
+
+#include <stdlib.h>
+
+static bool transaction_room(struct transaction *t, uint32_t count)
+{
+    if (t->rcpt_room >= count)
+        return true;
+    if (count == 1) {
+        t->rcpts = &t->one_rcpt;
+        t->smtp_rcpts = &t->one_smtp_rcpt;
+        t->rcpt_room = 1;
+        return true;
+    }
+    struct transaction_rcpt *rcpts = calloc(count, sizeof(*rcpts));
+    struct smtp_recipient *smtp_rcpts = calloc(count, sizeof(*smtp_rcpts));
+    if (!rcpts || !smtp_rcpts) {
+        free(rcpts);
+        free(smtp_rcpts);
+        return false;
+    }
+    transaction_release(t);
+    t->rcpts = rcpts;
+    t->smtp_rcpts = smtp_rcpts;
+    t->rcpt_room = count;
+    return true;
+}
+
+void transaction_start(struct transaction *t, const struct job *j, uint32_t rcpt_count_max)
+{
+    const struct message *m = j->message;
+    CHECK(t->rcpt_count == 0 && rcpt_count_max > 0);
+    uint32_t count = m->rcpt_count < rcpt_count_max ? m->rcpt_count : rcpt_count_max;
+    if (!transaction_room(t, count))
+        transaction_room(t, 1); // without memory for many, one at a time still works
+    t->smtp = (struct smtp_transaction){
+        .sender = message_sender(m),
+        .dsn = message_dsn(m),
+        .is_8bit = m->is_8bit,
+        .smtputf8 = m->smtputf8,
+        .content = {.pieces = {message_content(m)},
+                    .piece_count = 1,
+                    .has_dot_lines = m->has_dot_lines},
+    };
+}
+
+uint32_t transaction_add(struct transaction *t, struct job *j, uint32_t rcpt_count_max)
+{
+    const struct message *m = j->message;
+    uint32_t added = 0;
+    if (rcpt_count_max > t->rcpt_room)
+        rcpt_count_max = t->rcpt_room;
+    for (uint32_t i = 0; i < j->rcpt_count && t->rcpt_count < rcpt_count_max; i++) {
+        uint32_t rcpt = j->rcpt_first + i;
+        if (message_rcpt(m, rcpt)->state != RECIPIENT_OPEN)
+            continue;
+        t->rcpts[t->rcpt_count] = (struct transaction_rcpt){.job = j, .rcpt = rcpt};
+        t->smtp_rcpts[t->rcpt_count++] = (struct smtp_recipient){
+            .address = message_rcpt_address(m, rcpt), .dsn = message_rcpt_dsn(m, rcpt)};
+        added++;
+    }
+    return added;
+}
+
+void transaction_seal(struct transaction *t)
+{
+    CHECK(t->rcpt_count > 0);
+    t->smtp.rcpts = t->smtp_rcpts;
+    t->smtp.rcpt_count = t->rcpt_count;
+}
+
+void transaction_clear(struct transaction *t)
+{
+    t->rcpt_count = 0;
+    t->smtp = (struct smtp_transaction){0};
+    if (t->rcpt_room > 1)
+        transaction_release(t);
+}
+
+void transaction_release(struct transaction *t)
+{
+    if (t->rcpt_room > 1) {
+        free(t->rcpts);
+        free(t->smtp_rcpts);
+    }
+    t->rcpts = NULL;
+    t->smtp_rcpts = NULL;
+    t->rcpt_room = 0;
+}

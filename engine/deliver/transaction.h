@@ -1,0 +1,45 @@
+// engine/deliver/transaction.h: one message to recipients of one site: which jobs take part, and
+// which of their recipients stand where on the wire.
+//
+// Owns:    the lists that smtp/client borrows. One recipient needs no memory beyond the struct.
+// Threads: the site's owner. Recipients' states are written by whoever owns their job: here us.
+#ifndef POSTHASTE_DELIVER_TRANSACTION_H
+#define POSTHASTE_DELIVER_TRANSACTION_H
+
+#include "engine/smtp/client.h"
+#include "queue/job.h"
+
+#define TRANSACTION_SIBLINGS_SEEN_MAX 256 // how far we look for more jobs of the same message
+
+struct transaction_rcpt {
+    struct job *job;
+    uint32_t rcpt; // in the message
+    bool again;    // not for this transaction ("452 too many recipients"): stays open
+};
+
+struct transaction {
+    struct smtp_transaction smtp; // what the machine borrows
+    struct transaction_rcpt *rcpts;
+    uint32_t rcpt_count;
+    uint32_t rcpt_room; // of both arrays; 1: the ones below
+    struct smtp_recipient *smtp_rcpts;
+    struct transaction_rcpt one_rcpt;
+    struct smtp_recipient one_smtp_rcpt;
+};
+
+static inline bool transaction_open(const struct transaction *t)
+{
+    return t->rcpt_count > 0;
+}
+
+// Begins with the message of `j`.
+void transaction_start(struct transaction *t, const struct job *j, uint32_t rcpt_count_max);
+// Adds the open recipients of a job of the same message, up to the limit given at the start.
+// Returns how many.
+uint32_t transaction_add(struct transaction *t, struct job *j, uint32_t rcpt_count_max);
+// Its recipients are in: the machine may have t->smtp.
+void transaction_seal(struct transaction *t);
+void transaction_clear(struct transaction *t); // for the next one
+void transaction_release(struct transaction *t);
+
+#endif

@@ -1,0 +1,270 @@
+#include "engine/engine.h"
+
+#include "engine/base/check.h"
+#include "engine/base/json.h"
+#include "engine/base/log.h"
+#include "engine/base/process.h"
+#include "engine/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+
+#define SUMMARY_BYTES_MAX 16384u
+#define DESCRIPTORS_WANTED 1000000u
+
+struct thread {
+    struct engine *engine;
+    uint32_t number;
+    pthread_t id;
+    struct io *io;
+    struct worker *worker;
+    struct worker_counters counters; // once it has ended
+};
+
+struct engine {
+    const struct config *config;
+    struct shared shared;
+    struct io_address addresses[CONFIG_LISTENERS_MAX];
+    struct thread *threads; // shared.worker_count; the first is the caller's own
+    int signal_fd;
+    pthread_barrier_t barrier;
+    pthread_mutex_t gate; // guards the next two
+    int error;            // the last that a worker met while it started
+    bool no_ring;         // it was io_new() that said so
+};
+
+static bool listen_all(struct engine *e, struct refusal *why)
+{
+    for (uint32_t i = 0; i < e->config->listener_count; i++) {
+        const struct config_listener *l = &e->config->listeners[i];
+        char text[IO_ADDRESS_TEXT_BYTES];
+        e->addresses[i] = l->address;
+        int fd = io_listen(NULL, &e->addresses[i], &(struct io_listen_options){.mode = l->mode});
+        if (fd < 0) {
+            refuse(why, "cannot listen on %s: %s%s",
+                     io_address_print(&l->address, text), strerror(-fd),
+                     fd == -EADDRINUSE ? "; another program has it: stop that one, or choose "
+                                         "another address for this listener"
+                                       : "");
+            return false;
+        }
+        e->shared.listen_fds[i] = fd;
+    }
+    return true;
+}
+
+struct engine *engine_new(const struct config *config, struct refusal *why)
+{
+    struct engine *e = calloc(1, sizeof(*e));
+    struct thread *threads = calloc(config->worker_count, sizeof(*threads));
+    if (!e || !threads || shared_init(&e->shared, config, config->worker_count) < 0) {
+        refuse(why, "not enough memory");
+        free(threads);
+        free(e);
+        return NULL;
+    }
+    e->config = config;
+    e->threads = threads;
+    pthread_mutex_init(&e->gate, NULL);
+    for (uint32_t i = 0; i < config->worker_count; i++)
+        threads[i] = (struct thread){.engine = e, .number = i};
+    process_raise_descriptors(DESCRIPTORS_WANTED);
+    if (!listen_all(e, why)) {
+        engine_free(e);
+        return NULL;
+    }
+    return e;
+}
+
+void engine_free(struct engine *e)
+{
+    if (!e)
+        return;
+    for (uint32_t i = 0; i < e->config->listener_count; i++)
+        if (e->shared.listen_fds[i] >= 0 && io_address_is_unix(&e->addresses[i]))
+            unlink(e->addresses[i].as.un.sun_path);
+    shared_release(&e->shared);
+    pthread_mutex_destroy(&e->gate);
+    free(e->threads);
+    free(e);
+}
+
+const struct io_address *engine_listener(const struct engine *e, uint32_t listener)
+{
+    CHECK(listener < e->config->listener_count);
+    return &e->addresses[listener];
+}
+
+// --- one worker's thread
+
+// All have come this far. False: one of them brought an error, nobody goes on.
+static bool meet(struct engine *e, int error, bool no_ring)
+{
+    pthread_mutex_lock(&e->gate);
+    if (error < 0)
+        e->error = error;
+    e->no_ring |= no_ring;
+    pthread_mutex_unlock(&e->gate);
+    pthread_barrier_wait(&e->barrier);
+    return e->error == 0;
+}
+
+static void serve(struct thread *t)
+{
+    while (!worker_finished(t->worker)) {
+        worker_turn(t->worker);
+        uint64_t due_us = worker_sleeps(t->worker);
+        urcu_qsbr_thread_offline();
+        io_wait(t->io, due_us);
+        urcu_qsbr_thread_online();
+        worker_wakes(t->worker);
+    }
+}
+
+static void *thread_main(void *argument)
+{
+    struct thread *t = argument;
+    struct engine *e = t->engine;
+    bool no_ring = false;
+    urcu_qsbr_register_thread();
+    int error = io_new(&t->io, &(struct io_options){0});
+    if (error < 0)
+        no_ring = true;
+    else
+        error = worker_new(&t->worker, &e->shared, t->number, t->io);
+    // Nobody serves before all are made: wake-ups need every worker's ring.
+    if (meet(e, error, no_ring)) {
+        if (t->number == 0)
+            worker_hear_signals(t->worker, e->signal_fd);
+        serve(t);
+        t->counters = worker_counters(t->worker);
+    }
+    // Jobs and pages of one worker lie in the queues of others: all leave together.
+    meet(e, 0, false);
+    worker_free(t->worker);
+    io_free(t->io);
+    urcu_qsbr_unregister_thread();
+    return NULL;
+}
+
+// --- the summary
+
+static void counters_add(struct worker_counters *sum, const struct worker_counters *c)
+{
+    sum->messages += c->messages;
+    sum->recipients += c->recipients;
+    sum->jobs += c->jobs;
+    sum->jobs_crossed += c->jobs_crossed;
+    sum->jobs_retried += c->jobs_retried;
+    sum->turns += c->turns;
+    sum->wakes += c->wakes;
+    sum->submit.sessions_opened += c->submit.sessions_opened;
+    sum->submit.sessions_peak += c->submit.sessions_peak;
+    sum->submit.refused += c->submit.refused;
+    sum->deliver.connections_opened += c->deliver.connections_opened;
+    sum->deliver.connections_failed += c->deliver.connections_failed;
+    sum->deliver.connections_reused += c->deliver.connections_reused;
+    sum->deliver.connections_peak += c->deliver.connections_peak;
+    sum->deliver.transactions += c->deliver.transactions;
+    sum->deliver.delivered += c->deliver.delivered;
+    sum->deliver.deferred += c->deliver.deferred;
+    sum->deliver.failed += c->deliver.failed;
+    sum->deliver.in_doubt += c->deliver.in_doubt;
+    sum->queries += c->queries;
+    sum->cache_hits += c->cache_hits;
+    sum->events += c->events;
+    sum->events_dropped += c->events_dropped;
+    sum->block_bytes_peak += c->block_bytes_peak;
+    sum->block_heap_calls += c->block_heap_calls;
+    sum->messages_left += c->messages_left;
+}
+
+static void print_counters(struct json *j, const struct worker_counters *c)
+{
+    json_u64(j, "messages", c->messages);
+    json_u64(j, "recipients", c->recipients);
+    json_u64(j, "jobs", c->jobs);
+    json_u64(j, "jobs-crossed", c->jobs_crossed);
+    json_u64(j, "jobs-retried", c->jobs_retried);
+    json_u64(j, "delivered", c->deliver.delivered);
+    json_u64(j, "deferred", c->deliver.deferred);
+    json_u64(j, "failed", c->deliver.failed);
+    json_u64(j, "in-doubt", c->deliver.in_doubt);
+    json_u64(j, "messages-left", c->messages_left);
+    json_u64(j, "sessions", c->submit.sessions_opened);
+    json_u64(j, "sessions-peak", c->submit.sessions_peak);
+    json_u64(j, "sessions-refused", c->submit.refused);
+    json_u64(j, "connections", c->deliver.connections_opened);
+    json_u64(j, "connections-peak", c->deliver.connections_peak);
+    json_u64(j, "connections-failed", c->deliver.connections_failed);
+    json_u64(j, "connections-reused", c->deliver.connections_reused);
+    json_u64(j, "transactions", c->deliver.transactions);
+    json_u64(j, "dns-queries", c->queries);
+    json_u64(j, "dns-cache-hits", c->cache_hits);
+    json_u64(j, "turns", c->turns);
+    json_u64(j, "wakes", c->wakes);
+    json_u64(j, "events", c->events);
+    json_u64(j, "events-dropped", c->events_dropped);
+    json_u64(j, "block-bytes-peak", c->block_bytes_peak);
+    json_u64(j, "block-heap-calls", c->block_heap_calls);
+    json_u64(j, "cpu-us", process_cpu_us());
+    json_u64(j, "resident-bytes-peak", process_resident_bytes_peak());
+}
+
+// The last line of the events: what this run has done.
+static void sum_up(struct engine *e, int events_fd)
+{
+    struct worker_counters sum = {0};
+    struct buffer line;
+    struct json j;
+    struct timespec now;
+    for (uint32_t i = 0; i < e->shared.worker_count; i++)
+        counters_add(&sum, &e->threads[i].counters);
+    clock_gettime(CLOCK_REALTIME, &now);
+    buffer_init(&line, SUMMARY_BYTES_MAX);
+    json_init(&j, &line);
+    json_object(&j, NULL);
+    json_time(&j, "time", (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    json_text(&j, "event", SLICE("stopped"));
+    json_u64(&j, "workers", e->shared.worker_count);
+    print_counters(&j, &sum);
+    json_end(&j);
+    if (events_fd >= 0 && json_ok(&j) && buffer_append_byte(&line, '\n') &&
+        write(events_fd, line.data, line.len) < 0)
+        log_line(LOG_LEVEL_WARNING, "events: %s", strerror(errno));
+    buffer_release(&line);
+    if (sum.messages_left > 0)
+        log_line(LOG_LEVEL_WARNING,
+                 "%llu accepted messages were not delivered yet and are lost: accepted mail is kept "
+                 "in memory only",
+                 (unsigned long long)sum.messages_left);
+}
+
+bool engine_run(struct engine *e, int signal_fd, int events_fd, struct refusal *why)
+{
+    uint32_t count = e->shared.worker_count, started = 1;
+    e->signal_fd = signal_fd;
+    e->shared.events_fd = events_fd;
+    pthread_barrier_init(&e->barrier, NULL, count);
+    for (; started < count; started++) {
+        // Without a thread there is no way on and none back: the others wait for it.
+        CHECK(pthread_create(&e->threads[started].id, NULL, thread_main, &e->threads[started]) == 0);
+    }
+    thread_main(&e->threads[0]);
+    for (uint32_t i = 1; i < count; i++)
+        pthread_join(e->threads[i].id, NULL);
+    pthread_barrier_destroy(&e->barrier);
+    if (e->error < 0) {
+        if (e->no_ring)
+            refuse(why, "%s", io_new_explain(e->error));
+        else
+            refuse(why, "cannot start the workers: %s",
+                     strerror(-e->error));
+        return false;
+    }
+    sum_up(e, events_fd);
+    return true;
+}

@@ -1,0 +1,139 @@
+// engine/io/io.h: the only door to network, disk and clock.
+//
+// Owns:         requests in flight, receive buffers, the time of this turn.
+// Knows not of: mail, or who asked: a completion carries the asker's token, never a pointer.
+// Threads:      one `struct io` belongs to one thread: io_new() and all else is called there.
+//               Only io_wake() names another thread's.
+// Behind it:    ring.c (io_uring; the one file that sees liburing), or tests/sim/ (seeded network,
+//               virtual time). The linker chooses.
+//
+// A turn: io_wait(), then io_next() until false; requests asked meanwhile go to the kernel
+// together at the next io_wait(). Asking never fails and never blocks: what goes wrong comes back
+// as a completion. Memory lent to a request stays lent until its completion with `ended`.
+//
+// Every request ends with exactly one completion that has `ended` set. One-shot requests (connect,
+// send, append, poll) have only that one; standing requests (accept, receive) go on until an error,
+// the end of the stream, or io_cancel(). A standing request may also end with a good result, when
+// the kernel has no room left to keep it: take the result, and ask again if more is wanted.
+#ifndef POSTHASTE_IO_IO_H
+#define POSTHASTE_IO_IO_H
+
+#include "engine/base/slice.h"
+#include "engine/io/address.h"
+
+#include <sys/uio.h>
+
+struct io;
+
+// What the asker wants to have told back. All four are the asker's; a good `owner` says which part
+// of the program asked, `op` which of its requests this was. Two requests in flight must not carry
+// equal tokens, else io_cancel() could not tell them apart.
+struct io_token {
+    uint32_t index;
+    uint16_t generation;
+    uint8_t owner; // < IO_OWNER_RESERVED
+    uint8_t op;
+};
+_Static_assert(sizeof(struct io_token) == sizeof(uint64_t), "fits io_uring's user_data");
+#define IO_OWNER_RESERVED 0xff // io's own requests
+
+struct io_done {
+    struct io_token token;
+    int32_t result; // >= 0, or -errno
+    bool ended;     // nothing more comes for this request
+    bool lends;     // `bytes` is lent: give it back with io_return(io, lent)
+    uint16_t lent;
+    struct slice bytes; // what a receive brought; result is its length
+};
+
+struct io_options {
+    uint32_t entries;              // submission queue; 0: IO_ENTRIES_DEFAULT
+    uint32_t receive_buffer_count; // power of two, at most 32768; 0: the default
+    uint32_t receive_buffer_bytes; // 0: the default
+};
+#define IO_ENTRIES_DEFAULT 1024
+#define IO_RECEIVE_BUFFER_COUNT_DEFAULT 512
+#define IO_RECEIVE_BUFFER_BYTES_DEFAULT (16 * 1024)
+#define IO_SEND_PIECES_MAX 64 // iovecs in one io_send()
+
+// -ENOSYS, -EPERM or -EACCES: the kernel or the container forbids io_uring (io_new_explain()).
+int io_new(struct io **ret_io, const struct io_options *options);
+// What to change so that io_new() works: one line, names the sysctl or the seccomp option.
+const char *io_new_explain(int error);
+// Cancels what is in flight, waits for it, and frees. NULL is fine. Descriptors stay the caller's.
+void io_free(struct io *io);
+
+uint64_t io_now_us(const struct io *io);  // monotonic; read once a turn
+uint64_t io_wall_us(const struct io *io); // since 1970; read once a turn
+uint64_t io_seed(struct io *io);          // randomness for seeding; the simulator's is its seed
+
+// Submits all that was asked, then waits for a completion, an io_wake(), or `due_us` (in the past:
+// does not wait; UINT64_MAX: no limit). Reads the clock.
+void io_wait(struct io *io, uint64_t due_us);
+// Takes the next completion of those that had come when io_wait() returned. False: none left. Those
+// not taken are kept, and the next io_wait() then does not wait.
+bool io_next(struct io *io, struct io_done *ret_done);
+// Makes the other's io_wait() return soon; goes out with the caller's next io_wait(). `io` is the
+// caller's own. A wake-up that finds the other awake makes its next io_wait() return at once.
+void io_wake(struct io *io, struct io *other);
+
+// --- sockets. Every socket of ours is non-inheritable, TCP ones have TCP_NODELAY set.
+
+struct io_listen_options {
+    bool shared_port; // SO_REUSEPORT: several rings listen on one port
+    uint32_t mode;    // unix socket: permission bits of its file; 0: 0660
+};
+// Binds and listens, at once. `io` may be NULL: listening comes before rights are dropped, and rings
+// behind that. Returns a descriptor, or -errno. *address gets the port that the
+// kernel chose. A unix socket file that nobody listens on any more is replaced; -EADDRINUSE when
+// somebody does.
+int io_listen(struct io *io, struct io_address *address, const struct io_listen_options *options);
+// Standing. result: the new connection's descriptor, the asker's from then on.
+void io_accept(struct io *io, int listen_fd, struct io_token token);
+
+// Makes a socket (bound to *local unless NULL) and asks for the connection. Returns its
+// descriptor, the asker's from then on, or -errno (then no completion comes). result: 0 or -errno.
+// Copies both addresses.
+int io_connect(struct io *io, const struct io_address *peer, const struct io_address *local,
+               struct io_token token);
+
+// Standing. Each completion lends `bytes`; result 0: the peer has ended its side. -ENOBUFS ends
+// it when all buffers are lent: ask again when some are back.
+void io_receive(struct io *io, int fd, struct io_token token);
+void io_return(struct io *io, uint16_t lent);
+// Count of receive buffers that are not lent now; for counters and tests.
+uint32_t io_receive_buffers_free(const struct io *io);
+
+// One at a time for a socket. result: bytes taken, maybe fewer than given. `pieces` and what they
+// point to stay lent; 1 <= count <= IO_SEND_PIECES_MAX.
+void io_send(struct io *io, int fd, const struct iovec *pieces, unsigned count,
+             struct io_token token);
+
+// result: the poll(2) events among `events` (and POLLERR, POLLHUP) that are true now, or as soon as
+// one is. One-shot: asked again, it answers at once while there is still something to read, so that
+// who reads only a part of it (c-ares does) loses nothing. For descriptors that others read.
+void io_poll(struct io *io, int fd, uint32_t events, struct io_token token);
+
+// Asks that the request with this token ends soon: its last completion tells how (-ECANCELED, or
+// what it had come to by then). Good completions may still stand before it. Nothing happens when
+// there is none.
+void io_cancel(struct io *io, struct io_token token);
+
+// Cancels every request on fd, then closes it. Their completions still come; the close has none.
+// Sends asked before it are started before it: what the kernel takes at once is sent, the rest is
+// cancelled. No further request may name fd.
+void io_close(struct io *io, int fd);
+
+struct io_peer {
+    struct io_address address;
+    bool uid_known; // unix socket: SO_PEERCRED
+    uint32_t uid;
+};
+int io_peer_of(struct io *io, int fd, struct io_peer *ret_peer); // 0 or -errno
+
+// --- files
+
+// At the end of the file (opened with O_APPEND). result: bytes written, maybe fewer.
+void io_append(struct io *io, int fd, struct slice bytes, struct io_token token);
+
+#endif

@@ -1,0 +1,50 @@
+// engine/message/trace.h: what submission puts in front of a message: the Received: field, and Date:
+// and Message-ID: where they are missing (RFC 5321 4.4, RFC 6409 8).
+//
+// Owns:         the fields' form, and what must be known of a header section to write them. Pure.
+// Knows not of: sessions, memory blocks.
+#ifndef POSTHASTE_MESSAGE_TRACE_H
+#define POSTHASTE_MESSAGE_TRACE_H
+
+#include "engine/base/slice.h"
+
+#define TRACE_BYTES_MAX 1024  // all that trace_write() may write
+#define TRACE_RECEIVED_MAX 50 // so many Received: fields are a loop (RFC 5321 6.3)
+#define TRACE_DATE_BYTES 40
+
+// "Sun, 22 Nov 2026 05:24:15 +0000" (RFC 5322 3.3), always UTC. Writes into `text` and returns it.
+const char *trace_date(uint64_t wall_us, char text[TRACE_DATE_BYTES]);
+
+// Watches the header section of content that comes cut anywhere. Zeroed is the start.
+struct header_scan {
+    bool ended; // at an empty line, or at a line that is no field
+    bool has_date, has_message_id;
+    bool no_empty_line; // it ended at a line that is no field: the body begins with that
+    uint16_t received_count;
+    /* the rest is header.c's */
+    bool in_line, in_name, any_line;
+    uint8_t name_len;
+    char name[11]; // the longest name that we look for, and one more
+};
+
+// Looks at the next bytes; costs nothing once `ended`.
+void header_scan(struct header_scan *s, struct slice bytes);
+// No more content comes: a section that has not ended by itself ends here.
+void header_scan_end(struct header_scan *s);
+
+// What there is to say about a message.
+struct trace {
+    struct slice hostname; // ours
+    struct slice helo;     // what the client calls itself; may be empty
+    struct slice peer;     // its address as text; empty for a unix socket
+    struct slice id;
+    uint64_t wall_us;
+    bool esmtp;
+    bool smtputf8;
+};
+
+// Writes the Received: field, folded, then the missing fields, then an empty line where the content
+// brings none. Returns the length.
+size_t trace_write(const struct trace *t, const struct header_scan *s, char out[TRACE_BYTES_MAX]);
+
+#endif

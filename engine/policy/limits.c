@@ -1,0 +1,43 @@
+#include "engine/policy/limits.h"
+
+#include <stdlib.h>
+
+static int rule_compare(const void *key, const void *rule)
+{
+    const struct slice *domain = key;
+    const struct limits_rule *r = rule;
+    size_t rule_len = strlen(r->domain);
+    size_t shorter = domain->len < rule_len ? domain->len : rule_len;
+    int order = memcmp(domain->data, r->domain, shorter);
+    if (order != 0)
+        return order;
+    return (domain->len > rule_len) - (domain->len < rule_len);
+}
+
+const struct limits *limits_of_domain(const struct limits_table *t, struct slice domain)
+{
+    const struct limits_rule *rule = NULL;
+    if (t->rule_count > 0)
+        rule = bsearch(&domain, t->rules, t->rule_count, sizeof(*t->rules), rule_compare);
+    return rule ? &rule->limits : &t->fallback;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+struct limits limits_tighter(const struct limits *a, const struct limits *b)
+{
+    struct limits tight = *a;
+    tight.connections = smaller(a->connections, b->connections);
+    tight.messages_per_connection = smaller(a->messages_per_connection, b->messages_per_connection);
+    tight.rcpts_per_transaction = smaller(a->rcpts_per_transaction, b->rcpts_per_transaction);
+    return tight;
+}
+
+bool limits_may_connect(const struct limits *l, const struct site_load *load)
+{
+    uint32_t cap = smaller(l->connections, load->connections_now);
+    return load->ready_count > load->spare_count && load->open_count < cap;
+}

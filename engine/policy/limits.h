@@ -1,0 +1,40 @@
+// engine/policy/limits.h: how much a site may be asked to take, and for which domain. Pure.
+#ifndef POSTHASTE_POLICY_LIMITS_H
+#define POSTHASTE_POLICY_LIMITS_H
+
+#include "engine/base/slice.h"
+#include "engine/policy/retry.h"
+
+struct limits {
+    uint32_t connections;             // open at once to one site
+    uint32_t messages_per_connection; // then QUIT
+    uint32_t rcpts_per_transaction;
+    struct retry_policy retry;
+};
+
+struct limits_rule {
+    char domain[256]; // lower-case A-labels
+    struct limits limits;
+};
+
+// What is configured: rules for single domains, and the default for all others.
+struct limits_table {
+    struct limits fallback;
+    const struct limits_rule *rules; // sorted by domain
+    uint32_t rule_count;
+};
+
+const struct limits *limits_of_domain(const struct limits_table *t, struct slice domain);
+// A site that several domains share: of each limit the tightest holds.
+struct limits limits_tighter(const struct limits *a, const struct limits *b);
+
+// May another connection be opened? `wanted`: jobs that no open or opening connection will take.
+struct site_load {
+    uint32_t ready_count;   // jobs that wait
+    uint32_t open_count;    // connections in use, idle or being opened
+    uint32_t spare_count;   // of these, idle or being opened: each takes a job by itself
+    uint32_t connections_now; // cap learned from refusals; UINT32_MAX: none
+};
+bool limits_may_connect(const struct limits *l, const struct site_load *load);
+
+#endif

@@ -1,0 +1,25 @@
+// engine/policy/retry.h: when to try again. Pure.
+#ifndef POSTHASTE_POLICY_RETRY_H
+#define POSTHASTE_POLICY_RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct retry_policy {
+    uint64_t delay_us_first;    // after the first failure; then doubled
+    uint64_t delay_us_max;
+    uint64_t lifetime_us;       // since the message was accepted; then it fails for good
+    uint64_t delay_us_in_doubt; // at least this, when the message may have arrived (RFC 1047)
+};
+
+#define RETRY_JITTER_PER_1000 100 // so that what failed together is not tried again together
+
+// How long to wait after `attempt_count` (>= 1) failures. `dice`: any 32 random bits. Never less
+// than a second.
+uint64_t retry_delay_us(const struct retry_policy *p, uint32_t attempt_count, bool in_doubt,
+                        uint32_t dice);
+
+// The message has waited long enough: what is deferred now is failed instead.
+bool retry_expired(const struct retry_policy *p, uint64_t age_us);
+
+#endif

@@ -1,0 +1,65 @@
+#include "engine/policy/verdict.h"
+
+#define MINUTES(n) (UINT64_C(60) * 1000 * 1000 * (n))
+
+enum verdict verdict_of_reply(enum smtp_phase phase, uint16_t code)
+{
+    if (code / 100 == 5)
+        return VERDICT_NEVER;
+    if (code / 100 == 2 && phase == SMTP_PHASE_CONTENT)
+        return VERDICT_DELIVERED;
+    return VERDICT_LATER;
+}
+
+bool verdict_is_rcpt_limit(uint16_t code, struct enhanced_code enhanced)
+{
+    // Old servers say 552, without enhanced code; 452 may also mean a full disk, and says so.
+    if (enhanced.class != 0)
+        return (code == 452 || code == 552) && enhanced.subject == 5 && enhanced.detail == 3;
+    return code == 452 || code == 552;
+}
+
+struct local_verdict verdict_of_mx(enum dns_status status)
+{
+    switch (status) {
+    case DNS_NO_DOMAIN:
+        return (struct local_verdict){VERDICT_NEVER, 550, {5, 1, 2}, "domain does not exist"};
+    case DNS_NULL_MX:
+        return (struct local_verdict){VERDICT_NEVER, 556, {5, 1, 10},
+                                      "domain does not accept mail (null MX)"};
+    case DNS_NO_RECORDS:
+        return (struct local_verdict){VERDICT_NEVER, 550, {5, 4, 4},
+                                      "domain has no usable mail exchanger"};
+    case DNS_FOUND:
+    case DNS_TRY_LATER: break;
+    }
+    return (struct local_verdict){VERDICT_LATER, 451, {4, 4, 3}, "MX lookup failed for now"};
+}
+
+struct local_verdict verdict_of_no_address(bool temporary)
+{
+    if (temporary)
+        return (struct local_verdict){VERDICT_LATER, 451, {4, 4, 3},
+                                      "address lookup of the mail exchangers failed for now"};
+    return (struct local_verdict){VERDICT_NEVER, 550, {5, 4, 4},
+                                  "no mail exchanger has a usable address"};
+}
+
+uint64_t patience_us(enum smtp_phase phase)
+{
+    switch (phase) {
+    case SMTP_PHASE_GREETING:
+    case SMTP_PHASE_EHLO:
+    case SMTP_PHASE_HELO:
+    case SMTP_PHASE_MAIL:
+    case SMTP_PHASE_RCPT:
+    case SMTP_PHASE_RSET: return MINUTES(5);
+    case SMTP_PHASE_DATA: return MINUTES(2);
+    // Ten minutes, never less: a receiver that took the message and was not waited for gets it
+    // twice (RFC 1047).
+    case SMTP_PHASE_CONTENT: return MINUTES(10);
+    case SMTP_PHASE_QUIT:
+    case SMTP_PHASE_COUNT: break;
+    }
+    return MINUTES(1);
+}

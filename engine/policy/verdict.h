@@ -1,0 +1,34 @@
+// engine/policy/verdict.h: what an answer means for the recipients that it is about. Pure.
+#ifndef POSTHASTE_POLICY_VERDICT_H
+#define POSTHASTE_POLICY_VERDICT_H
+
+#include "dns/answer.h"
+#include "engine/smtp/phase.h"
+#include "engine/smtp/reply.h"
+
+enum verdict { VERDICT_DELIVERED, VERDICT_LATER, VERDICT_NEVER };
+
+// A reply of an exchanger to a command of a transaction. Delivered is only a 2xx after the content;
+// any 2xx counts (RFC 5321 4.3.2). What fits no rule is tried again later, never dropped.
+enum verdict verdict_of_reply(enum smtp_phase phase, uint16_t code);
+
+// "Too many recipients" for this transaction, not for this recipient (RFC 5321 4.5.3.1.10).
+bool verdict_is_rcpt_limit(uint16_t code, struct enhanced_code enhanced);
+
+// No exchanger could even be asked: why, in the words and codes of an SMTP reply.
+struct local_verdict {
+    enum verdict verdict;
+    uint16_t code;
+    struct enhanced_code enhanced;
+    const char *text;
+};
+struct local_verdict verdict_of_mx(enum dns_status status);
+// None of the hosts has an address that we may connect to. `temporary`: some lookup failed for now.
+struct local_verdict verdict_of_no_address(bool temporary);
+
+// How long the answer to a command may take (RFC 5321 4.5.3.2). Content has its own, for each part
+// that is sent.
+uint64_t patience_us(enum smtp_phase phase);
+#define PATIENCE_SEND_US (UINT64_C(180) * 1000 * 1000)
+
+#endif

@@ -1,0 +1,13 @@
+#include "engine/refusal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+bool refuse(struct refusal *why, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why->text, sizeof(why->text), format, args);
+    va_end(args);
+    return false;
+}

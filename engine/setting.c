@@ -1,0 +1,244 @@
+#include "engine/setting.h"
+
+#include "engine/base/check.h"
+#include "engine/base/units.h"
+#include "engine/smtp/address.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define SETTING_MODE_MAX 0777
+
+bool setting_is_list(const struct setting *s)
+{
+    return s->kind == SETTING_ADDRESSES || s->kind == SETTING_NETWORKS;
+}
+
+// --- numbers with limits
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+// The largest first.
+static const struct unit size_units[] = {
+    {"G", 1ull << 30}, {"M", 1ull << 20}, {"k", 1ull << 10}, {"", 1}};
+static const struct unit duration_units[] = {{"d", 86400000000}, {"h", 3600000000}, {"m", 60000000},
+                                             {"s", 1000000},     {"ms", 1000},      {"us", 1}};
+static const struct unit count_units[] = {{"", 1}};
+
+// The largest unit that gives a whole number: what is printed reads back as the same value.
+static const char *print_exact(char text[UNITS_TEXT_BYTES], const struct setting *s, uint64_t value)
+{
+    const struct unit *unit = s->kind == SETTING_SIZE       ? size_units
+                              : s->kind == SETTING_DURATION ? duration_units
+                                                            : count_units;
+    if (value == 0 && s->kind == SETTING_DURATION)
+        return "0s";
+    while (unit->factor > 1 && (value % unit->factor != 0 || value < unit->factor))
+        unit++;
+    snprintf(text, UNITS_TEXT_BYTES, "%" PRIu64 "%s", value / unit->factor, unit->name);
+    return text;
+}
+
+static bool parse_number(const struct setting *s, struct slice text, uint64_t *ret,
+                         struct refusal *why)
+{
+    uint64_t value = 0;
+    char min[UNITS_TEXT_BYTES], max[UNITS_TEXT_BYTES];
+    if (s->kind == SETTING_COUNT && !slice_to_u64(text, UINT32_MAX, &value))
+        return refuse(why, "'%.*s' is not a whole number", SLICE_ARG(text));
+    if (s->kind == SETTING_SIZE && !units_parse_bytes(text, &value))
+        return refuse(why, "'%.*s' is not a size, such as \"50M\"", SLICE_ARG(text));
+    if (s->kind == SETTING_DURATION && !units_parse_us(text, &value))
+        return refuse(why, "'%.*s' is not a duration, such as \"30s\"", SLICE_ARG(text));
+    if (value < s->min || value > s->max)
+        return refuse(why, "'%.*s' is outside %s to %s", SLICE_ARG(text),
+                      print_exact(min, s, s->min), print_exact(max, s, s->max));
+    *ret = value;
+    return true;
+}
+
+// --- single words
+
+static bool parse_yes_no(struct slice text, bool *ret, struct refusal *why)
+{
+    bool is_yes = slice_equal(text, SLICE("yes"));
+    if (!is_yes && !slice_equal(text, SLICE("no")))
+        return refuse(why, "'%.*s' is neither yes nor no", SLICE_ARG(text));
+    *ret = is_yes;
+    return true;
+}
+
+static bool parse_mode(struct slice text, uint32_t *ret, struct refusal *why)
+{
+    uint32_t mode = 0;
+    size_t i = 0;
+    for (; i < text.len && text.data[i] >= '0' && text.data[i] <= '7' && mode <= SETTING_MODE_MAX;
+         i++)
+        mode = mode * 8 + (uint32_t)(text.data[i] - '0');
+    if (i == 0 || i < text.len || mode > SETTING_MODE_MAX)
+        return refuse(why, "'%.*s' is not a file mode, such as \"0660\"", SLICE_ARG(text));
+    *ret = mode;
+    return true;
+}
+
+static bool keep_text(char value[SETTING_TEXT_BYTES], struct slice text, struct refusal *why)
+{
+    if (text.len >= SETTING_TEXT_BYTES)
+        return refuse(why, "longer than %d bytes", SETTING_TEXT_BYTES - 1);
+    memcpy(value, text.data, text.len);
+    value[text.len] = '\0';
+    return true;
+}
+
+static bool parse_host(struct slice text, char value[SETTING_TEXT_BYTES], struct refusal *why)
+{
+    char name[ADDRESS_DOMAIN_BYTES_MAX + 1];
+    size_t len = text.len > 0 && text.data[0] != '[' ? address_domain_ascii(text, name) : 0;
+    if (len == 0)
+        return refuse(why, "'%.*s' is not a domain name", SLICE_ARG(text));
+    return keep_text(value, slice_make(name, len), why);
+}
+
+// What useradd(8) allows, and nothing that a shell or a log could take for something else.
+static bool parse_user(struct slice text, char value[SETTING_TEXT_BYTES], struct refusal *why)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        bool is_inner = (c >= '0' && c <= '9') || c == '-' || c == '.';
+        if (!is_letter && !(is_inner && i > 0))
+            return refuse(why, "'%.*s' is not a user's name", SLICE_ARG(text));
+    }
+    if (text.len == 0)
+        return refuse(why, "a user's name is missing");
+    if (slice_equal(text, SLICE("root")))
+        return refuse(why, "the engine does not run as root");
+    return keep_text(value, text, why);
+}
+
+static bool parse_path(struct slice text, char value[SETTING_TEXT_BYTES], struct refusal *why)
+{
+    if (text.len == 0 || text.data[0] != '/')
+        return refuse(why, "'%.*s' is not an absolute path", SLICE_ARG(text));
+    return keep_text(value, text, why);
+}
+
+// --- lists
+
+static bool parse_address(const struct setting *s, struct slice text,
+                          struct setting_addresses *list, struct refusal *why)
+{
+    struct io_address a;
+    if (list->count == SETTING_LIST_MAX || list->count >= s->max)
+        return refuse(why, "more than %" PRIu64 " addresses", s->max);
+    if (!io_address_parse(text, s->port_default, &a) || io_address_is_unix(&a))
+        return refuse(why, "'%.*s' is not an address, such as \"127.0.0.1:%u\"", SLICE_ARG(text),
+                      s->port_default);
+    list->items[list->count++] = a;
+    return true;
+}
+
+static bool parse_network(const struct setting *s, struct slice text, struct setting_networks *list,
+                          struct refusal *why)
+{
+    struct io_network n;
+    if (list->count == SETTING_LIST_MAX || list->count >= s->max)
+        return refuse(why, "more than %" PRIu64 " networks", s->max);
+    if (!io_network_parse(text, &n))
+        return refuse(why, "'%.*s' is not a network, such as \"10.0.0.0/8\"", SLICE_ARG(text));
+    list->items[list->count++] = n;
+    return true;
+}
+
+// --- all kinds
+
+static bool has_control_character(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f)
+            return true;
+    return false;
+}
+
+bool setting_parse(const struct setting *s, struct slice text, void *value, struct refusal *why)
+{
+    uint64_t number = 0;
+    if (has_control_character(text))
+        return refuse(why, "the value holds a control character");
+    switch (s->kind) {
+    case SETTING_COUNT:
+        if (!parse_number(s, text, &number, why))
+            return false;
+        *(uint32_t *)value = (uint32_t)number;
+        return true;
+    case SETTING_SIZE:
+    case SETTING_DURATION: return parse_number(s, text, value, why);
+    case SETTING_YES_NO: return parse_yes_no(text, value, why);
+    case SETTING_MODE: return parse_mode(text, value, why);
+    case SETTING_HOST: return parse_host(text, value, why);
+    case SETTING_USER: return parse_user(text, value, why);
+    case SETTING_OUTPUT:
+        if (slice_equal(text, SLICE("stdout")))
+            return keep_text(value, text, why);
+        return parse_path(text, value, why);
+    case SETTING_PATH: return parse_path(text, value, why);
+    case SETTING_ADDRESSES: return parse_address(s, text, value, why);
+    case SETTING_NETWORKS: return parse_network(s, text, value, why);
+    }
+    CHECK(false); // no such kind
+}
+
+bool setting_print_quoted(struct slice text, struct buffer *out)
+{
+    bool is_ok = buffer_append_byte(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        // libConfuse replaces ${NAME} in quotes by the environment's.
+        if (text.data[i] == '"' || text.data[i] == '\\' || text.data[i] == '$')
+            is_ok = is_ok && buffer_append_byte(out, '\\');
+        is_ok = is_ok && buffer_append_byte(out, text.data[i]);
+    }
+    return is_ok && buffer_append_byte(out, '"');
+}
+
+static bool print_addresses(const struct setting_addresses *list, struct buffer *out)
+{
+    char text[IO_ADDRESS_TEXT_BYTES];
+    bool is_ok = buffer_append_byte(out, '{');
+    for (uint32_t i = 0; i < list->count; i++)
+        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
+                setting_print_quoted(slice_of_text(io_address_print(&list->items[i], text)), out);
+    return is_ok && buffer_append_byte(out, '}');
+}
+
+static bool print_networks(const struct setting_networks *list, struct buffer *out)
+{
+    char text[IO_NETWORK_TEXT_BYTES];
+    bool is_ok = buffer_append_byte(out, '{');
+    for (uint32_t i = 0; i < list->count; i++)
+        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
+                setting_print_quoted(slice_of_text(io_network_print(&list->items[i], text)), out);
+    return is_ok && buffer_append_byte(out, '}');
+}
+
+bool setting_print(const struct setting *s, const void *value, struct buffer *out)
+{
+    char text[UNITS_TEXT_BYTES];
+    switch (s->kind) {
+    case SETTING_COUNT: return buffer_printf(out, "%" PRIu32, *(const uint32_t *)value);
+    case SETTING_SIZE:
+    case SETTING_DURATION:
+        return buffer_printf(out, "\"%s\"", print_exact(text, s, *(const uint64_t *)value));
+    case SETTING_YES_NO: return buffer_printf(out, "%s", *(const bool *)value ? "yes" : "no");
+    case SETTING_MODE: return buffer_printf(out, "\"%04" PRIo32 "\"", *(const uint32_t *)value);
+    case SETTING_HOST:
+    case SETTING_USER:
+    case SETTING_PATH:
+    case SETTING_OUTPUT: return setting_print_quoted(slice_of_text(value), out);
+    case SETTING_ADDRESSES: return print_addresses(value, out);
+    case SETTING_NETWORKS: return print_networks(value, out);
+    }
+    CHECK(false); // no such kind
+}

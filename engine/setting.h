@@ -1,0 +1,66 @@
+// engine/setting.h: one setting of the configuration: its name, kind and limits, and the way from
+// text to value and back.
+//
+// Owns:         what each kind of value looks like in a file, and what is wrong with one that
+//               does not.
+// Knows not of: files, sections, libConfuse, or which settings there are (config.c).
+//
+// What setting_print() writes, setting_parse() reads as the same value.
+#ifndef POSTHASTE_SETTING_H
+#define POSTHASTE_SETTING_H
+
+#include "engine/base/buffer.h"
+#include "engine/io/address.h"
+#include "engine/io/network.h"
+#include "engine/refusal.h"
+
+#define SETTING_TEXT_BYTES 256
+#define SETTING_LIST_MAX 64
+
+// A kind decides what type of value a setting has in its struct.
+enum setting_kind {
+    SETTING_COUNT,     // uint32_t
+    SETTING_SIZE,      // uint64_t, bytes
+    SETTING_DURATION,  // uint64_t, microseconds
+    SETTING_YES_NO,    // bool
+    SETTING_MODE,      // uint32_t, permission bits
+    SETTING_HOST,      // char[SETTING_TEXT_BYTES]: a domain name, as lower-case A-labels
+    SETTING_USER,      // char[SETTING_TEXT_BYTES]: a login name
+    SETTING_PATH,      // char[SETTING_TEXT_BYTES]: absolute
+    SETTING_OUTPUT,    // char[SETTING_TEXT_BYTES]: absolute path, or "stdout"
+    SETTING_ADDRESSES, // struct setting_addresses
+    SETTING_NETWORKS,  // struct setting_networks
+};
+
+struct setting_addresses {
+    uint32_t count;
+    struct io_address items[SETTING_LIST_MAX];
+};
+
+struct setting_networks {
+    uint32_t count;
+    struct io_network items[SETTING_LIST_MAX];
+};
+
+struct setting {
+    const char *name;
+    enum setting_kind kind;
+    size_t offset;         // of the value in its struct
+    uint64_t min, max;     // numbers, sizes, durations: what is allowed
+    uint16_t port_default; // addresses
+    const char *usual;     // the default, as in a file; NULL: none, or found out at start
+};
+
+bool setting_is_list(const struct setting *s);
+
+// Reads `text` into `*value`; lists grow by one item. False, with the reason and the value
+// untouched, when it is not of this kind or outside its limits.
+bool setting_parse(const struct setting *s, struct slice text, void *value, struct refusal *why);
+
+// Appends the value as a file has it, quotes and braces included. False when `out` is full.
+bool setting_print(const struct setting *s, const void *value, struct buffer *out);
+
+// "text", with what a file would misunderstand escaped.
+bool setting_print_quoted(struct slice text, struct buffer *out);
+
+#endif

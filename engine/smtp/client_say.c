@@ -1,0 +1,343 @@
+// What the client says, and when: smtp_client_fill().
+#include "engine/smtp/address.h"
+#include "engine/smtp/client_state.h"
+#include "engine/smtp/octets.h"
+
+// The longest lines there are: all parameters at their longest, numbers of 20 digits.
+#define MAIL_WORDS_BYTES                                                                           \
+    (sizeof("MAIL FROM:<> SIZE=01234567890123456789 BODY=8BITMIME SMTPUTF8 \r\n") - 1)
+#define RCPT_WORDS_BYTES (sizeof("RCPT TO:<> \r\n") - 1)
+_Static_assert(MAIL_WORDS_BYTES + ADDRESS_BYTES_MAX + SMTP_DSN_BYTES_MAX <= WIRE_TEXT_ROOM_MIN &&
+                   RCPT_WORDS_BYTES + ADDRESS_BYTES_MAX + SMTP_DSN_BYTES_MAX <=
+                       WIRE_TEXT_ROOM_MIN &&
+                   SMTP_HELO_BYTES_MAX + 8 <= WIRE_TEXT_ROOM_MIN,
+               "any line fits where the wire has room");
+
+// ------------------------------------------------------------------ what cannot be said at all
+
+#define REPLY_OF_OURS(reply_code, class_, subject_, detail_, words)                                \
+    {                                                                                              \
+        .code = (reply_code), .enhanced = {(class_), (subject_), (detail_)}, .text = {             \
+            .data = (words),                                                                       \
+            .len = sizeof(words) - 1                                                               \
+        }                                                                                          \
+    }
+
+static const struct reply needs_smtputf8 = REPLY_OF_OURS(
+    553, 5, 6, 7, "The receiving server does not take SMTPUTF8 addresses");
+static const struct reply too_large = REPLY_OF_OURS(
+    552, 5, 3, 4, "Message larger than the receiving server takes");
+static const struct reply bad_sender = REPLY_OF_OURS(553, 5, 1, 7,
+                                                     "Sender address that fits no command line");
+static const struct reply bad_recipient = REPLY_OF_OURS(
+    553, 5, 1, 3, "Recipient address that fits no command line");
+static const struct reply bad_dsn = REPLY_OF_OURS(501, 5, 5, 4,
+                                                  "DSN parameters that fit no command line");
+
+// No ">" but in a quoted local part: it would end the path, and what follows would be parameters.
+static bool path_stays_inside(struct slice address)
+{
+    bool quoted = false;
+    if (slice_find(address, '>') == address.len)
+        return true;
+    for (size_t i = 0; i < address.len; i++) {
+        if (address.data[i] == '"')
+            quoted = !quoted;
+        else if (quoted && address.data[i] == '\\')
+            i++;
+        else if (!quoted && address.data[i] == '>')
+            return false;
+    }
+    return !quoted;
+}
+
+static bool can_say(struct slice words, size_t bytes_max, bool utf8)
+{
+    unsigned banned = OCTETS_CONTROL | (utf8 ? 0 : OCTETS_8BIT);
+    return words.len <= bytes_max && (octets_kinds(words) & banned) == 0;
+}
+
+static bool can_say_address(struct slice address, bool utf8)
+{
+    return can_say(address, ADDRESS_BYTES_MAX, utf8) && path_stays_inside(address);
+}
+
+const struct reply *client_unsayable(const struct smtp_client *c, const struct smtp_transaction *t)
+{
+    bool dsn = client_uses(c, SMTP_DSN);
+    if (t->smtputf8 && !client_uses(c, SMTP_SMTPUTF8))
+        return &needs_smtputf8;
+    if (c->size_max > 0 && client_uses(c, SMTP_SIZE) && content_bytes(&t->content) > c->size_max)
+        return &too_large;
+    if (!can_say_address(t->sender, t->smtputf8))
+        return &bad_sender;
+    if (dsn && !can_say(t->dsn, SMTP_DSN_BYTES_MAX, t->smtputf8))
+        return &bad_dsn;
+    for (uint32_t i = 0; i < t->rcpt_count; i++) {
+        if (!can_say_address(t->rcpts[i].address, t->smtputf8))
+            return &bad_recipient;
+        if (dsn && !can_say(t->rcpts[i].dsn, SMTP_DSN_BYTES_MAX, t->smtputf8))
+            return &bad_dsn;
+    }
+    return NULL;
+}
+
+// ---------------------------------------------------------------------------- command lines
+
+struct line {
+    char *start; // in the wire
+    char *at;
+    char *end;
+};
+
+static inline struct line line_start(struct wire *w)
+{
+    char *start = wire_text_room(w);
+    return (struct line){start, start, start + WIRE_TEXT_ROOM_MIN};
+}
+
+// Words of ours. Constants, so that the compiler knows their length.
+static inline void put(struct line *l, struct slice words)
+{
+    CHECK(words.len <= (size_t)(l->end - l->at));
+    memcpy(l->at, words.data, words.len);
+    l->at += words.len;
+}
+
+// The one function that puts words of others on a command line. Control characters would make two
+// commands of one; smtp_client_start() has refused what holds any.
+static void put_given(struct line *l, struct slice words, bool utf8)
+{
+    CHECK(can_say(words, (size_t)(l->end - l->at), utf8));
+    memcpy(l->at, words.data, words.len);
+    l->at += words.len;
+}
+
+static void put_number(struct line *l, uint64_t n)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    put(l, slice_make(digits + at, sizeof(digits) - at));
+}
+
+static void say(struct smtp_client *c, struct wire *w, struct line *l)
+{
+    put(l, SLICE("\r\n"));
+    wire_text_written(w, (size_t)(l->at - l->start));
+    c->said_bytes += (size_t)(l->at - l->start);
+}
+
+static inline void say_words(struct smtp_client *c, struct wire *w, struct slice words)
+{
+    struct line l = line_start(w);
+    put(&l, words);
+    say(c, w, &l);
+}
+
+static void say_hello(struct smtp_client *c, struct wire *w, struct slice verb)
+{
+    struct line l = line_start(w);
+    put(&l, verb);
+    put_given(&l, c->options.helo_name, false);
+    say(c, w, &l);
+}
+
+static void put_dsn(struct smtp_client *c, struct line *l, struct slice dsn, bool utf8)
+{
+    if (dsn.len == 0 || !client_uses(c, SMTP_DSN))
+        return;
+    put(l, SLICE(" "));
+    put_given(l, dsn, utf8);
+}
+
+static void say_mail(struct smtp_client *c, struct wire *w, struct smtp_group *g)
+{
+    const struct smtp_transaction *t = g->t;
+    struct line l = line_start(w);
+    put(&l, SLICE("MAIL FROM:<"));
+    put_given(&l, t->sender, t->smtputf8);
+    put(&l, SLICE(">"));
+    if (client_uses(c, SMTP_SIZE)) {
+        put(&l, SLICE(" SIZE="));
+        put_number(&l, content_bytes(&t->content));
+    }
+    if (t->is_8bit && client_uses(c, SMTP_8BITMIME))
+        put(&l, SLICE(" BODY=8BITMIME"));
+    if (t->smtputf8)
+        put(&l, SLICE(" SMTPUTF8"));
+    put_dsn(c, &l, t->dsn, t->smtputf8);
+    say(c, w, &l);
+    client_expect_for(c, g, SMTP_PHASE_MAIL);
+}
+
+static void say_rcpt(struct smtp_client *c, struct wire *w, struct smtp_group *g)
+{
+    const struct smtp_recipient *rcpt = &g->t->rcpts[g->rcpt_said++];
+    struct line l = line_start(w);
+    put(&l, SLICE("RCPT TO:<"));
+    put_given(&l, rcpt->address, g->t->smtputf8);
+    put(&l, SLICE(">"));
+    put_dsn(c, &l, rcpt->dsn, g->t->smtputf8);
+    say(c, w, &l);
+    client_expect_for(c, g, SMTP_PHASE_RCPT);
+}
+
+// ------------------------------------------------------------------------------------ turns
+// Each says what its turn has to say, and passes it on. False: not now.
+
+static bool may_speak(const struct smtp_client *c, struct wire *w, unsigned piece_count)
+{
+    if (c->pending_count == SMTP_PENDING_MAX)
+        return false;
+    if (c->pace == SMTP_LOCKSTEP && c->pending_count > 0)
+        return false;
+    return wire_has_room(w, piece_count);
+}
+
+static bool turn_hello(struct smtp_client *c, struct wire *w)
+{
+    bool is_ehlo = c->turn == SMTP_TURN_EHLO;
+    if (!may_speak(c, w, 0))
+        return false;
+    say_hello(c, w, is_ehlo ? SLICE("EHLO ") : SLICE("HELO "));
+    client_expect(c, is_ehlo ? SMTP_PHASE_EHLO : SMTP_PHASE_HELO);
+    client_turn(c, SMTP_TURN_SERVER);
+    return true;
+}
+
+static bool turn_next(struct smtp_client *c, struct wire *w)
+{
+    if (c->said_count < c->group_count) {
+        bool behind_unanswered = c->pace == SMTP_STREAMED && c->said_count > 0;
+        client_turn(c, c->needs_rset || behind_unanswered ? SMTP_TURN_RSET : SMTP_TURN_MAIL);
+        return true;
+    }
+    if (!c->quit_wanted || !smtp_client_idle(c) || !may_speak(c, w, 0))
+        return false;
+    say_words(c, w, SLICE("QUIT"));
+    client_expect(c, SMTP_PHASE_QUIT);
+    client_turn(c, SMTP_TURN_NONE);
+    return true;
+}
+
+static bool turn_rset(struct smtp_client *c, struct wire *w)
+{
+    if (!may_speak(c, w, 0))
+        return false;
+    say_words(c, w, SLICE("RSET"));
+    client_expect_for(c, client_writing(c), SMTP_PHASE_RSET);
+    c->needs_rset = false;
+    client_turn(c, SMTP_TURN_MAIL);
+    return true;
+}
+
+static bool turn_mail(struct smtp_client *c, struct wire *w)
+{
+    if (!may_speak(c, w, 0))
+        return false;
+    say_mail(c, w, client_writing(c));
+    client_turn(c, SMTP_TURN_RCPT);
+    return true;
+}
+
+static bool turn_rcpt(struct smtp_client *c, struct wire *w)
+{
+    struct smtp_group *g = client_writing(c);
+    if (!may_speak(c, w, 0))
+        return false;
+    say_rcpt(c, w, g);
+    if (g->rcpt_said == g->t->rcpt_count)
+        client_turn(c, c->pace == SMTP_STREAMED ? SMTP_TURN_BDAT : SMTP_TURN_DATA);
+    return true;
+}
+
+static bool turn_data(struct smtp_client *c, struct wire *w)
+{
+    if (!may_speak(c, w, 0))
+        return false;
+    say_words(c, w, SLICE("DATA"));
+    client_expect_for(c, client_writing(c), SMTP_PHASE_DATA);
+    client_turn(c, SMTP_TURN_GO_AHEAD);
+    return true;
+}
+
+static void all_said(struct smtp_client *c, struct smtp_group *g)
+{
+    g->end_bytes = c->said_bytes;
+    g->written = true;
+    client_leave_group(c);
+}
+
+static bool turn_content(struct smtp_client *c, struct wire *w)
+{
+    struct smtp_group *g = client_writing(c);
+    size_t before = w->bytes;
+    bool all = content_write_data(&g->t->content, &c->cursor, w);
+    c->said_bytes += w->bytes - before;
+    if (all)
+        all_said(c, g);
+    return all;
+}
+
+static bool turn_lone_dot(struct smtp_client *c, struct wire *w)
+{
+    if (!wire_has_room(w, 0))
+        return false;
+    wire_text(w, SLICE(".\r\n"));
+    c->said_bytes += 3;
+    client_leave_group(c);
+    return true;
+}
+
+// The line and its content go together: once the line is on the wire nothing may come between,
+// and a reply to an earlier command may take the transaction from us.
+static bool turn_bdat(struct smtp_client *c, struct wire *w)
+{
+    struct smtp_group *g = client_writing(c);
+    const struct content *content = &g->t->content;
+    if (!may_speak(c, w, content->piece_count))
+        return false;
+    uint64_t bytes = content_bytes(content);
+    struct line l = line_start(w);
+    put(&l, SLICE("BDAT "));
+    put_number(&l, bytes);
+    put(&l, SLICE(" LAST"));
+    say(c, w, &l);
+    for (unsigned i = 0; i < content->piece_count; i++)
+        wire_content(w, content->pieces[i]);
+    c->said_bytes += bytes;
+    client_expect_for(c, g, SMTP_PHASE_CONTENT);
+    all_said(c, g);
+    return true;
+}
+
+static bool say_next(struct smtp_client *c, struct wire *w)
+{
+    switch (c->turn) {
+    case SMTP_TURN_EHLO:
+    case SMTP_TURN_HELO: return turn_hello(c, w);
+    case SMTP_TURN_NEXT: return turn_next(c, w);
+    case SMTP_TURN_RSET: return turn_rset(c, w);
+    case SMTP_TURN_MAIL: return turn_mail(c, w);
+    case SMTP_TURN_RCPT: return turn_rcpt(c, w);
+    case SMTP_TURN_DATA: return turn_data(c, w);
+    case SMTP_TURN_CONTENT: return turn_content(c, w);
+    case SMTP_TURN_LONE_DOT: return turn_lone_dot(c, w);
+    case SMTP_TURN_BDAT: return turn_bdat(c, w);
+    case SMTP_TURN_SERVER:
+    case SMTP_TURN_GO_AHEAD:
+    case SMTP_TURN_NONE:
+    case SMTP_TURN_COUNT: return false;
+    }
+    return false;
+}
+
+void smtp_client_fill(struct smtp_client *c, struct wire *w)
+{
+    smtp_client_check(c);
+    while (say_next(c, w))
+        continue;
+}

@@ -1,0 +1,79 @@
+// engine/smtp/client_state.h: what client.c and client_say.c share: the two queues (groups of
+// commands, awaited replies), the one function that changes the turn, and the invariants.
+#ifndef POSTHASTE_SMTP_CLIENT_STATE_H
+#define POSTHASTE_SMTP_CLIENT_STATE_H
+
+#include "engine/base/check.h"
+#include "engine/smtp/client.h"
+
+_Static_assert((SMTP_PENDING_MAX & (SMTP_PENDING_MAX - 1)) == 0, "indices wrap by a mask");
+
+// Run at every door.
+void smtp_client_check(const struct smtp_client *c);
+// Every awaited reply of a group is in the queue, once: a walk, for test builds.
+bool client_awaited_add_up(const struct smtp_client *c);
+
+// The one function that changes c->turn. CHECKs that the step is in the machine's diagram.
+void client_turn(struct smtp_client *c, enum smtp_turn next);
+
+// NULL, or the reply with which we refuse, ourselves, what cannot be said to this server.
+const struct reply *client_unsayable(const struct smtp_client *c, const struct smtp_transaction *t);
+
+#define TURN_BIT(turn) (1u << (turn))
+#define TURNS_IN_GROUP                                                                             \
+    (TURN_BIT(SMTP_TURN_RSET) | TURN_BIT(SMTP_TURN_MAIL) | TURN_BIT(SMTP_TURN_RCPT) |              \
+     TURN_BIT(SMTP_TURN_DATA) | TURN_BIT(SMTP_TURN_GO_AHEAD) | TURN_BIT(SMTP_TURN_CONTENT) |       \
+     TURN_BIT(SMTP_TURN_LONE_DOT) | TURN_BIT(SMTP_TURN_BDAT))
+
+static inline bool client_turn_is(const struct smtp_client *c, unsigned turn_bits)
+{
+    return (TURN_BIT(c->turn) & turn_bits) != 0;
+}
+
+// Where the i-th group stands; the oldest is 0.
+static inline unsigned client_group_at(const struct smtp_client *c, unsigned i)
+{
+    unsigned at = c->group_first + i;
+    return at < SMTP_GROUPS_MAX ? at : at - SMTP_GROUPS_MAX;
+}
+
+static inline struct smtp_group *client_oldest(struct smtp_client *c)
+{
+    CHECK(c->group_count > 0);
+    return &c->groups[c->group_first];
+}
+
+// The group whose commands are being said; only while the turn is in a group.
+static inline struct smtp_group *client_writing(struct smtp_client *c)
+{
+    CHECK(c->said_count < c->group_count);
+    return &c->groups[client_group_at(c, c->said_count)];
+}
+
+static inline bool client_uses(const struct smtp_client *c, enum smtp_extension extension)
+{
+    return (c->offered & ~c->options.ignore & (uint32_t)extension) != 0;
+}
+
+static inline void client_expect(struct smtp_client *c, enum smtp_phase phase)
+{
+    CHECK(c->pending_count < SMTP_PENDING_MAX);
+    c->pending[(c->pending_first + c->pending_count) & (SMTP_PENDING_MAX - 1)] = (uint8_t)phase;
+    c->pending_count++;
+}
+
+static inline void client_expect_for(struct smtp_client *c, struct smtp_group *g,
+                                     enum smtp_phase phase)
+{
+    g->awaited++;
+    client_expect(c, phase);
+}
+
+// The writer leaves its group: all is said, or the rest is not worth saying.
+static inline void client_leave_group(struct smtp_client *c)
+{
+    client_turn(c, SMTP_TURN_NEXT);
+    c->said_count++;
+}
+
+#endif

@@ -1,0 +1,235 @@
+#include "engine/smtp/reply.h"
+
+#include "engine/smtp/octets.h"
+
+#include <stdio.h>
+
+#define CODE_DIGITS 3
+#define TEXT_JOINT " / "
+#define ENHANCED_SHORT_BYTES 6 // "2.1.5 "
+#define PLAIN_REPLY_BYTES_MIN (CODE_DIGITS + 1 + ENHANCED_SHORT_BYTES)
+
+void reply_parser_init(struct reply_parser *p)
+{
+    // The two text buffers need no zeros: their lengths say what is in them.
+    memset(p, 0, offsetof(struct reply_parser, kept_line));
+    p->ended = true;
+}
+
+static void start_reply(struct reply_parser *p)
+{
+    p->reply = (struct reply){.text = {.data = p->text}};
+    p->line_count = 0;
+    p->text_len = 0;
+    p->reply_bytes = 0;
+    p->ended = false;
+}
+
+// CR and LF stand nowhere but together at the end (RFC 5321 2.3.8), NUL nowhere: a server that
+// mixes them does not see the lines that we see. `ends`: the part's last byte is the LF.
+static bool part_is_sound(struct reply_parser *p, struct slice part, bool ends)
+{
+    if (p->saw_cr)
+        return ends && part.len == 1;
+    size_t text_len = part.len - ends;
+    size_t cr = slice_find(slice_take(part, text_len), '\r');
+    p->saw_cr = cr + 1 == text_len;
+    if (!p->saw_cr && (ends || cr < text_len))
+        return false;
+    return slice_find(part, '\0') == part.len;
+}
+
+// Text is kept as far as there is room for it. Control characters would act on whoever reads a
+// log or a bounce.
+static void add_text(struct reply_parser *p, struct slice from)
+{
+    from = slice_take(from, sizeof(p->text) - p->text_len);
+    while (from.len > 0) {
+        size_t plain = octets_copy_plain(p->text + p->text_len, from);
+        p->text_len = (uint16_t)(p->text_len + plain);
+        if (plain < from.len)
+            p->text[p->text_len++] = '?';
+        from = slice_skip(from, plain + 1);
+    }
+}
+
+static inline bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+// One to three digits, as RFC 3463 2 has them.
+static bool cut_number(struct slice *s, uint16_t *ret)
+{
+    unsigned value = 0;
+    size_t i = 0;
+    for (; i < s->len && i < 3 && is_digit(s->data[i]); i++)
+        value = value * 10 + (unsigned)(s->data[i] - '0');
+    *s = slice_skip(*s, i);
+    *ret = (uint16_t)value;
+    return i > 0;
+}
+
+// Takes "5.7.1 " off the front of *text. A class that contradicts the reply's code (RFC 2034 4
+// forbids it) is left in the text, where it misleads nobody but a reader.
+static void cut_enhanced(struct slice *text, struct reply *r)
+{
+    struct slice rest = *text;
+    struct enhanced_code e;
+    if (rest.len < 5 || rest.data[1] != '.' || rest.data[0] != '0' + r->code / 100 ||
+        rest.data[0] == '3')
+        return;
+    e.class = (uint8_t)(rest.data[0] - '0');
+    rest = slice_skip(rest, 2);
+    if (!cut_number(&rest, &e.subject) || rest.len == 0 || rest.data[0] != '.')
+        return;
+    rest = slice_skip(rest, 1);
+    if (!cut_number(&rest, &e.detail) || (rest.len > 0 && rest.data[0] != ' '))
+        return;
+    if (r->enhanced.class == 0)
+        r->enhanced = e;
+    *text = slice_skip(rest, 1);
+}
+
+// Three digits, 200 to 599. The RFC's grammar ends the second digit at 5, but 571 and 590 are out
+// there, and there is no doubt what they mean. 0 when it is no code.
+static inline unsigned read_code(struct slice line)
+{
+    if (line.len < CODE_DIGITS)
+        return 0;
+    unsigned class = (unsigned)line.data[0] - '0';
+    unsigned tens = (unsigned)line.data[1] - '0';
+    unsigned ones = (unsigned)line.data[2] - '0';
+    return class >= 2 && class <= 5 && tens <= 9 && ones <= 9 ? class * 100 + tens * 10 + ones : 0;
+}
+
+static enum reply_status broken(struct reply_parser *p)
+{
+    p->broken = true;
+    p->ended = false;
+    return REPLY_BROKEN;
+}
+
+// `line`: without CRLF.
+static enum reply_status on_line(struct reply_parser *p, struct slice line)
+{
+    unsigned code = read_code(line);
+    char separator = line.len > CODE_DIGITS ? line.data[CODE_DIGITS] : ' ';
+    if (code == 0 || (separator != ' ' && separator != '-'))
+        return broken(p);
+    if (p->line_count > 0 && code != p->reply.code)
+        return broken(p); // RFC 5321 4.2.1: the same code on every line
+    p->reply.code = (uint16_t)code;
+    p->line = slice_skip(line, CODE_DIGITS + 1);
+    p->line_count++;
+
+    struct slice text = p->line;
+    cut_enhanced(&text, &p->reply);
+    if (p->text_len > 0)
+        add_text(p, SLICE(TEXT_JOINT));
+    add_text(p, text);
+    p->reply.text.len = p->text_len;
+
+    p->ended = separator == ' ';
+    return p->ended ? REPLY_DONE : REPLY_LINE;
+}
+
+// Appends to the kept line, as far as it has room; a reply's use is in its first bytes.
+static void keep_part(struct reply_parser *p, struct slice part)
+{
+    if (p->line_bytes < sizeof(p->kept_line)) {
+        struct slice kept = slice_take(part, sizeof(p->kept_line) - p->line_bytes);
+        memcpy(p->kept_line + p->line_bytes, kept.data, kept.len);
+    }
+    p->line_bytes = (uint16_t)(p->line_bytes + part.len);
+}
+
+// "5.7.1 " with single digits, as nearly all are.
+static bool is_short_enhanced(const char *s)
+{
+    return s[1] == '.' && s[3] == '.' && s[5] == ' ' && is_digit(s[2]) && is_digit(s[4]);
+}
+
+// Nearly every reply there is: one line, all of it there, nothing in it to look at closely. Reads
+// and copies it in one pass. False: it must be read the long way, and nothing has happened yet.
+static inline bool read_plain_reply(struct reply_parser *p, struct slice bytes, size_t *ret_used)
+{
+    unsigned code = read_code(bytes);
+    if (bytes.len < PLAIN_REPLY_BYTES_MIN || code == 0 || bytes.data[CODE_DIGITS] != ' ')
+        return false;
+    const char *line = bytes.data + CODE_DIGITS + 1;
+    const char *text = line;
+    p->reply.code = (uint16_t)code;
+    p->reply.enhanced = (struct enhanced_code){0};
+    if (line[1] == '.') {
+        if (!is_short_enhanced(line) || line[0] != bytes.data[0] || line[0] == '3')
+            return false;
+        p->reply.enhanced.class = (uint8_t)(line[0] - '0');
+        p->reply.enhanced.subject = (uint16_t)(line[2] - '0');
+        p->reply.enhanced.detail = (uint16_t)(line[4] - '0');
+        text += ENHANCED_SHORT_BYTES;
+    }
+    struct slice rest = slice_make(text, (size_t)(bytes.data + bytes.len - text));
+    size_t text_len = octets_copy_plain(p->text, slice_take(rest, sizeof(p->text)));
+    const char *end = text + text_len;
+    if (text_len + 2 > rest.len || end[0] != '\r' || end[1] != '\n')
+        return false;
+    p->reply.text = slice_make(p->text, text_len);
+    p->line = slice_make(line, (size_t)(end - line));
+    p->line_count = 1;
+    *ret_used = (size_t)(end + 2 - bytes.data);
+    return true;
+}
+
+// Kept out of line, so that the short way pays for no more than it uses.
+__attribute__((noinline)) static enum reply_status
+read_the_long_way(struct reply_parser *p, struct slice bytes, size_t *ret_used)
+{
+    *ret_used = 0;
+    if (p->broken)
+        return REPLY_BROKEN;
+    if (bytes.len == 0)
+        return REPLY_MORE;
+    if (p->ended)
+        start_reply(p);
+
+    size_t lf = slice_find(bytes, '\n');
+    bool ends = lf < bytes.len;
+    struct slice part = slice_take(bytes, lf + 1);
+    *ret_used = part.len;
+    if (part.len > (size_t)REPLY_LINE_BYTES_MAX - p->line_bytes ||
+        part.len > REPLY_BYTES_MAX - p->reply_bytes || !part_is_sound(p, part, ends))
+        return broken(p);
+    p->reply_bytes += (uint32_t)part.len;
+    if (!ends) {
+        keep_part(p, part);
+        return REPLY_MORE;
+    }
+
+    struct slice line = part;
+    if (p->line_bytes > 0) {
+        keep_part(p, part);
+        line = slice_make(p->kept_line, p->line_bytes);
+    }
+    p->line_bytes = 0;
+    p->saw_cr = false;
+    line.len -= 2; // CRLF
+    // A whole line is cut where a kept one is: how TCP cut the stream must not show.
+    return on_line(p, slice_take(line, sizeof(p->kept_line)));
+}
+
+enum reply_status reply_feed(struct reply_parser *p, struct slice bytes, size_t *ret_used)
+{
+    if (p->ended && read_plain_reply(p, bytes, ret_used))
+        return REPLY_DONE;
+    return read_the_long_way(p, bytes, ret_used);
+}
+
+const char *enhanced_print(struct enhanced_code e, char text[ENHANCED_TEXT_BYTES])
+{
+    text[0] = '\0';
+    if (e.class != 0)
+        snprintf(text, ENHANCED_TEXT_BYTES, "%u.%u.%u", e.class % 10u, e.subject % 1000u,
+                 e.detail % 1000u);
+    return text;
+}

@@ -1,0 +1,92 @@
+#include "engine/smtp/unstuff.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+// Index of the first LF with a dot behind it at or after `at`, or s.len.
+static size_t find_lf_dot(struct slice s, size_t at)
+{
+#ifdef __SSE2__
+    const __m128i lf = _mm_set1_epi8('\n');
+    const __m128i dot = _mm_set1_epi8('.');
+    for (; at + 17 <= s.len; at += 16) {
+        __m128i here = _mm_loadu_si128((const __m128i *)(const void *)(s.data + at));
+        __m128i next = _mm_loadu_si128((const __m128i *)(const void *)(s.data + at + 1));
+        int found = _mm_movemask_epi8(
+            _mm_and_si128(_mm_cmpeq_epi8(here, lf), _mm_cmpeq_epi8(next, dot)));
+        if (found)
+            return at + (size_t)__builtin_ctz((unsigned)found);
+    }
+#endif
+    while (at < s.len) {
+        at += slice_find(slice_skip(s, at), '\n');
+        if (at + 1 < s.len && s.data[at + 1] == '.')
+            return at;
+        at++;
+    }
+    return s.len;
+}
+
+static bool follows_cr(enum unstuff before, struct slice s, size_t at)
+{
+    return at > 0 ? s.data[at - 1] == '\r' : before == UNSTUFF_CR;
+}
+
+static enum unstuff state_behind(enum unstuff before, struct slice run)
+{
+    char last = run.data[run.len - 1];
+    if (last == '\r')
+        return UNSTUFF_CR;
+    return last == '\n' && follows_cr(before, run, run.len - 1) ? UNSTUFF_LINE_START
+                                                                : UNSTUFF_IN_LINE;
+}
+
+// All bytes up to the first dot that starts a line; none starts one here.
+static struct slice take_run(enum unstuff *u, struct slice *bytes)
+{
+    size_t lf = find_lf_dot(*bytes, 0);
+    while (lf < bytes->len && !follows_cr(*u, *bytes, lf))
+        lf = find_lf_dot(*bytes, lf + 1);
+    struct slice run = slice_take(*bytes, lf + 1);
+    *bytes = slice_skip(*bytes, run.len);
+    *u = state_behind(*u, run);
+    return run;
+}
+
+static void drop_byte(struct slice *bytes, enum unstuff *u, enum unstuff next)
+{
+    *bytes = slice_skip(*bytes, 1);
+    *u = next;
+}
+
+struct slice unstuff_feed(enum unstuff *u, struct slice *bytes)
+{
+    while (bytes->len > 0) {
+        char c = bytes->data[0];
+        switch (*u) {
+        case UNSTUFF_LINE_START:
+            if (c != '.')
+                return take_run(u, bytes);
+            drop_byte(bytes, u, UNSTUFF_DOT);
+            break;
+        case UNSTUFF_IN_LINE:
+        case UNSTUFF_CR: return take_run(u, bytes);
+        case UNSTUFF_DOT:
+            if (c == '\r')
+                drop_byte(bytes, u, UNSTUFF_DOT_CR);
+            else
+                *u = UNSTUFF_IN_LINE; // it was a stuffed dot
+            break;
+        case UNSTUFF_DOT_CR:
+            if (c == '\n') {
+                drop_byte(bytes, u, UNSTUFF_END);
+                return SLICE_EMPTY;
+            }
+            *u = UNSTUFF_CR; // a bare CR behind a stuffed dot: content, if of the wrong kind
+            return SLICE("\r");
+        case UNSTUFF_END: return SLICE_EMPTY;
+        }
+    }
+    return SLICE_EMPTY;
+}

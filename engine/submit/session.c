@@ -1,0 +1,292 @@
+#include "engine/submit/session.h"
+
+#include "engine/base/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+// So much content counts as a command's worth of progress: a client that sends a byte a second does
+// not keep its session for ever.
+#define PROGRESS_BYTES 1024u
+
+static struct io_token session_token(const struct session *s, const struct session_room *room,
+                                     enum session_op op)
+{
+    return (struct io_token){s->index, s->generation, room->o.io_owner, (uint8_t)op};
+}
+
+static void session_receive(struct session *s, struct session_room *room)
+{
+    CHECK(!s->receiving && !s->closing);
+    s->receiving = true;
+    s->ops_in_flight++;
+    io_receive(room->o.io, s->fd, session_token(s, room, SESSION_OP_RECEIVE));
+}
+
+static bool peer_may_relay(const struct session *s, const struct submit_listener *l)
+{
+    if (io_address_is_unix(&s->peer.address) || io_address_is_loopback(&s->peer.address))
+        return true;
+    for (uint32_t i = 0; i < l->relay_from_count; i++)
+        if (io_network_holds(&l->relay_from[i], &s->peer.address))
+            return true;
+    return false;
+}
+
+void session_open(struct session *s, struct session_room *room, int fd, const char *refusal)
+{
+    const struct submit_listener *l = &room->o.listeners[s->listener];
+    s->fd = fd;
+    buffer_init(&s->out, SERVER_OUT_BYTES_MAX);
+    buffer_init(&s->sent, SERVER_OUT_BYTES_MAX);
+    smtp_server_init(&s->machine, &l->server);
+    room->counters.sessions_opened++;
+    s->progress_us = io_now_us(room->o.io);
+    struct io_token token = session_token(s, room, SESSION_OP_RECEIVE);
+    memcpy(&s->timer.owner, &token, sizeof(token));
+    wheel_arm(room->o.wheel, &s->timer, s->progress_us + l->idle_us);
+    if (io_peer_of(room->o.io, fd, &s->peer) < 0) {
+        session_close(s, room); // it has gone already
+        return;
+    }
+    s->may_relay = peer_may_relay(s, l);
+    smtp_server_greet(&s->machine, refusal, &s->out);
+    if (refusal) {
+        room->counters.refused++;
+        s->close_when_sent = true;
+        return;
+    }
+    session_receive(s, room);
+}
+
+// Uses bytes as far as the machine goes. What is left of them waits for a verdict.
+static void session_feed(struct session *s, struct session_room *room, struct slice *bytes)
+{
+    while (!s->closing && !s->close_when_sent) {
+        struct smtp_server_event e = smtp_server_feed(&s->machine, bytes, &s->out);
+        switch (e.kind) {
+        case SERVER_MORE: return;
+        case SERVER_WAIT: s->waiting = true; return;
+        case SERVER_CONTENT:
+            s->content_bytes += (uint32_t)e.text.len;
+            if (s->content_bytes < PROGRESS_BYTES)
+                break;
+            s->content_bytes = 0;
+            s->progress_us = io_now_us(room->o.io);
+            break;
+        case SERVER_CLOSE: s->close_when_sent = true; break;
+        case SERVER_QUIT:
+        case SERVER_EHLO:
+        case SERVER_MAIL:
+        case SERVER_RCPT:
+        case SERVER_DATA:
+        case SERVER_MESSAGE:
+        case SERVER_DROPPED:
+        case SERVER_OTHER: s->progress_us = io_now_us(room->o.io); break;
+        }
+        intake_event(s, room, &e);
+    }
+    *bytes = SLICE_EMPTY; // nobody will read them
+}
+
+// Keeps a receive buffer until the machine takes bytes again. Receiving pauses meanwhile.
+static void session_hold(struct session *s, struct session_room *room, struct slice bytes,
+                         uint16_t lent)
+{
+    if (!s->held)
+        s->held = calloc(SESSION_HELD_MAX, sizeof(*s->held));
+    if (!s->held || s->held_count == SESSION_HELD_MAX) {
+        io_return(room->o.io, lent);
+        session_hang_up(s, room, "421 4.3.1 Insufficient memory");
+        return;
+    }
+    s->held[s->held_count++] = (struct session_held){bytes, lent};
+    if (s->receiving)
+        io_cancel(room->o.io, session_token(s, room, SESSION_OP_RECEIVE));
+}
+
+static void session_drop_held(struct session *s, struct session_room *room)
+{
+    for (uint16_t i = 0; i < s->held_count; i++)
+        io_return(room->o.io, s->held[i].lent);
+    s->held_count = 0;
+    free(s->held);
+    s->held = NULL;
+}
+
+static void session_feed_held(struct session *s, struct session_room *room)
+{
+    uint16_t used = 0;
+    s->waiting = false;
+    while (used < s->held_count && !s->waiting) {
+        session_feed(s, room, &s->held[used].bytes);
+        if (s->waiting)
+            break;
+        io_return(room->o.io, s->held[used++].lent);
+    }
+    s->held_count -= used;
+    memmove(s->held, s->held + used, s->held_count * sizeof(*s->held));
+    if (s->held_count == 0)
+        session_drop_held(s, room);
+}
+
+static void on_receive(struct session *s, struct session_room *room, const struct io_done *done)
+{
+    struct slice bytes = done->bytes;
+    if (done->ended)
+        s->receiving = false;
+    if (done->result == 0 || (done->result < 0 && done->result != -ENOBUFS &&
+                              done->result != -ECANCELED))
+        s->peer_ended = true;
+    if (!done->lends)
+        return;
+    if (!s->waiting && !s->closing)
+        session_feed(s, room, &bytes);
+    if (s->waiting && !s->closing && !s->close_when_sent && bytes.len > 0)
+        session_hold(s, room, bytes, done->lent);
+    else
+        io_return(room->o.io, done->lent);
+}
+
+static void on_send(struct session *s, struct session_room *room, const struct io_done *done)
+{
+    s->sending = false;
+    if (done->result <= 0) {
+        session_close(s, room);
+        return;
+    }
+    s->sent_bytes += (size_t)done->result;
+    if (s->sent_bytes == s->sent.len) {
+        buffer_clear(&s->sent);
+        s->sent_bytes = 0;
+    }
+}
+
+void session_on_done(struct session *s, struct session_room *room, const struct io_done *done)
+{
+    CHECK(s->ops_in_flight > 0);
+    if (done->ended)
+        s->ops_in_flight--;
+    switch ((enum session_op)done->token.op) {
+    case SESSION_OP_RECEIVE: on_receive(s, room, done); break;
+    case SESSION_OP_SEND: on_send(s, room, done); break;
+    }
+}
+
+void session_on_timer(struct session *s, struct session_room *room)
+{
+    uint64_t now_us = io_now_us(room->o.io);
+    uint64_t due_us = s->progress_us + room->o.listeners[s->listener].idle_us;
+    if (now_us < due_us) {
+        wheel_arm(room->o.wheel, &s->timer, due_us);
+    } else if (s->close_when_sent) { // it does not even read our last words
+        session_close(s, room);
+    } else {
+        session_hang_up(s, room, "421 4.4.2 Timeout");
+        s->progress_us = now_us;
+        wheel_arm(room->o.wheel, &s->timer, now_us + room->o.listeners[s->listener].idle_us);
+    }
+}
+
+// Verdicts leave in the order of the messages.
+static void settle_refused(struct session *s)
+{
+    static const char *const refusals[] = {
+        [FATE_NO_MEMORY] = "452 4.3.1 Insufficient system storage, try again later",
+        [FATE_LOOP] = "554 5.4.6 Too many hops: this message goes round in circles",
+    };
+    while (s->fate_count > 0 && s->fates[s->fate_first] != FATE_UNKNOWN) {
+        smtp_server_verdict(&s->machine, refusals[s->fates[s->fate_first]], &s->out);
+        s->fate_first = (uint8_t)((s->fate_first + 1) % SERVER_UNCOMMITTED_MAX);
+        s->fate_count--;
+    }
+}
+
+void session_message_ended(struct session *s, enum fate fate)
+{
+    CHECK(s->fate_count < SERVER_UNCOMMITTED_MAX);
+    s->fates[(s->fate_first + s->fate_count++) % SERVER_UNCOMMITTED_MAX] = (uint8_t)fate;
+    settle_refused(s);
+}
+
+void session_verdict(struct session *s, struct session_room *room, const struct message *m)
+{
+    char reply[64] = "250 2.0.0 Ok: queued as ";
+    size_t len = strlen(reply);
+    if (s->closing)
+        return;
+    CHECK(s->fate_count > 0 && s->fates[s->fate_first] == FATE_UNKNOWN);
+    s->fate_first = (uint8_t)((s->fate_first + 1) % SERVER_UNCOMMITTED_MAX);
+    s->fate_count--;
+    message_id_print(m->id, reply + len);
+    smtp_server_verdict(&s->machine, reply, &s->out);
+    settle_refused(s);
+    if (s->waiting)
+        session_feed_held(s, room);
+}
+
+void session_hang_up(struct session *s, struct session_room *room, const char *reply)
+{
+    (void)room;
+    if (s->closing || s->close_when_sent)
+        return;
+    smtp_server_hang_up(&s->machine, reply, &s->out);
+    s->close_when_sent = true;
+}
+
+void session_close(struct session *s, struct session_room *room)
+{
+    if (s->closing)
+        return;
+    s->closing = true;
+    wheel_disarm(room->o.wheel, &s->timer);
+    session_drop_held(s, room);
+    message_free(room->o.blocks, s->message);
+    s->message = NULL;
+    io_close(room->o.io, s->fd);
+}
+
+// The client is told all that it will be told.
+static bool session_finished(const struct session *s)
+{
+    bool silent = s->out.len == 0 && s->sent.len == 0;
+    if (s->close_when_sent)
+        return silent;
+    return s->peer_ended && silent && !s->waiting && smtp_server_uncommitted(&s->machine) == 0;
+}
+
+bool session_flush(struct session *s, struct session_room *room)
+{
+    if (!s->closing && !s->sending) {
+        if (s->sent.len == 0 && s->out.len > 0) {
+            struct buffer gathered = s->out;
+            s->out = s->sent;
+            s->sent = gathered;
+        }
+        if (s->sent.len > 0) {
+            s->sent_piece.iov_base = s->sent.data + s->sent_bytes;
+            s->sent_piece.iov_len = s->sent.len - s->sent_bytes;
+            s->sending = true;
+            s->ops_in_flight++;
+            io_send(room->o.io, s->fd, &s->sent_piece, 1, session_token(s, room, SESSION_OP_SEND));
+        }
+    }
+    if (!s->closing && s->waiting && s->out.len == 0)
+        session_feed_held(s, room); // it was the replies that were too many
+    if (!s->closing && session_finished(s))
+        session_close(s, room);
+    if (!s->closing && !s->receiving && !s->waiting && !s->peer_ended && !s->close_when_sent)
+        session_receive(s, room);
+    return s->closing && s->ops_in_flight == 0;
+}
+
+void session_release(struct session *s, struct session_room *room)
+{
+    CHECK(s->ops_in_flight == 0);
+    wheel_disarm(room->o.wheel, &s->timer);
+    session_drop_held(s, room);
+    message_free(room->o.blocks, s->message);
+    buffer_release(&s->out);
+    buffer_release(&s->sent);
+    smtp_server_release(&s->machine);
+}

@@ -1,0 +1,158 @@
+#include "engine/submit/submit.h"
+
+#include "engine/base/check.h"
+#include "engine/submit/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+// What a session waits with when the client is too many, or is told to go.
+#define REFUSE_FULL "421 4.3.2 Too many connections, try again later"
+#define REFUSE_STOPPING "421 4.3.2 Shutting down"
+
+struct submit {
+    struct session_room room;
+    struct slab sessions;
+    uint32_t *listener_sessions; // by listener
+    struct session *flush_first; // sessions with something to do at the end of the turn
+};
+
+int submit_new(struct submit **ret, const struct submit_options *options)
+{
+    struct submit *s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    s->listener_sessions = calloc(options->listener_count + 1u, sizeof(*s->listener_sessions));
+    if (!s->listener_sessions) {
+        free(s);
+        return -ENOMEM;
+    }
+    s->room = (struct session_room){.o = *options};
+    slab_init(&s->sessions, sizeof(struct session), options->session_count_max);
+    *ret = s;
+    return 0;
+}
+
+void submit_free(struct submit *s)
+{
+    if (!s)
+        return;
+    CHECK(s->sessions.item_count == 0);
+    slab_release(&s->sessions);
+    free(s->listener_sessions);
+    free(s);
+}
+
+static void submit_mark(struct submit *s, struct session *session)
+{
+    if (session->want_flush)
+        return;
+    session->want_flush = true;
+    session->flush_next = s->flush_first;
+    s->flush_first = session;
+}
+
+void submit_serve(struct submit *s, int fd, uint32_t listener)
+{
+    uint32_t index;
+    CHECK(listener < s->room.o.listener_count);
+    const struct submit_listener *l = &s->room.o.listeners[listener];
+    struct session *session = slab_take(&s->sessions, &index);
+    if (!session) {
+        io_close(s->room.o.io, fd); // not even room to say so
+        s->room.counters.refused++;
+        return;
+    }
+    const char *refusal = NULL;
+    if (++s->listener_sessions[listener] > l->session_count_max)
+        refusal = REFUSE_FULL;
+    else if (s->room.stopping)
+        refusal = REFUSE_STOPPING;
+    session->index = index;
+    session->generation = slab_generation(&s->sessions, index);
+    session->listener = (uint16_t)listener;
+    session_open(session, &s->room, fd, refusal);
+    submit_mark(s, session);
+}
+
+static void submit_gone(struct submit *s, struct session *session)
+{
+    s->listener_sessions[session->listener]--;
+    session_release(session, &s->room);
+    slab_give(&s->sessions, session->index);
+}
+
+void submit_on_done(struct submit *s, const struct io_done *done)
+{
+    struct session *session = slab_find(&s->sessions, done->token.index, done->token.generation);
+    CHECK(session); // a slot lives until its last completion
+    session_on_done(session, &s->room, done);
+    submit_mark(s, session);
+}
+
+void submit_on_timer(struct submit *s, struct wheel_timer *t)
+{
+    struct session *session = CONTAINER_OF(t, struct session, timer);
+    session_on_timer(session, &s->room);
+    submit_mark(s, session);
+}
+
+void submit_verdict(struct submit *s, const struct message *m)
+{
+    struct session *session = slab_find(&s->sessions, m->session, m->session_generation);
+    if (!session)
+        return;
+    session_verdict(session, &s->room, m);
+    submit_mark(s, session);
+}
+
+void submit_flush(struct submit *s)
+{
+    while (s->flush_first) {
+        struct session *session = s->flush_first;
+        s->flush_first = session->flush_next;
+        session->want_flush = false;
+        if (session_flush(session, &s->room))
+            submit_gone(s, session);
+    }
+}
+
+void submit_stop(struct submit *s)
+{
+    s->room.stopping = true;
+    for (uint32_t i = slab_next(&s->sessions, 0); i != SLAB_NONE;
+         i = slab_next(&s->sessions, i + 1)) {
+        struct session *session = slab_at(&s->sessions, i);
+        if (!smtp_server_in_transaction(&session->machine))
+            session_hang_up(session, &s->room, REFUSE_STOPPING);
+        submit_mark(s, session);
+    }
+}
+
+bool submit_stopped(const struct submit *s)
+{
+    return s->room.stopping && s->sessions.item_count == 0;
+}
+
+void submit_abandon(struct submit *s)
+{
+    for (uint32_t i = slab_next(&s->sessions, 0); i != SLAB_NONE;
+         i = slab_next(&s->sessions, i + 1)) {
+        struct session *session = slab_at(&s->sessions, i);
+        session_close(session, &s->room);
+        submit_mark(s, session);
+    }
+}
+
+struct submit_counters submit_counters(const struct submit *s)
+{
+    struct submit_counters c = s->room.counters;
+    c.sessions = s->sessions.item_count;
+    c.sessions_peak = s->sessions.item_count_peak;
+    return c;
+}
+
+size_t submit_session_bytes(void)
+{
+    return sizeof(struct session);
+}

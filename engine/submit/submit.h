@@ -1,0 +1,69 @@
+// engine/submit/submit.h: the way in. Clients' sessions on one worker; complete messages go to the
+// journal, and what it says of them goes back to the clients.
+//
+// Owns:    sessions, and messages under construction.
+// Knows not of: delivery, or how a message becomes jobs.
+// Who may relay: local peers (unix socket, loopback), and the networks a listener names.
+// A turn:  submit_serve(), submit_on_done(), submit_on_timer(), submit_verdict() as they come, and
+//          then one submit_flush().
+#ifndef POSTHASTE_SUBMIT_SUBMIT_H
+#define POSTHASTE_SUBMIT_SUBMIT_H
+
+#include "engine/base/slab.h"
+#include "engine/base/wheel.h"
+#include "engine/io/io.h"
+#include "engine/io/network.h"
+#include "engine/smtp/server.h"
+#include "queue/journal.h"
+
+struct submit;
+
+// One way in, as all workers know it.
+struct submit_listener {
+    struct smtp_server_options server;
+    const struct io_network *relay_from;
+    uint32_t relay_from_count;
+    uint32_t session_count_max; // on each worker
+    uint64_t idle_us;           // no command and no content for so long: 421
+};
+
+struct submit_options {
+    struct io *io;
+    struct wheel *wheel;
+    struct block_pool *blocks;
+    struct slab *jobs; // of the messages that this worker is home to
+    struct journal *journal;
+    const struct submit_listener *listeners;
+    uint32_t listener_count;
+    uint32_t worker;
+    uint8_t io_owner;
+    uint32_t session_count_max;
+};
+
+struct submit_counters {
+    uint64_t sessions_opened, messages, refused;
+    uint32_t sessions, sessions_peak;
+};
+
+int submit_new(struct submit **ret, const struct submit_options *options);
+// submit_stopped() has said true, or it was never used. NULL is fine.
+void submit_free(struct submit *s);
+
+// Takes over an accepted connection.
+void submit_serve(struct submit *s, int fd, uint32_t listener);
+void submit_on_done(struct submit *s, const struct io_done *done);
+void submit_on_timer(struct submit *s, struct wheel_timer *t);
+// The fate of the oldest uncommitted message of that session: durable under m->id. The client may be
+// gone by now.
+void submit_verdict(struct submit *s, const struct message *m);
+void submit_flush(struct submit *s); // replies leave
+
+// No new sessions; those that exist end at their next command.
+void submit_stop(struct submit *s);
+bool submit_stopped(const struct submit *s);
+void submit_abandon(struct submit *s); // closes all at once
+
+struct submit_counters submit_counters(const struct submit *s);
+size_t submit_session_bytes(void);
+
+#endif

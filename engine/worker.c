@@ -1,0 +1,582 @@
+#include "engine/worker.h"
+
+#include "engine/base/check.h"
+#include "engine/base/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define JOBS_MAX 20000000u
+#define SESSIONS_MAX 100000u
+#define DOMAIN_IDLE_US (UINT64_C(300) * 1000 * 1000)
+#define NO_DOMAIN_DELAY_S 60u
+
+// token.owner of requests and timers.
+enum owner { OWNER_SUBMIT, OWNER_DELIVER, OWNER_RESOLVER, OWNER_EVENTS, OWNER_LISTENER, OWNER_SIGNAL };
+
+struct worker {
+    struct shared *shared;
+    uint32_t number;
+    struct io *io;
+    struct inbox *inbox;
+    struct post post;
+    struct wheel wheel;
+    struct block_pool blocks;
+    struct journal journal;
+    struct slab jobs;
+    struct calendar calendar;
+    struct resolver *resolver;
+    struct deliver *deliver;
+    struct submit *submit;
+    struct events events;
+    uint32_t deal_next; // who gets the next connection
+    uint32_t listening; // listeners with an accept under way
+    int signal_fd;
+    uint8_t stop;       // enum stop_stage, as far as it was carried out
+    bool quiet;         // nothing under way, and told so
+    bool drained;       // had a whole turn after all were quiet
+    uint64_t events_dropped_told;
+    struct worker_counters counters;
+};
+
+// An accepted connection on its way to the worker that serves it.
+struct dealt {
+    struct letter letter;
+    int fd;
+    uint32_t listener;
+};
+
+// --- what all share
+
+static struct submit_listener listener_of(const struct config *c, const struct config_listener *l)
+{
+    return (struct submit_listener){
+        .server = {.hostname = slice_of_text(c->hostname),
+                   .banner = SLICE("ESMTP posthaste"),
+                   .message_bytes_max = l->message_bytes_max,
+                   .rcpt_count_max = l->rcpt_count_max,
+                   .pipelining = true,
+                   .chunking = true,
+                   .eightbitmime = true,
+                   .smtputf8 = true,
+                   .dsn = true,
+                   .enhanced_codes = true},
+        .relay_from = l->relay_from.items,
+        .relay_from_count = l->relay_from.count,
+        .session_count_max = l->connection_count_max,
+        .idle_us = l->idle_us_max,
+    };
+}
+
+int shared_init(struct shared *s, const struct config *config, uint32_t worker_count)
+{
+    CHECK(worker_count > 0 && worker_count <= POST_WORKERS_MAX);
+    *s = (struct shared){.config = config, .worker_count = worker_count, .events_fd = -1};
+    s->inboxes = aligned_alloc(64, worker_count * sizeof(*s->inboxes));
+    s->ios = calloc(worker_count, sizeof(*s->ios));
+    s->domains = domain_table_new(deliver_domain_bytes(), worker_count);
+    if (!s->inboxes || !s->ios || !s->domains) {
+        shared_release(s);
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < worker_count; i++)
+        inbox_init(&s->inboxes[i]);
+    epochs_init(&s->epochs, worker_count);
+    for (uint32_t i = 0; i < config->listener_count; i++) {
+        s->listeners[i] = listener_of(config, &config->listeners[i]);
+        s->listen_fds[i] = -1;
+    }
+    return 0;
+}
+
+void shared_release(struct shared *s)
+{
+    domain_table_free(s->domains);
+    free(s->inboxes);
+    free(s->ios);
+    *s = (struct shared){.events_fd = -1};
+}
+
+// --- birth and death
+
+static struct deliver_options deliver_options_of(struct worker *w)
+{
+    const struct config *c = w->shared->config;
+    return (struct deliver_options){
+        .io = w->io,
+        .wheel = &w->wheel,
+        .resolver = w->resolver,
+        .post = &w->post,
+        .domains = w->shared->domains,
+        .epochs = &w->shared->epochs,
+        .limits = &c->limits,
+        .helo_name = slice_of_text(c->delivery.helo),
+        .worker = w->number,
+        .io_owner = OWNER_DELIVER,
+        .port = (uint16_t)c->delivery.port,
+        .private_targets = c->delivery.private_targets,
+        .conn_count_max = c->delivery.connection_count_max,
+        .connect_timeout_us = c->delivery.connect_us_max,
+        .idle_us = c->delivery.idle_us_max,
+        .domain_idle_us = DOMAIN_IDLE_US,
+    };
+}
+
+static int worker_open(struct worker *w)
+{
+    const struct config *c = w->shared->config;
+    struct resolver_options resolver = {
+        .servers = c->resolver.servers.items,
+        .server_count = c->resolver.servers.count,
+        .io_owner = OWNER_RESOLVER,
+        .query_count_max = c->resolver.query_count_max,
+        .timeout_us = c->resolver.timeout_us,
+        .try_count = c->resolver.try_count,
+        .cache_count_max = c->resolver.cache_count_max,
+    };
+    struct submit_options submit = {
+        .io = w->io,
+        .wheel = &w->wheel,
+        .blocks = &w->blocks,
+        .jobs = &w->jobs,
+        .journal = &w->journal,
+        .listeners = w->shared->listeners,
+        .listener_count = c->listener_count,
+        .worker = w->number,
+        .io_owner = OWNER_SUBMIT,
+        .session_count_max = SESSIONS_MAX,
+    };
+    int error = resolver_new(&w->resolver, w->io, &resolver);
+    if (error < 0)
+        return error;
+    struct deliver_options deliver = deliver_options_of(w);
+    error = deliver_new(&w->deliver, &deliver);
+    if (error < 0)
+        return error;
+    return submit_new(&w->submit, &submit);
+}
+
+int worker_new(struct worker **ret, struct shared *shared, uint32_t number, struct io *io)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    w->shared = shared;
+    w->number = number;
+    w->io = io;
+    w->inbox = &shared->inboxes[number];
+    w->post = (struct post){.inboxes = shared->inboxes, .worker_count = shared->worker_count};
+    w->deal_next = number;
+    wheel_init(&w->wheel, io_now_us(io));
+    block_pool_init(&w->blocks, shared->config->memory_bytes_max / shared->worker_count);
+    journal_init(&w->journal);
+    slab_init(&w->jobs, sizeof(struct job), JOBS_MAX);
+    calendar_init(&w->calendar, (uint32_t)(io_now_us(io) / 1000000));
+    events_init(&w->events, io, shared->events_fd, OWNER_EVENTS);
+    int error = worker_open(w);
+    if (error < 0) {
+        worker_free(w);
+        return error;
+    }
+    shared->ios[number] = io;
+    for (uint32_t i = number; i < shared->config->listener_count; i += shared->worker_count) {
+        io_accept(io, shared->listen_fds[i], (struct io_token){i, 0, OWNER_LISTENER, 0});
+        w->listening++;
+    }
+    epoch_turn_begins(&shared->epochs, number);
+    *ret = w;
+    return 0;
+}
+
+// What is still waiting, when we end before it is delivered.
+static void free_messages(struct worker *w)
+{
+    for (uint32_t i = slab_next(&w->jobs, 0); i != SLAB_NONE; i = slab_next(&w->jobs, i + 1)) {
+        struct job *j = slab_at(&w->jobs, i);
+        if (j->message->job_first != j)
+            j->message = NULL; // the first of the ring frees it
+    }
+    for (uint32_t i = slab_next(&w->jobs, 0); i != SLAB_NONE; i = slab_next(&w->jobs, i + 1))
+        message_free(&w->blocks, ((struct job *)slab_at(&w->jobs, i))->message);
+}
+
+// Pages lie in inboxes until the end.
+static void drain_inbox(struct worker *w)
+{
+    struct letter *l;
+    while ((l = inbox_pop(w->inbox)))
+        if (l->kind == LETTER_PAGE_BACK)
+            deliver_on_letter(w->deliver, l);
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    if (w->deliver)
+        drain_inbox(w);
+    submit_free(w->submit);
+    deliver_free(w->deliver);
+    resolver_free(w->resolver);
+    events_release(&w->events);
+    free_messages(w);
+    slab_release(&w->jobs);
+    block_pool_release(&w->blocks);
+    free(w);
+}
+
+// --- a message's jobs
+
+static void job_push(struct worker *w, struct job *j)
+{
+    struct domain *d = j->domain;
+    uint32_t owner = atomic_load_explicit(&d->owner, memory_order_relaxed);
+    w->counters.jobs++;
+    w->counters.jobs_crossed += owner != w->number;
+    atomic_store_explicit(&j->place, JOB_QUEUED, memory_order_relaxed);
+    if (domain_push(d, j)) {
+        // Read again: whoever hands the domain over passes on letters that came to him.
+        owner = atomic_load_explicit(&d->owner, memory_order_acquire);
+        post_leave(&w->post, owner, &d->dirty_letter);
+    }
+}
+
+// False where there is no room for one more domain: then the job waits in the calendar.
+static bool job_find_domain(struct worker *w, struct job *j)
+{
+    struct slice name = message_rcpt_domain(j->message, j->rcpt_first);
+    j->domain = domain_find(w->shared->domains, name);
+    if (j->domain) {
+        domain_ref(j->domain);
+        return true;
+    }
+    j->due_s = (uint32_t)(io_now_us(w->io) / 1000000) + NO_DOMAIN_DELAY_S;
+    calendar_add(&w->calendar, j);
+    return false;
+}
+
+// Durable now: the client is told, and delivery begins. Jobs learn their domains before the first
+// of them is pushed, since its new owner may look at the others.
+static void message_committed(struct worker *w, struct message *m)
+{
+    struct job *first = m->job_first, *j = first;
+    w->counters.messages++;
+    w->counters.recipients += m->rcpt_count;
+    submit_verdict(w->submit, m);
+    do {
+        job_find_domain(w, j);
+        j = j->sibling;
+    } while (j != first);
+    do {
+        struct job *next = j->sibling;
+        if (j->domain)
+            job_push(w, j);
+        j = next;
+    } while (j != first);
+}
+
+static void message_done(struct worker *w, struct message *m)
+{
+    struct job *first = m->job_first, *j = first;
+    do {
+        struct job *next = j->sibling;
+        slab_give(&w->jobs, j->index);
+        j = next;
+    } while (j != first);
+    journal_forget(&w->journal, m);
+    message_free(&w->blocks, m);
+}
+
+// An attempt has ended. What was deferred waits in the calendar; else the job is over. Its slot
+// stays in the ring of the message's jobs until all are.
+static void job_comes_home(struct worker *w, struct job *j)
+{
+    struct message *m = j->message;
+    bool waits = false;
+    atomic_store_explicit(&j->place, JOB_HOME, memory_order_relaxed);
+    for (uint32_t i = 0; i < j->rcpt_count; i++) {
+        struct recipient *r = message_rcpt(m, j->rcpt_first + i);
+        if (r->state == RECIPIENT_DEFERRED) {
+            r->state = RECIPIENT_OPEN;
+            waits = true;
+        }
+    }
+    if (waits) {
+        if (j->attempt_count < UINT16_MAX)
+            j->attempt_count++;
+        calendar_add(&w->calendar, j);
+        return;
+    }
+    domain_unref(j->domain);
+    CHECK(m->job_count_open > 0);
+    if (--m->job_count_open == 0)
+        message_done(w, m);
+}
+
+static void take_results(struct worker *w, struct result_page *p)
+{
+    struct result r;
+    uint32_t offset = 0;
+    while (result_page_next(p, &offset, &r)) {
+        CHECK(r.job->home == w->number);
+        if (r.rcpt != RESULT_NO_RCPT) {
+            journal_result(&w->journal, &r);
+            events_result(&w->events, &r);
+        }
+        if (r.job_comes_home)
+            job_comes_home(w, r.job);
+    }
+    p->letter.kind = LETTER_PAGE_BACK;
+    post_leave(&w->post, p->from, &p->letter);
+}
+
+static void push_what_is_due(struct worker *w)
+{
+    uint32_t now_s = (uint32_t)(io_now_us(w->io) / 1000000);
+    if (calendar_next_s(&w->calendar) > now_s)
+        return;
+    struct job *j = calendar_take(&w->calendar, now_s);
+    while (j) {
+        struct job *next = j->next;
+        w->counters.jobs_retried++;
+        j->due_s = 0;
+        if (j->domain || job_find_domain(w, j))
+            job_push(w, j);
+        j = next;
+    }
+}
+
+// --- letters and completions
+
+static void take_letters(struct worker *w)
+{
+    struct letter *l;
+    while ((l = inbox_pop(w->inbox))) {
+        switch ((enum letter_kind)l->kind) {
+        case LETTER_RESULTS: take_results(w, CONTAINER_OF(l, struct result_page, letter)); break;
+        case LETTER_CONNECTION: {
+            struct dealt *dealt = CONTAINER_OF(l, struct dealt, letter);
+            submit_serve(w->submit, dealt->fd, dealt->listener);
+            free(dealt);
+            break;
+        }
+        case LETTER_DOMAIN_DIRTY:
+        case LETTER_DOMAIN_HANDOVER:
+        case LETTER_PAGE_BACK: deliver_on_letter(w->deliver, l); break;
+        }
+    }
+}
+
+// Connections are dealt in turn, so that all workers are homes alike, whichever accepts.
+static void deal_connection(struct worker *w, int fd, uint32_t listener)
+{
+    uint32_t to = w->deal_next++ % w->shared->worker_count;
+    struct dealt *dealt = to == w->number ? NULL : calloc(1, sizeof(*dealt));
+    if (!dealt) {
+        submit_serve(w->submit, fd, listener);
+        return;
+    }
+    dealt->letter.kind = LETTER_CONNECTION;
+    dealt->fd = fd;
+    dealt->listener = listener;
+    post_leave(&w->post, to, &dealt->letter);
+}
+
+static void on_accept(struct worker *w, const struct io_done *done)
+{
+    uint32_t listener = done->token.index;
+    if (done->result >= 0)
+        deal_connection(w, done->result, listener);
+    if (!done->ended)
+        return;
+    if (w->stop == STOP_NOT) { // no descriptor was to be had, or the peer was too quick to go
+        io_accept(w->io, w->shared->listen_fds[listener], done->token);
+        return;
+    }
+    w->listening--;
+}
+
+void worker_hear_signals(struct worker *w, int signal_fd)
+{
+    w->signal_fd = signal_fd;
+    io_poll(w->io, signal_fd, POLLIN, (struct io_token){0, 0, OWNER_SIGNAL, 0});
+}
+
+// The next stage of stopping, for all workers.
+static void on_signal(struct worker *w)
+{
+    struct signalfd_siginfo info;
+    while (read(w->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        uint8_t stop = atomic_load_explicit(&w->shared->stop, memory_order_relaxed);
+        if (stop < STOP_AT_ONCE)
+            atomic_store_explicit(&w->shared->stop, (uint8_t)(stop + 1), memory_order_release);
+    }
+    w->post.wake = UINT64_MAX >> (64 - w->shared->worker_count);
+    worker_hear_signals(w, w->signal_fd);
+}
+
+static void take_completions(struct worker *w)
+{
+    struct io_done done;
+    while (io_next(w->io, &done)) {
+        switch ((enum owner)done.token.owner) {
+        case OWNER_SUBMIT: submit_on_done(w->submit, &done); break;
+        case OWNER_DELIVER: deliver_on_done(w->deliver, &done); break;
+        case OWNER_RESOLVER: resolver_on_done(w->resolver, &done); break;
+        case OWNER_EVENTS: events_on_done(&w->events, &done); break;
+        case OWNER_LISTENER: on_accept(w, &done); break;
+        case OWNER_SIGNAL: on_signal(w); break;
+        }
+    }
+}
+
+static void run_timers(struct worker *w)
+{
+    struct wheel_timer *t;
+    uint64_t now_us = io_now_us(w->io);
+    while ((t = wheel_expire(&w->wheel, now_us))) {
+        struct io_token token;
+        memcpy(&token, &t->owner, sizeof(token));
+        if (token.owner == OWNER_SUBMIT)
+            submit_on_timer(w->submit, t);
+        else
+            deliver_on_timer(w->deliver, t);
+    }
+    if (resolver_due_us(w->resolver) <= now_us)
+        resolver_on_time(w->resolver, now_us);
+}
+
+// --- stopping
+
+static void stop_gracefully(struct worker *w)
+{
+    for (uint32_t i = w->number; i < w->shared->config->listener_count;
+         i += w->shared->worker_count)
+        io_close(w->io, w->shared->listen_fds[i]);
+    submit_stop(w->submit);
+    deliver_stop(w->deliver);
+}
+
+static void follow_stop(struct worker *w)
+{
+    uint8_t stop = atomic_load_explicit(&w->shared->stop, memory_order_acquire);
+    if (stop > STOP_NOT && w->stop == STOP_NOT) {
+        w->stop = STOP_GRACEFULLY;
+        stop_gracefully(w);
+    }
+    if (stop == STOP_AT_ONCE && w->stop == STOP_GRACEFULLY) {
+        w->stop = STOP_AT_ONCE;
+        submit_abandon(w->submit);
+        deliver_abandon(w->deliver);
+    }
+}
+
+// The last one to have nothing under way wakes the others: now no letter can come any more.
+static void maybe_quiet(struct worker *w)
+{
+    if (w->quiet || w->stop == STOP_NOT || w->listening > 0 || !submit_stopped(w->submit) ||
+        !deliver_stopped(w->deliver))
+        return;
+    w->quiet = true;
+    uint32_t quiet = atomic_fetch_add_explicit(&w->shared->quiet_count, 1, memory_order_acq_rel);
+    if (quiet + 1 == w->shared->worker_count)
+        w->post.wake = UINT64_MAX >> (64 - w->shared->worker_count);
+}
+
+static bool all_quiet(const struct worker *w)
+{
+    return atomic_load_explicit(&w->shared->quiet_count, memory_order_acquire) ==
+           w->shared->worker_count;
+}
+
+bool worker_finished(const struct worker *w)
+{
+    return w->drained && events_idle(&w->events);
+}
+
+// --- the turn
+
+static void wake_others(struct worker *w)
+{
+    uint64_t wake = w->post.wake;
+    w->post.wake = 0;
+    for (; wake; wake &= wake - 1) {
+        uint32_t other = (uint32_t)__builtin_ctzll(wake);
+        if (other == w->number)
+            continue;
+        io_wake(w->io, w->shared->ios[other]);
+        w->counters.wakes++;
+    }
+}
+
+static void tell_dropped_events(struct worker *w)
+{
+    if (w->events.dropped_count == w->events_dropped_told)
+        return;
+    log_line(LOG_LEVEL_WARNING, "events: %s; %llu lines lost so far",
+             w->events.error ? strerror(-w->events.error) : "too many wait to be written",
+             (unsigned long long)w->events.dropped_count);
+    w->events_dropped_told = w->events.dropped_count;
+}
+
+void worker_turn(struct worker *w)
+{
+    struct message *m;
+    w->counters.turns++;
+    bool last_letters = all_quiet(w);
+    take_completions(w);
+    run_timers(w);
+    push_what_is_due(w);
+    journal_turn(&w->journal);
+    while ((m = journal_committed(&w->journal)))
+        message_committed(w, m);
+    take_letters(w);
+    follow_stop(w);
+    deliver_turn(w->deliver);
+    submit_flush(w->submit);
+    events_flush(&w->events);
+    tell_dropped_events(w);
+    w->drained = last_letters;
+    maybe_quiet(w);
+    wake_others(w);
+}
+
+uint64_t worker_sleeps(struct worker *w)
+{
+    uint64_t due_us = wheel_next_us(&w->wheel);
+    uint64_t resolver_us = resolver_due_us(w->resolver);
+    uint32_t calendar_s = calendar_next_s(&w->calendar);
+    if (resolver_us < due_us)
+        due_us = resolver_us;
+    if (calendar_s != UINT32_MAX && (uint64_t)calendar_s * 1000000 < due_us)
+        due_us = (uint64_t)calendar_s * 1000000;
+    if (deliver_busy(w->deliver) || (all_quiet(w) && !w->drained) || !inbox_sleep(w->inbox))
+        due_us = 0;
+    epoch_turn_ends(&w->shared->epochs, w->number);
+    return due_us;
+}
+
+void worker_wakes(struct worker *w)
+{
+    inbox_wake(w->inbox);
+    epoch_turn_begins(&w->shared->epochs, w->number);
+}
+
+struct worker_counters worker_counters(const struct worker *w)
+{
+    struct worker_counters c = w->counters;
+    struct resolver_counters r = resolver_counters(w->resolver);
+    c.submit = submit_counters(w->submit);
+    c.deliver = deliver_counters(w->deliver);
+    c.queries = r.queries;
+    c.cache_hits = r.cache_hits;
+    c.events = w->events.line_count;
+    c.events_dropped = w->events.dropped_count;
+    c.block_bytes_peak = w->blocks.bytes_peak;
+    c.block_heap_calls = w->blocks.heap_calls;
+    c.messages_left = w->journal.message_count - w->journal.forgotten_count;
+    return c;
+}

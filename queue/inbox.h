@@ -1,0 +1,46 @@
+// queue/inbox.h: what other workers leave for one worker. Lock-free, wait-free for who leaves.
+//
+// Owner's turn: inbox_pop() until NULL. Before it waits: inbox_sleep(), and only if that says true
+// may it block; after waiting inbox_wake(). Who leaves a letter and is told true by inbox_push()
+// sends a wake-up (io_wake), so that a busy owner costs its neighbours no system call.
+//
+// Letters of one sender come in the order in which he left them. A letter is part of what it is
+// about, and can be under way once only. For LETTER_DOMAIN_DIRTY once is enough: leaving it again
+// does nothing, since whoever takes it out looks at the queue after that. For all others a second
+// time is a bug, and CHECKed.
+#ifndef POSTHASTE_QUEUE_INBOX_H
+#define POSTHASTE_QUEUE_INBOX_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <urcu/wfcqueue.h>
+
+enum letter_kind {
+    LETTER_DOMAIN_DIRTY,    // struct domain: its queue became non-empty
+    LETTER_DOMAIN_HANDOVER, // struct domain: you own it now
+    LETTER_RESULTS,         // struct result_page: results for your messages
+    LETTER_PAGE_BACK,       // struct result_page: yours again
+    LETTER_CONNECTION,      // an accepted connection that you shall serve
+};
+
+struct letter {
+    struct cds_wfcq_node node;
+    uint8_t kind;
+    _Atomic bool under_way; // in an inbox
+};
+
+struct inbox {
+    struct cds_wfcq_tail tail __attribute__((aligned(64)));
+    struct __cds_wfcq_head head __attribute__((aligned(64))); // the owner's
+    _Atomic bool asleep __attribute__((aligned(64)));
+};
+
+void inbox_init(struct inbox *i);
+bool inbox_push(struct inbox *i, struct letter *l); // true: the owner sleeps, wake it
+// NULL ends the turn's letters. One that is only half in the queue comes in a later turn.
+struct letter *inbox_pop(struct inbox *i);
+bool inbox_sleep(struct inbox *i); // false: there is a letter, go on
+void inbox_wake(struct inbox *i);
+
+#endif

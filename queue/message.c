@@ -1,0 +1,218 @@
+#include "queue/message.h"
+
+#include "engine/base/check.h"
+#include "queue/grouping.h"
+
+#include <stdalign.h>
+
+// The most that a client's word about the size of its content makes us set aside; beyond that the
+// block grows with what has really come.
+#define SIZE_HINT_BYTES_MAX BLOCK_BYTES_POOLED
+// Set aside for recipients besides: a usual envelope needs no second block.
+#define ENVELOPE_BYTES_USUAL 512u
+
+_Static_assert(sizeof(struct message) + 2 * UINT16_MAX + ENVELOPE_BYTES_USUAL < SIZE_HINT_BYTES_MAX,
+               "any sender fits into the largest class");
+
+// While recipients are still added, each one's text stands behind its lengths.
+struct text_lengths {
+    uint16_t address_len;
+    uint16_t dsn_len;
+    uint8_t domain_len;
+};
+
+static char *bytes_of(const struct message *m)
+{
+    return (char *)(uintptr_t)m;
+}
+
+static void append(struct message *m, struct slice s)
+{
+    if (s.len > 0)
+        memcpy(bytes_of(m) + m->used_bytes, s.data, s.len);
+    m->used_bytes += s.len;
+}
+
+struct message *message_new(struct block_pool *p, struct slice sender, struct slice dsn,
+                            size_t size_hint)
+{
+    CHECK(sender.len <= UINT16_MAX && dsn.len <= UINT16_MAX);
+    size_t bytes_min = sizeof(struct message) + sender.len + dsn.len;
+    size_t wanted = bytes_min + ENVELOPE_BYTES_USUAL;
+    if (size_hint < SIZE_HINT_BYTES_MAX - wanted)
+        wanted += size_hint;
+    else
+        wanted = SIZE_HINT_BYTES_MAX;
+    size_t bytes;
+    struct message *m = block_take(p, wanted, &bytes);
+    if (!m)
+        return NULL;
+    *m = (struct message){
+        .block_bytes = bytes,
+        .used_bytes = sizeof(*m),
+        .sender_len = (uint16_t)sender.len,
+        .dsn_len = (uint16_t)dsn.len,
+    };
+    append(m, sender);
+    append(m, dsn);
+    m->texts_offset = (uint32_t)m->used_bytes;
+    return m;
+}
+
+void message_free(struct block_pool *p, struct message *m)
+{
+    if (m)
+        block_give(p, m, m->block_bytes);
+}
+
+// Makes room for `count` more bytes; the message may move.
+static bool reserve(struct block_pool *p, struct message **m, size_t count)
+{
+    struct message *old = *m;
+    size_t bytes;
+    if (count <= old->block_bytes - old->used_bytes)
+        return true;
+    if (count > SIZE_MAX / 2 - old->used_bytes)
+        return false;
+    struct message *larger = block_grow(p, old, old->block_bytes, old->used_bytes,
+                                        old->used_bytes + count, &bytes);
+    if (!larger)
+        return false;
+    larger->block_bytes = bytes;
+    *m = larger;
+    return true;
+}
+
+bool message_add_rcpt(struct block_pool *p, struct message **m, struct slice address,
+                      struct slice dsn, struct slice domain)
+{
+    CHECK(!(*m)->envelope_sealed);
+    CHECK(address.len <= UINT16_MAX && dsn.len <= UINT16_MAX && domain.len <= UINT8_MAX);
+    struct text_lengths lengths = {
+        .address_len = (uint16_t)address.len,
+        .dsn_len = (uint16_t)dsn.len,
+        .domain_len = (uint8_t)domain.len,
+    };
+    size_t bytes = sizeof(lengths) + address.len + dsn.len + domain.len;
+    if ((*m)->rcpt_count == MESSAGE_RCPTS_MAX ||
+        (*m)->used_bytes + bytes > MESSAGE_ENVELOPE_BYTES_MAX)
+        return false;
+    if (!reserve(p, m, bytes))
+        return false;
+    append(*m, slice_make(&lengths, sizeof(lengths)));
+    append(*m, address);
+    append(*m, dsn);
+    append(*m, domain);
+    (*m)->rcpt_count++;
+    return true;
+}
+
+// Reads the recipient whose lengths stand at *offset, and moves *offset behind its text.
+static struct recipient read_rcpt(const struct message *m, uint32_t *offset)
+{
+    struct text_lengths lengths;
+    memcpy(&lengths, bytes_of(m) + *offset, sizeof(lengths));
+    struct recipient r = {
+        .text_offset = *offset + (uint32_t)sizeof(lengths),
+        .address_len = lengths.address_len,
+        .dsn_len = lengths.dsn_len,
+        .domain_len = lengths.domain_len,
+        .state = RECIPIENT_OPEN,
+    };
+    *offset = r.text_offset + r.address_len + r.dsn_len + r.domain_len;
+    return r;
+}
+
+bool message_seal_envelope(struct block_pool *p, struct message **m)
+{
+    uint32_t count = (*m)->rcpt_count;
+    CHECK(!(*m)->envelope_sealed);
+    CHECK(count > 0);
+    if (!reserve(p, m,
+                 alignof(struct recipient) + count * sizeof(struct recipient) +
+                     MESSAGE_FRONT_BYTES))
+        return false;
+
+    struct message *sealed = *m;
+    size_t align = alignof(struct recipient);
+    uint32_t rcpts_offset = (uint32_t)((sealed->used_bytes + align - 1) / align * align);
+    struct recipient *rcpts = (struct recipient *)(void *)(bytes_of(sealed) + rcpts_offset);
+    uint32_t offset = sealed->texts_offset;
+    for (uint32_t i = 0; i < count; i++)
+        rcpts[i] = read_rcpt(sealed, &offset);
+    CHECK(offset == sealed->used_bytes);
+
+    if (!grouping_apply(p, bytes_of(sealed), rcpts, &sealed->rcpt_count, &sealed->job_count))
+        return false;
+    sealed->rcpts_offset = rcpts_offset;
+    sealed->used_bytes = rcpts_offset + sealed->rcpt_count * sizeof(struct recipient);
+    sealed->used_bytes += MESSAGE_FRONT_BYTES;
+    sealed->content_offset = sealed->used_bytes;
+    sealed->envelope_sealed = true;
+    return true;
+}
+
+bool message_add_content(struct block_pool *p, struct message **m, struct slice bytes)
+{
+    CHECK((*m)->envelope_sealed);
+    if (!reserve(p, m, bytes.len))
+        return false;
+    append(*m, bytes);
+    (*m)->content_bytes += bytes.len;
+    return true;
+}
+
+void message_put_in_front(struct message *m, struct slice bytes)
+{
+    CHECK(bytes.len <= MESSAGE_FRONT_BYTES && m->envelope_sealed);
+    m->content_offset -= bytes.len;
+    m->content_bytes += bytes.len;
+    memcpy(bytes_of(m) + m->content_offset, bytes.data, bytes.len);
+}
+
+struct slice message_sender(const struct message *m)
+{
+    return slice_make(bytes_of(m) + sizeof(*m), m->sender_len);
+}
+
+struct slice message_dsn(const struct message *m)
+{
+    return slice_make(bytes_of(m) + sizeof(*m) + m->sender_len, m->dsn_len);
+}
+
+struct slice message_content(const struct message *m)
+{
+    CHECK(m->envelope_sealed);
+    return slice_make(bytes_of(m) + m->content_offset, m->content_bytes);
+}
+
+struct recipient *message_rcpt(const struct message *m, uint32_t rcpt)
+{
+    CHECK(m->envelope_sealed && rcpt < m->rcpt_count);
+    return (struct recipient *)(void *)(bytes_of(m) + m->rcpts_offset) + rcpt;
+}
+
+struct slice message_rcpt_address(const struct message *m, uint32_t rcpt)
+{
+    return recipient_address(bytes_of(m), message_rcpt(m, rcpt));
+}
+
+struct slice message_rcpt_dsn(const struct message *m, uint32_t rcpt)
+{
+    const struct recipient *r = message_rcpt(m, rcpt);
+    return slice_make(bytes_of(m) + r->text_offset + r->address_len, r->dsn_len);
+}
+
+struct slice message_rcpt_domain(const struct message *m, uint32_t rcpt)
+{
+    return recipient_domain(bytes_of(m), message_rcpt(m, rcpt));
+}
+
+uint32_t message_group_len(const struct message *m, uint32_t rcpt)
+{
+    uint32_t end = rcpt + 1;
+    CHECK(message_rcpt(m, rcpt)->starts_group);
+    while (end < m->rcpt_count && !message_rcpt(m, end)->starts_group)
+        end++;
+    return end - rcpt;
+}

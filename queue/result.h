@@ -1,0 +1,46 @@
+// queue/result.h: what became of recipients, on its way from the worker that tried to the home.
+//
+// Shape: pages of encoded results; one letter a page, and the page goes back to who filled it.
+#ifndef POSTHASTE_QUEUE_RESULT_H
+#define POSTHASTE_QUEUE_RESULT_H
+
+#include "queue/domain.h"
+
+#define RESULT_PAGE_BYTES (16u * 1024)
+#define RESULT_TEXT_BYTES_MAX 512
+#define RESULT_NO_RCPT UINT32_MAX // a result that only brings its job home
+
+enum result_outcome { RESULT_DELIVERED, RESULT_DEFERRED, RESULT_FAILED };
+
+// One recipient's outcome. The slices point into the page.
+struct result {
+    struct job *job;
+    uint32_t rcpt;        // in the message
+    uint32_t delay_s;     // RESULT_DEFERRED: until the next attempt
+    uint64_t wall_us;     // when
+    uint16_t attempt;     // 1: the first
+    uint16_t code;        // of the reply; 0: there was none
+    uint16_t enhanced[3]; // class, subject, detail; class 0: none
+    uint8_t outcome;      // enum result_outcome
+    bool in_doubt;        // the last byte was sent and no reply came: may arrive twice
+    bool job_comes_home;  // the last result of this attempt: the job is the home's again
+    struct slice host;    // exchanger's name, empty when none was reached
+    struct slice address; // its address and port as text
+    struct slice text;    // reply, or what went wrong
+};
+
+struct result_page {
+    struct letter letter;
+    struct result_page *next; // the filler's free list
+    uint8_t from, to;         // workers
+    uint32_t used_bytes;
+    uint32_t result_count;
+    char bytes[RESULT_PAGE_BYTES];
+};
+
+// Appends a copy. False: the page is full.
+bool result_page_add(struct result_page *p, const struct result *r);
+// Reads the next one; *offset starts at 0. False at the end.
+bool result_page_next(const struct result_page *p, uint32_t *offset, struct result *ret);
+
+#endif

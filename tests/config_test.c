@@ -1,0 +1,352 @@
+// The configuration: what a file may say, what is wrong with one that is wrong, what holds
+// without one, and that what is printed reads back as the same.
+#include "engine/config.h"
+#include "engine/io/network.h"
+#include "tests/suite.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define FILE_PATH_TEMPLATE "/tmp/posthaste-config-test-XXXXXX"
+#define TEXT_BYTES_MAX (1024 * 1024)
+
+static const struct config_place root_place = {.is_root = true, .core_count = 4, .hostname = "mx"};
+static const struct config_place plain_place = {
+    .core_count = 2,
+    .hostname = "Mail.Example.NET",
+    .home = "/home/anna",
+    .xdg_runtime_dir = "/run/user/1000",
+};
+
+// Loads `text` as a file. `why` loses the file's name: what is left is "LINE: reason".
+static struct config *load(const char *text, const struct config_place *place, struct refusal *why)
+{
+    char path[] = FILE_PATH_TEMPLATE;
+    int fd = mkstemp(path);
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_FATAL(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+    why->text[0] = '\0';
+    struct config *c = config_load(path, place, why);
+    unlink(path);
+    size_t path_len = strlen(path);
+    if (strncmp(why->text, path, path_len) == 0)
+        memmove(why->text, why->text + path_len + 1, strlen(why->text + path_len));
+    return c;
+}
+
+// What check prints for `text`; empty when it is refused.
+static char *print(const char *text, const struct config_place *place)
+{
+    struct refusal why;
+    struct buffer out;
+    struct config *c = load(text, place, &why);
+    buffer_init(&out, TEXT_BYTES_MAX);
+    if (!c)
+        printf("%s: %s\n", text, why.text);
+    CU_ASSERT(!c || config_print(c, &out));
+    CU_ASSERT(buffer_append_byte(&out, '\0'));
+    config_free(c);
+    return out.data;
+}
+
+static void says(const char *text, const char *want)
+{
+    char *got = print(text, &plain_place);
+    if (!strstr(got, want))
+        printf("%s\nwant %s\ngot %s\n", text, want, got);
+    CU_ASSERT_PTR_NOT_NULL(strstr(got, want));
+    free(got);
+}
+
+struct value_case {
+    const char *text;
+    const char *want; // a part of what is printed
+};
+
+static const struct value_case value_cases[] = {
+    {"", "hostname = \"mail.example.net\"\n"},
+    {"", "state = \"/home/anna/.local/state/posthaste\"\n"},
+    {"", "workers = 2\n"},
+    {"", "listen \"unix:/run/user/1000/posthaste/submit.sock\" {\n"},
+    {"", "listen \"127.0.0.1:2525\" {\n"},
+    {"", "    file = \"/home/anna/.local/state/posthaste/events.jsonl\"\n"},
+    {"", "domain \"default\" {\n    connections = 20\n    messages-per-connection = 100\n"},
+    {"workers = 3 # why\n", "workers = 3\n"},
+    {"workers = 3#why", "workers = 3\n"},
+    {"state = /a//b // why\n", "state = \"/a//b\"\n"},
+    {"// a\n/* b\n */ workers = 3", "workers = 3\n"},
+    {"hostname = 'MAIL.b\xc3\xbc"
+     "cher.example'\n",
+     "hostname = \"mail.xn--bcher-kva.example\"\n"},
+    {"state = \"/a \\\"b\\\" \\${c} \\\\d\"\n", "state = \"/a \\\"b\\\" \\${c} \\\\d\"\n"},
+    {"listen \"[::1]:25\" { max-message = 2M }", "    max-message = \"2M\"\n"},
+    {"listen \"127.0.0.1:0\" { max-message = \"65537\" }", "    max-message = \"65537\"\n"},
+    {"listen \"127.0.0.1\" { }", "listen \"127.0.0.1:25\" {\n"},
+    {"listen \"unix:/x\" { mode = 0600 }", "    mode = \"0600\"\n"},
+    {"listen \"127.0.0.1:1\" { relay-from = {\"10.0.0.0/8\", \"::1\", \"fe80::/10\"} }",
+     "    relay-from = {\"10.0.0.0/8\", \"::1\", \"fe80::/10\"}\n"},
+    {"resolver { servers = {\"127.0.0.1:5300\", \"[::1]\"} }",
+     "    servers = {\"127.0.0.1:5300\", \"[::1]:53\"}\n"},
+    {"resolver { timeout = 1500ms }", "    timeout = \"1500ms\"\n"},
+    {"delivery { private-targets = yes }", "    private-targets = yes\n"},
+    {"delivery { port = 2600 }", "    port = 2600\n"},
+    {"hostname = a.example\n", "    helo = \"a.example\"\n"},
+    {"hostname = a.example\ndelivery { helo = \"out.a.example\" }",
+     "    helo = \"out.a.example\"\n"},
+    {"journal { memory = \"1536M\" }", "    memory = \"1536M\"\n"},
+    {"events { file = \"stdout\" }", "    file = \"stdout\"\n"},
+    {"domain \"default\" { retry-first = \"90s\" retry-max = 36h lifetime = \"1h30m\" }",
+     "    retry-first = \"90s\"\n    retry-max = \"36h\"\n    retry-in-doubt = \"15m\"\n"
+     "    lifetime = \"90m\"\n"},
+    // A domain starts from the default one, wherever that stands.
+    {"domain \"Example.ORG\" { messages-per-connection = 7 }\ndomain \"default\" { connections = 5 "
+     "}",
+     "domain \"example.org\" {\n    connections = 5\n    messages-per-connection = 7\n"},
+};
+
+static void test_values(void)
+{
+    for (size_t i = 0; i < sizeof(value_cases) / sizeof(value_cases[0]); i++)
+        says(value_cases[i].text, value_cases[i].want);
+}
+
+struct error_case {
+    const char *text;
+    const char *want; // a part of "LINE: reason"
+};
+
+static const struct error_case error_cases[] = {
+    {"worker = 1", "1: no such option 'worker'"},
+    {"\n\nlisten \"127.0.0.1:1\" {\n  max-mesage = 1M\n}", "4: no such option 'max-mesage'"},
+    {"workers = \"many\"", "1: workers: 'many' is not a whole number"},
+    {"workers = -1", "1: workers: '-1' is not a whole number"},
+    {"# one\nworkers = 0\n", "2: workers: '0' is outside 1 to 256"},
+    {"workers = 257\n", "1: workers: '257' is outside 1 to 256"},
+    {"workers = 4294967297\n", "1: workers: '4294967297' is not a whole number"},
+    {"hostname = \"-\"", "1: hostname: '-' is not a domain name"},
+    {"hostname = \"[127.0.0.1]\"", "1: hostname: '[127.0.0.1]' is not a domain name"},
+    {"hostname = \"a\\nb\"", "1: hostname: the value holds a control character"},
+    {"user = \"a b\"", "1: user: 'a b' is not a user's name"},
+    {"user = \"root\"", "1: user: the engine does not run as root"},
+    {"user = \"\"", "1: user: a user's name is missing"},
+    {"state = \"var\"", "1: state: 'var' is not an absolute path"},
+    {"listen \"127.0.0.1:1\" { max-message = 50X }",
+     "1: max-message: '50X' is not a size, such as \"50M\""},
+    {"listen \"127.0.0.1:1\" {\nmax-message = 1k }", "2: max-message: '1k' is outside 64k to 1G"},
+    {"listen \"127.0.0.1:1\" {\nmax-recipients = 99 }", "2: max-recipients: '99' is outside"},
+    {"listen \"127.0.0.1:1\" {\n\nmode = 0888 }", "3: mode: '0888' is not a file mode"},
+    {"listen \"127.0.0.1:1\" { mode = 01777 }", "1: mode: '01777' is not a file mode"},
+    {"listen \"localhost:1\" {\n\n}", "3: 'localhost:1' is no address"},
+    {"listen \"127.0.0.1:1\" { }\nlisten \"127.0.0.1:1\" { }", "2: found duplicate title"},
+    {"listen \"127.0.0.1\" { }\nlisten \"127.0.0.1:25\" { }", "2: listen \"127.0.0.1:25\" stands"},
+    {"listen \"127.0.0.1:1\" {\n relay-from = {\"10.0.0.0/8\",\n\"10.0.0.1/8\"} }",
+     "3: relay-from: '10.0.0.1/8' is not a network"},
+    {"resolver { servers = {\"unix:/x\"} }", "1: servers: 'unix:/x' is not an address"},
+    {"resolver { servers = {1.1.1.1,1.1.1.2,1.1.1.3,1.1.1.4,1.1.1.5,1.1.1.6,1.1.1.7,1.1.1.8,"
+     "1.1.1.9} }",
+     "1: servers: more than 8 addresses"},
+    {"resolver {\n timeout = 3x\n}", "2: timeout: '3x' is not a duration, such as \"30s\""},
+    {"resolver { timeout = 0 }", "1: timeout: '0' is outside 100ms to 1m"},
+    {"delivery { private-targets = maybe }", "1: private-targets: 'maybe' is neither yes nor no"},
+    {"delivery { port = 65536 }", "1: port: '65536' is outside 1 to 65535"},
+    {"events { file = \"log\" }", "1: file: 'log' is not an absolute path"},
+    {"domain \"a..b\" { }", "1: 'a..b' is not a domain name"},
+    {"domain \"default\" { retry-first = 2h }", "1: domain \"default\": retry-first is longer"},
+    {"domain \"a.example\" { retry-max = 2s }", "1: domain \"a.example\": retry-first is longer"},
+    {"domain \"a.example\" { }\ndomain \"A.example\" { }",
+     "domain \"a.example\" has more than one"},
+    {"domain { }", "1: missing title for section 'domain'"},
+    // Comments must not disturb the count of lines.
+    {"# one\n\n# two\n#three\nworkers = 0", "5: workers"},
+    {"// one\n//two\nworkers = 0", "3: workers"},
+    {"/* one\n * two\n */ workers = 0", "3: workers"},
+    {"state = '/# \\' no comment' # one\n/**/ workers = 0", "2: workers"},
+    {"state = \"// \\\" /* no comment\"\nworkers = 0", "2: workers"},
+    {"\n/* never ends", "2: a comment begins here that never ends"},
+    {"\n\nstate = \"/never ends", "3: a quote begins here that never ends"},
+    {"state = '/a\\' \n", "1: a quote begins here that never ends"},
+    {"\nresolver {\n timeout = 1s # }\n", "2: a brace is opened here that never ends"},
+    {"workers", "premature end of file"},
+    {"workers = ", "premature end of file"},
+    {"}", "1: unexpected closing brace"},
+};
+
+static void test_errors(void)
+{
+    for (size_t i = 0; i < sizeof(error_cases) / sizeof(error_cases[0]); i++) {
+        struct refusal why;
+        const char *got = why.text;
+        struct config *c = load(error_cases[i].text, &plain_place, &why);
+        if (c || !strstr(got, error_cases[i].want))
+            printf("%s\nwant %s\ngot  %s\n", error_cases[i].text, error_cases[i].want, got);
+        CU_ASSERT_PTR_NULL(c);
+        CU_ASSERT_PTR_NOT_NULL(strstr(got, error_cases[i].want));
+        CU_ASSERT_PTR_NULL(strchr(got, '\n'));
+        config_free(c);
+    }
+}
+
+static void test_files_that_are_none(void)
+{
+    static const char *const paths[][2] = {
+        {"/nowhere/posthaste.conf", "/nowhere/posthaste.conf: No such file or directory"},
+        {"/tmp", "/tmp: Is a directory"},
+        {"/proc/self/cmdline", "/proc/self/cmdline: holds a NUL byte: this is not a text file"},
+        {"/dev/zero", "/dev/zero: too large"},
+    };
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        struct refusal why = {""};
+        CU_ASSERT_PTR_NULL(config_load(paths[i][0], &plain_place, &why));
+        CU_ASSERT_STRING_EQUAL(why.text, paths[i][1]);
+    }
+}
+
+// Printed, read and printed again, all stays what it was, and nothing is left for the place to
+// fill in.
+static void test_printed_reads_back(void)
+{
+    static const struct config_place other_place = {.core_count = 7, .hostname = "x", .home = "/x"};
+    for (size_t i = 0; i < sizeof(value_cases) / sizeof(value_cases[0]); i++) {
+        char *once = print(value_cases[i].text, &plain_place);
+        char *again = print(once, &other_place);
+        CU_ASSERT_STRING_EQUAL(once, again);
+        free(once);
+        free(again);
+    }
+}
+
+static struct config *defaults(const struct config_place *place, const char *want_error)
+{
+    struct refusal why = {""};
+    struct config *c = config_load(NULL, place, &why);
+    if (want_error) {
+        CU_ASSERT_PTR_NULL(c);
+        CU_ASSERT_PTR_NOT_NULL(strstr(why.text, want_error));
+    } else {
+        CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    }
+    return c;
+}
+
+static void listens_on(const struct config *c, uint32_t i, const char *want)
+{
+    char text[IO_ADDRESS_TEXT_BYTES];
+    CU_ASSERT_FATAL(i < c->listener_count);
+    CU_ASSERT_STRING_EQUAL(io_address_print(&c->listeners[i].address, text), want);
+}
+
+static void test_places(void)
+{
+    struct config *c = defaults(&root_place, NULL);
+    CU_ASSERT_STRING_EQUAL(c->user, "posthaste");
+    CU_ASSERT_STRING_EQUAL(c->state_dir, "/var/lib/posthaste");
+    CU_ASSERT_STRING_EQUAL(c->hostname, "mx");
+    CU_ASSERT_EQUAL(c->worker_count, 4);
+    listens_on(c, 0, "unix:/run/posthaste/submit.sock");
+    listens_on(c, 1, "127.0.0.1:2525");
+    config_free(c);
+
+    struct config_place place = plain_place;
+    c = defaults(&place, NULL);
+    CU_ASSERT_STRING_EQUAL(c->user, "");
+    listens_on(c, 0, "unix:/run/user/1000/posthaste/submit.sock");
+    config_free(c);
+
+    strcpy(place.xdg_state_home, "/state");
+    strcpy(place.hostname, "not a name");
+    place.xdg_runtime_dir[0] = '\0';
+    place.core_count = 1000;
+    c = defaults(&place, NULL);
+    CU_ASSERT_STRING_EQUAL(c->state_dir, "/state/posthaste");
+    CU_ASSERT_STRING_EQUAL(c->hostname, "localhost");
+    CU_ASSERT_EQUAL(c->worker_count, CONFIG_WORKERS_MAX);
+    listens_on(c, 0, "unix:/state/posthaste/run/submit.sock");
+    config_free(c);
+
+    memset(place.xdg_state_home, 'x', 200);
+    place.xdg_state_home[0] = '/';
+    defaults(&place, "the path of the usual socket is too long");
+    place.xdg_state_home[0] = place.home[0] = '\0';
+    defaults(&place, "neither HOME nor XDG_STATE_HOME");
+}
+
+static void test_limits_of_domains(void)
+{
+    struct refusal why;
+    struct config *c = load("domain \"b.example\" { connections = 2 }\n"
+                            "domain \"a.example\" { connections = 1 }\n"
+                            "domain \"default\" { connections = 9 }\n",
+                            &plain_place, &why);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_EQUAL(c->limits.rule_count, 2);
+    CU_ASSERT_EQUAL(limits_of_domain(&c->limits, SLICE("a.example"))->connections, 1);
+    CU_ASSERT_EQUAL(limits_of_domain(&c->limits, SLICE("b.example"))->connections, 2);
+    CU_ASSERT_EQUAL(limits_of_domain(&c->limits, SLICE("c.example"))->connections, 9);
+    config_free(c);
+}
+
+// What config_place_now() finds must be a place that works.
+static void test_this_place(void)
+{
+    struct config_place place;
+    struct refusal why = {""};
+    config_place_now(&place);
+    struct config *c = config_load(NULL, &place, &why);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT(c->worker_count >= 1);
+    CU_ASSERT(c->state_dir[0] == '/');
+    config_free(c);
+}
+
+struct network_case {
+    const char *network;
+    const char *address;
+    bool want;
+};
+
+static const struct network_case network_cases[] = {
+    {"10.0.0.0/8", "10.255.255.255", true},
+    {"10.0.0.0/8", "11.0.0.0", false},
+    {"10.128.0.0/9", "10.128.0.0", true},
+    {"10.128.0.0/9", "10.127.255.255", false},
+    {"0.0.0.0/0", "192.0.2.1", true},
+    {"192.0.2.1", "192.0.2.1", true},
+    {"192.0.2.1", "192.0.2.2", false},
+    {"10.0.0.0/8", "[::ffff:10.1.2.3]", true},
+    {"::/0", "10.1.2.3", false},
+    {"2001:db8::/33", "[2001:db8:7fff::1]", true},
+    {"2001:db8::/33", "[2001:db8:8000::1]", false},
+    {"::1", "[::1]", true},
+    {"10.0.0.0/8", "unix:/run/x", false},
+};
+
+static void test_networks(void)
+{
+    for (size_t i = 0; i < sizeof(network_cases) / sizeof(network_cases[0]); i++) {
+        const struct network_case *it = &network_cases[i];
+        struct io_network n;
+        struct io_address a;
+        CU_ASSERT_FATAL(io_network_parse(slice_of_text(it->network), &n));
+        CU_ASSERT_FATAL(io_address_parse(slice_of_text(it->address), 25, &a));
+        CU_ASSERT_EQUAL(io_network_holds(&n, &a), it->want);
+    }
+    static const char *const wrong[] = {"",           "x",      "10.0.0.0/33", "10.0.0.0/",
+                                        "10.1.0.0/8", "::/129", "10.0.0",      "10.0.0.0/8/8"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct io_network n;
+        CU_ASSERT_FALSE(io_network_parse(slice_of_text(wrong[i]), &n));
+    }
+}
+
+static const struct suite_test tests[] = {
+    {"values", test_values},
+    {"errors, with their line", test_errors},
+    {"files that are none", test_files_that_are_none},
+    {"what is printed reads back", test_printed_reads_back},
+    {"defaults by place", test_places},
+    {"limits of domains", test_limits_of_domains},
+    {"this place", test_this_place},
+    {"networks", test_networks},
+};
+SUITE_MAIN("config", tests)

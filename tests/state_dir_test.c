@@ -1,0 +1,278 @@
+// The engine's directory, its lock, and the way down from root.
+#include "engine/base/slice.h"
+#include "engine/directory.h"
+#include "engine/privileges.h"
+#include "engine/state_dir.h"
+#include "tests/suite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NOBODY_UID 65534
+#define NOBODY_GID 65534
+
+// A folder of the test's own; path() names things in it.
+struct place {
+    char folder[64];
+    char path[PATH_MAX];
+};
+
+static struct place place_make(void)
+{
+    struct place p = {.folder = "/tmp/posthaste-state-test-XXXXXX"};
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(p.folder));
+    return p;
+}
+
+static const char *in(struct place *p, const char *name)
+{
+    snprintf(p->path, sizeof(p->path), "%s/%s", p->folder, name);
+    return p->path;
+}
+
+static void place_remove(struct place *p)
+{
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", p->folder);
+    CU_ASSERT_EQUAL(system(command), 0); // NOLINT(cert-env33-c)
+}
+
+static bool opens(const char *path, struct refusal *why)
+{
+    struct state_dir s;
+    why->text[0] = '\0';
+    bool is_open = state_dir_open(&s, path, geteuid(), getegid(), why);
+    if (is_open)
+        state_dir_close(&s);
+    CU_ASSERT_EQUAL(s.dir_fd, -1);
+    CU_ASSERT_EQUAL(s.lock_fd, -1);
+    return is_open;
+}
+
+static void refuses(const char *path, const char *want)
+{
+    struct refusal why;
+    CU_ASSERT_FALSE(opens(path, &why));
+    if (!strstr(why.text, want))
+        printf("want %s\ngot  %s\n", want, why.text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why.text, want));
+    CU_ASSERT_PTR_NULL(strchr(why.text, '\n'));
+}
+
+static void test_is_made(void)
+{
+    struct place p = place_make();
+    struct refusal why;
+    struct stat about;
+    CU_ASSERT(opens(in(&p, "a/b//c/"), &why));
+    CU_ASSERT_EQUAL(stat(in(&p, "a/b/c"), &about), 0);
+    CU_ASSERT_EQUAL(about.st_mode & 0777, 0700);
+    CU_ASSERT_EQUAL(stat(in(&p, "a/b/c/lock"), &about), 0);
+    CU_ASSERT_EQUAL(about.st_mode & 0777, 0600);
+    CU_ASSERT(opens(in(&p, "a/b/c"), &why)); // and found again
+    place_remove(&p);
+}
+
+static void test_one_at_a_time(void)
+{
+    struct place p = place_make();
+    struct state_dir first;
+    struct refusal why;
+    char want[64];
+    snprintf(want, sizeof(want), "in use by another engine (pid %ld)", (long)getpid());
+    CU_ASSERT_FATAL(state_dir_open(&first, in(&p, "s"), geteuid(), getegid(), &why));
+    refuses(in(&p, "s"), want);
+    state_dir_close(&first);
+    CU_ASSERT(opens(in(&p, "s"), &why));
+    place_remove(&p);
+}
+
+// The lock goes with the process, not with the file that it leaves behind.
+static void test_lock_dies_with_process(void)
+{
+    struct place p = place_make();
+    struct refusal why;
+    int ready[2];
+    CU_ASSERT_FATAL(pipe(ready) == 0);
+    pid_t child = fork();
+    CU_ASSERT_FATAL(child >= 0);
+    if (child == 0) {
+        struct state_dir s;
+        bool is_open = state_dir_open(&s, in(&p, "s"), geteuid(), getegid(), &why);
+        if (write(ready[1], is_open ? "y" : "n", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    char answer = 'n';
+    CU_ASSERT_EQUAL(read(ready[0], &answer, 1), 1);
+    CU_ASSERT_EQUAL(answer, 'y');
+    char want[64];
+    snprintf(want, sizeof(want), "in use by another engine (pid %ld)", (long)child);
+    refuses(in(&p, "s"), want);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    CU_ASSERT(opens(in(&p, "s"), &why));
+    close(ready[0]);
+    close(ready[1]);
+    place_remove(&p);
+}
+
+static void make_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static void test_planted(void)
+{
+    struct place p = place_make();
+    char target[PATH_MAX];
+    snprintf(target, sizeof(target), "%s/real", p.folder);
+    CU_ASSERT_EQUAL(mkdir(target, 0700), 0);
+    CU_ASSERT_EQUAL(symlink(target, in(&p, "link")), 0);
+    refuses(in(&p, "link"), "not a directory of its own");
+
+    make_file(in(&p, "file"), "");
+    refuses(in(&p, "file"), "not a directory of its own");
+    refuses(in(&p, "file/below"), "Not a directory");
+
+    CU_ASSERT_EQUAL(chmod(target, 0770), 0);
+    refuses(target, "others may write to it");
+    CU_ASSERT_EQUAL(chmod(target, 0700), 0);
+
+    snprintf(target, sizeof(target), "%s/victim", p.folder);
+    make_file(target, "kept");
+    CU_ASSERT_EQUAL(symlink(target, in(&p, "real/lock")), 0);
+    refuses(in(&p, "real"), "lock: ");
+    CU_ASSERT_EQUAL(unlink(in(&p, "real/lock")), 0);
+    CU_ASSERT_EQUAL(link(target, in(&p, "real/lock")), 0);
+    refuses(in(&p, "real"), "lock: not a file of our own");
+    CU_ASSERT_EQUAL(unlink(in(&p, "real/lock")), 0);
+    CU_ASSERT_EQUAL(mkfifo(in(&p, "real/lock"), 0600), 0);
+    refuses(in(&p, "real"), "lock: not a file of our own");
+
+    struct stat about;
+    CU_ASSERT_EQUAL(stat(target, &about), 0);
+    CU_ASSERT_EQUAL(about.st_size, 4); // nobody wrote into it
+    place_remove(&p);
+}
+
+static void test_foreign_owner(void)
+{
+    struct place p = place_make();
+    if (geteuid() == 0) {
+        CU_ASSERT_EQUAL(mkdir(in(&p, "s"), 0700), 0);
+        CU_ASSERT_EQUAL(chown(in(&p, "s"), NOBODY_UID, NOBODY_GID), 0);
+        refuses(in(&p, "s"), "belongs to uid 65534, not to uid 0");
+    } else {
+        refuses("/etc", "belongs to uid 0, not to uid");
+        refuses("/etc/posthaste", "cannot make /etc/posthaste: Permission denied");
+    }
+    place_remove(&p);
+}
+
+static void test_folder_for_a_file(void)
+{
+    struct place p = place_make();
+    struct refusal why;
+    struct stat about;
+    CU_ASSERT(directory_make_for(in(&p, "run/x.sock"), 0755, geteuid(), getegid(), &why));
+    CU_ASSERT_EQUAL(stat(in(&p, "run"), &about), 0);
+    CU_ASSERT_EQUAL(stat(in(&p, "run/x.sock"), &about), -1);
+    CU_ASSERT(directory_make_for("/x.sock", 0755, geteuid(), getegid(), &why));
+    place_remove(&p);
+}
+
+// --- privileges
+
+static void finds(const char *user, const char *want)
+{
+    struct privileges p;
+    struct refusal why = {""};
+    bool found = privileges_find(user, &p, &why);
+    CU_ASSERT_EQUAL(found, want == NULL);
+    if (want && !strstr(why.text, want))
+        printf("want %s\ngot  %s\n", want, why.text);
+    CU_ASSERT(!want || strstr(why.text, want));
+}
+
+static void test_user(void)
+{
+    finds("", NULL);
+    finds("no-such-user", "user 'no-such-user' does not exist: make it by 'useradd ");
+    finds("root", "user 'root' is root by another name");
+    finds("nobody", geteuid() == 0 || geteuid() == NOBODY_UID
+                        ? NULL
+                        : "only root can start the engine as user 'nobody'");
+}
+
+// What a process that has dropped its privileges still could do; 0: nothing.
+static int dropped(void)
+{
+    struct privileges p;
+    struct refusal why;
+    if (!privileges_find("nobody", &p, &why) || !privileges_drop(&p, &why))
+        return 1;
+    if (getuid() != NOBODY_UID || geteuid() != NOBODY_UID || getegid() != NOBODY_GID)
+        return 2;
+    if (setuid(0) == 0 || seteuid(0) == 0 || setgid(0) == 0 || getgroups(0, NULL) != 0)
+        return 3;
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+        return 4;
+    if (access("/root", R_OK) == 0)
+        return 5;
+    return 0;
+}
+
+static void test_drop(void)
+{
+    int status = 0;
+    if (geteuid() != 0)
+        return;
+    pid_t child = fork();
+    CU_ASSERT_FATAL(child >= 0);
+    if (child == 0)
+        _exit(dropped());
+    waitpid(child, &status, 0);
+    CU_ASSERT(WIFEXITED(status));
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+}
+
+// As root for a user: all that is made belongs to that user, who can open it again.
+static void test_for_another_user(void)
+{
+    struct place p = place_make();
+    struct state_dir s;
+    struct refusal why;
+    struct stat about;
+    if (geteuid() == 0) {
+        CU_ASSERT(state_dir_open(&s, in(&p, "s"), NOBODY_UID, NOBODY_GID, &why));
+        state_dir_close(&s);
+        CU_ASSERT(state_dir_open(&s, in(&p, "s"), NOBODY_UID, NOBODY_GID, &why));
+        state_dir_close(&s);
+        CU_ASSERT_EQUAL(stat(in(&p, "s/lock"), &about), 0);
+        CU_ASSERT_EQUAL(about.st_uid, NOBODY_UID);
+    }
+    place_remove(&p);
+}
+
+static const struct suite_test tests[] = {
+    {"is made, and found again", test_is_made},
+    {"one engine at a time", test_one_at_a_time},
+    {"the lock dies with its process", test_lock_dies_with_process},
+    {"planted links and files", test_planted},
+    {"foreign owner", test_foreign_owner},
+    {"folder for a file", test_folder_for_a_file},
+    {"user", test_user},
+    {"dropping root's rights", test_drop},
+    {"for another user", test_for_another_user},
+};
+SUITE_MAIN("state_dir", tests)
