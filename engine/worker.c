@@ -13,6 +13,7 @@
 #define SESSIONS_MAX 100000u
 #define DOMAIN_IDLE_US (UINT64_C(300) * 1000 * 1000)
 #define NO_DOMAIN_DELAY_S 60u
+#define ACCEPT_AGAIN_US 100000u
 
 // token.owner of requests and timers.
 enum owner { OWNER_SUBMIT, OWNER_DELIVER, OWNER_RESOLVER, OWNER_EVENTS, OWNER_LISTENER, OWNER_SIGNAL };
@@ -33,7 +34,8 @@ struct worker {
     struct submit *submit;
     struct events events;
     uint32_t deal_next; // who gets the next connection
-    uint32_t listening; // listeners with an accept under way
+    uint32_t listening; // listeners with an accept under way, a bit each
+    struct wheel_timer accept_timer;
     int signal_fd;
     uint8_t stop;       // enum stop_stage, as far as it was carried out
     bool quiet;         // nothing under way, and told so
@@ -125,6 +127,18 @@ static struct deliver_options deliver_options_of(struct worker *w)
     };
 }
 
+// Each listener belongs to one worker. Where no accept is under way, one begins.
+static void accept_where_none(struct worker *w)
+{
+    for (uint32_t i = w->number; i < w->shared->config->listener_count;
+         i += w->shared->worker_count) {
+        if (w->listening & UINT32_C(1) << i)
+            continue;
+        w->listening |= UINT32_C(1) << i;
+        io_accept(w->io, w->shared->listen_fds[i], (struct io_token){i, 0, OWNER_LISTENER, 0});
+    }
+}
+
 static int worker_open(struct worker *w)
 {
     const struct config *c = w->shared->config;
@@ -176,16 +190,15 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
     slab_init(&w->jobs, sizeof(struct job), JOBS_MAX);
     calendar_init(&w->calendar, (uint32_t)(io_now_us(io) / 1000000));
     events_init(&w->events, io, shared->events_fd, OWNER_EVENTS);
+    struct io_token accept = {0, 0, OWNER_LISTENER, 0};
+    memcpy(&w->accept_timer.owner, &accept, sizeof(accept));
     int error = worker_open(w);
     if (error < 0) {
         worker_free(w);
         return error;
     }
     shared->ios[number] = io;
-    for (uint32_t i = number; i < shared->config->listener_count; i += shared->worker_count) {
-        io_accept(io, shared->listen_fds[i], (struct io_token){i, 0, OWNER_LISTENER, 0});
-        w->listening++;
-    }
+    accept_where_none(w);
     epoch_turn_begins(&shared->epochs, number);
     *ret = w;
     return 0;
@@ -392,11 +405,13 @@ static void on_accept(struct worker *w, const struct io_done *done)
         deal_connection(w, done->result, listener);
     if (!done->ended)
         return;
-    if (w->stop == STOP_NOT) { // no descriptor was to be had, or the peer was too quick to go
-        io_accept(w->io, w->shared->listen_fds[listener], done->token);
+    w->listening &= ~(UINT32_C(1) << listener);
+    if (w->stop != STOP_NOT)
         return;
-    }
-    w->listening--;
+    if (done->result >= 0)
+        accept_where_none(w);
+    else // no descriptor was to be had: trying at once would only spin
+        wheel_arm(&w->wheel, &w->accept_timer, io_now_us(w->io) + ACCEPT_AGAIN_US);
 }
 
 void worker_hear_signals(struct worker *w, int signal_fd)
@@ -442,8 +457,10 @@ static void run_timers(struct worker *w)
         memcpy(&token, &t->owner, sizeof(token));
         if (token.owner == OWNER_SUBMIT)
             submit_on_timer(w->submit, t);
-        else
+        else if (token.owner == OWNER_DELIVER)
             deliver_on_timer(w->deliver, t);
+        else if (w->stop == STOP_NOT)
+            accept_where_none(w);
     }
     if (resolver_due_us(w->resolver) <= now_us)
         resolver_on_time(w->resolver, now_us);
@@ -477,7 +494,7 @@ static void follow_stop(struct worker *w)
 // The last one to have nothing under way wakes the others: now no letter can come any more.
 static void maybe_quiet(struct worker *w)
 {
-    if (w->quiet || w->stop == STOP_NOT || w->listening > 0 || !submit_stopped(w->submit) ||
+    if (w->quiet || w->stop == STOP_NOT || w->listening != 0 || !submit_stopped(w->submit) ||
         !deliver_stopped(w->deliver))
         return;
     w->quiet = true;

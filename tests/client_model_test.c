@@ -142,8 +142,9 @@ static void what_is_told_agrees_with_what_was_taken(void)
             .sender_stands = random_below(&dice, 2) == 0,
         };
         struct smtp_client_options options = {.window = (uint16_t)(1 + random_below(&dice, 8))};
-        delivered += run_seed(&manner, seed, 1 + random_below(&dice, 20),
-                              1 + random_below(&dice, 5), options);
+        uint32_t mail_count = 1 + random_below(&dice, 20);
+        uint32_t rcpt_count_max = 1 + random_below(&dice, 5);
+        delivered += run_seed(&manner, seed, mail_count, rcpt_count_max, options);
     }
     CU_ASSERT(delivered > SEEDS); // most of it was no exercise in refusing
 }

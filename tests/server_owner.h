@@ -1,9 +1,10 @@
 // tests/server_owner.h: an owner of the server machine for tests. It answers by script, and writes
 // two transcripts: what the machine said, and what it told. Where TCP cuts the client's bytes must
-// change neither.
+// change neither. It keeps the envelope as well, and CHECKs that no content comes without one, and
+// that none comes that may not be stored.
 //
 // said: each reply by its codes: "220, 250, 250 2.1.0, 354". Of a reply of several lines, the last.
-// seen: events by name: "ehlo(c) mail(a@b) rcpt(c@d) data message(hello\r\n) drop(RSET) close".
+// seen: events by name: "ehlo(c) mail(a@b) rcpt(c@d) data message(hello\r\n) drop(rset) close".
 //       Content is written where it became a message: how far a refused one came does not count.
 #ifndef POSTHASTE_TESTS_SERVER_OWNER_H
 #define POSTHASTE_TESTS_SERVER_OWNER_H
@@ -29,6 +30,9 @@ struct owner {
     unsigned verdict_count; // given
     unsigned counts[VERB_COUNT];
     bool closed;
+    // The envelope, as the owner has accepted it.
+    bool has_sender, has_content;
+    unsigned rcpt_count;
 };
 
 static const char *const owner_verb_names[VERB_COUNT] = {
@@ -101,9 +105,66 @@ static inline void owner_write_seen(struct owner *o, const struct smtp_server_ev
     }
 }
 
+// What may be stored: CRLF lines and nothing else, none too long, none unfinished.
+static inline void owner_check_content(const struct owner *o)
+{
+    struct slice rest = buffer_slice(&o->content);
+    while (rest.len > 0) {
+        size_t line_bytes = slice_find(rest, '\n') + 1;
+        struct slice line = slice_take(rest, line_bytes);
+        CHECK(line.len >= 2 && line.len <= CONTENT_LINE_BYTES_MAX + 2);
+        CHECK(slice_find(line, '\r') == line.len - 2 && slice_find(line, '\n') == line.len - 1);
+        CHECK(slice_find(line, '\0') == line.len);
+        rest = slice_skip(rest, line_bytes);
+    }
+}
+
+// The envelope's side of an event: in no order but MAIL, RCPT, DATA, message.
+static inline void owner_check_order(struct owner *o, const struct smtp_server_event *e)
+{
+    if (e->kind == SERVER_MAIL)
+        CHECK(!o->has_sender);
+    if (e->kind == SERVER_RCPT || e->kind == SERVER_DATA || e->kind == SERVER_DROPPED)
+        CHECK(o->has_sender);
+    if (e->kind == SERVER_RCPT || e->kind == SERVER_DATA)
+        CHECK(!o->has_content);
+    if (e->kind == SERVER_DATA)
+        CHECK(o->rcpt_count > 0);
+    if (e->kind == SERVER_CONTENT || e->kind == SERVER_MESSAGE)
+        CHECK(o->has_content);
+    if (e->kind == SERVER_MESSAGE)
+        owner_check_content(o);
+    if (e->kind == SERVER_CLOSE)
+        CHECK(!o->has_sender);
+}
+
+static inline void owner_end_transaction(struct owner *o)
+{
+    o->has_sender = o->has_content = false;
+    o->rcpt_count = 0;
+    buffer_clear(&o->content);
+}
+
+static inline void owner_take_acceptance(struct owner *o, enum smtp_server_event_kind kind)
+{
+    o->has_sender |= kind == SERVER_MAIL;
+    o->rcpt_count += kind == SERVER_RCPT;
+    o->has_content |= kind == SERVER_DATA;
+}
+
+static inline void owner_answer(struct owner *o, const struct smtp_server_event *e)
+{
+    unsigned count = o->counts[e->verb]++;
+    const char *reply = owner_ask(o, owner_verb_names[e->verb], count);
+    if (!reply || reply[0] < '4')
+        owner_take_acceptance(o, e->kind);
+    smtp_server_answer(&o->server, reply, &o->out);
+}
+
 // One event. False when the machine asks for more bytes, or for a verdict that is not given yet.
 static inline bool owner_take_event(struct owner *o, const struct smtp_server_event *e)
 {
+    owner_check_order(o, e);
     switch (e->kind) {
     case SERVER_MORE: return false;
     case SERVER_WAIT:
@@ -115,14 +176,14 @@ static inline bool owner_take_event(struct owner *o, const struct smtp_server_ev
     case SERVER_CONTENT: buffer_append(&o->content, e->text); return true;
     case SERVER_MESSAGE:
         owner_write_seen(o, e);
-        buffer_clear(&o->content);
+        owner_end_transaction(o);
         o->message_count++;
         if (!o->late)
             owner_give_verdict(o);
         return true;
     case SERVER_DROPPED:
         owner_write_seen(o, e);
-        buffer_clear(&o->content);
+        owner_end_transaction(o);
         return true;
     case SERVER_CLOSE:
         if (!o->closed)
@@ -134,12 +195,10 @@ static inline bool owner_take_event(struct owner *o, const struct smtp_server_ev
     case SERVER_RCPT:
     case SERVER_DATA:
     case SERVER_OTHER:
-    case SERVER_QUIT: {
+    case SERVER_QUIT:
         owner_write_seen(o, e);
-        unsigned count = o->counts[e->verb]++;
-        smtp_server_answer(&o->server, owner_ask(o, owner_verb_names[e->verb], count), &o->out);
+        owner_answer(o, e);
         return true;
-    }
     }
     return false;
 }

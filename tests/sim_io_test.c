@@ -526,6 +526,27 @@ static void test_wake_and_due(void)
     world_free(w);
 }
 
+// An owner that waits at the start of its turn, and decides behind that until when: the time it
+// named before does not count any more.
+static void test_wait_first(void)
+{
+    struct world *w = world_new(&plain);
+    struct io *io;
+    uint64_t start_us = world_now_us(w), due_us = start_us + SECOND;
+    unsigned rings = 0;
+    CU_ASSERT_EQUAL_FATAL(io_new(&io, NULL), 0);
+    while (world_next(w, &io)) {
+        io_wait(io, due_us);
+        CU_ASSERT_FALSE(io_next(io, &(struct io_done){0}));
+        if (io_now_us(io) >= due_us)
+            due_us = ++rings < 3 ? due_us + rings * SECOND : UINT64_MAX;
+    }
+    CU_ASSERT_EQUAL(rings, 3);
+    CU_ASSERT_EQUAL(world_now_us(w), start_us + 4 * SECOND);
+    io_free(io);
+    world_free(w);
+}
+
 static void test_shared_port(void)
 {
     struct world *w = world_new(&plain);
@@ -717,6 +738,7 @@ static const struct suite_test tests[] = {
     {"connect failures", test_connect_failures},
     {"append", test_append},
     {"wake and due", test_wake_and_due},
+    {"wait first", test_wait_first},
     {"shared port", test_shared_port},
     {"misuse", test_misuse},
     {"resolver", test_resolver},

@@ -29,7 +29,7 @@ enum op { OP_ACCEPT, OP_CONNECT, OP_RECEIVE, OP_SEND };
 // A message, and what became of it on either side.
 struct letter {
     char sender[32];
-    char addresses[RCPTS_MAX][32];
+    char addresses[RCPTS_MAX][40];
     struct smtp_recipient rcpts[RCPTS_MAX];
     struct smtp_transaction transaction;
     struct buffer content;

@@ -75,8 +75,10 @@ static void text_is_copied_and_content_is_lent(void)
     unsigned count;
     char text[] = "MAIL FROM:<>\r\n";
     wire_init(&w);
-    wire_text(&w, slice_of_text(text));
-    wire_text(&w, slice_of_text(text));
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_FATAL(wire_has_room(&w, 1));
+        wire_text(&w, slice_of_text(text));
+    }
     wire_content(&w, slice_make(content, sizeof(content)));
     memset(text, 'x', sizeof(text));
     const struct iovec *pieces = wire_pieces(&w, &count);
@@ -93,9 +95,11 @@ static void short_content_joins_the_text(void)
     struct wire w;
     unsigned count;
     wire_init(&w);
+    CU_ASSERT_FATAL(wire_has_room(&w, 2));
     wire_text(&w, SLICE("DATA"));
     wire_content(&w, slice_make(content, WIRE_COPY_BYTES_MAX));
     wire_content(&w, SLICE_EMPTY);
+    CU_ASSERT_FATAL(wire_has_room(&w, 0));
     wire_text(&w, SLICE(".\r\n"));
     wire_pieces(&w, &count);
     CU_ASSERT_EQUAL(count, 1);

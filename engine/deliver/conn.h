@@ -48,8 +48,9 @@ struct conn {
     uint64_t said_bytes;  // stream position: all that filled the wire so far
     uint64_t sent_bytes;  // taken by the kernel
     struct io_address peer;
-    struct failure failure; // why it closes, or the verdict that is held
-    enum smtp_phase failure_phase;
+    struct failure failure; // why it closes
+    struct failure verdict; // of the transaction, once it is in
+    enum smtp_phase verdict_phase;
     struct transaction tx;
     struct wire wire;
     struct smtp_client client;

@@ -62,6 +62,11 @@ static bool conn_is_spare(const struct conn *c)
     return c->state <= CONN_IDLE;
 }
 
+static bool conn_is_opening(const struct conn *c)
+{
+    return c->state < CONN_IDLE;
+}
+
 static bool conn_is_open(const struct conn *c)
 {
     return c->state != CONN_CLOSING;
@@ -92,6 +97,7 @@ static void conn_enter(struct deliver *d, struct conn *c, enum conn_state state)
     struct site *s = c->site;
     s->spare_count -= conn_is_spare(c);
     s->open_count -= conn_is_open(c);
+    s->opening_count -= conn_is_opening(c);
     if (c->state == CONN_IDLE)
         idle_unlink(c);
     if (state == CONN_CLOSING)
@@ -101,6 +107,7 @@ static void conn_enter(struct deliver *d, struct conn *c, enum conn_state state)
         idle_link(c);
     s->spare_count += conn_is_spare(c);
     s->open_count += conn_is_open(c);
+    s->opening_count += conn_is_opening(c);
     CHECK(s->spare_count <= s->open_count && s->open_count <= s->conn_count);
 }
 
@@ -125,7 +132,7 @@ static struct attempt conn_attempt(const struct conn *c)
 // All recipients of one job that took part: rcpts[first..end). Returns with the job home, or back
 // among the ready ones.
 static void finish_job(struct deliver *d, struct conn *c, uint32_t first, uint32_t end,
-                       enum verdict v, bool in_doubt)
+                       enum verdict v, const struct failure *why, bool in_doubt)
 {
     struct transaction *tx = &c->tx;
     struct job *j = tx->rcpts[first].job;
@@ -139,7 +146,7 @@ static void finish_job(struct deliver *d, struct conn *c, uint32_t first, uint32
             message_rcpt(j->message, r->rcpt)->state != RECIPIENT_OPEN)
             continue;
         gone = --open_left == 0;
-        outbox_result(d, j, r->rcpt, v, &c->failure, &at, in_doubt, gone);
+        outbox_result(d, j, r->rcpt, v, why, &at, in_doubt, gone);
         if (gone)
             break;
     }
@@ -152,13 +159,14 @@ static void finish_job(struct deliver *d, struct conn *c, uint32_t first, uint32
     target_job_left(d, t);
 }
 
-static void transaction_finish(struct deliver *d, struct conn *c, enum verdict v, bool in_doubt)
+static void transaction_finish(struct deliver *d, struct conn *c, enum verdict v,
+                               const struct failure *why, bool in_doubt)
 {
     uint32_t count = c->tx.rcpt_count;
     for (uint32_t first = 0, end; first < count; first = end) {
         for (end = first + 1; end < count && c->tx.rcpts[end].job == c->tx.rcpts[first].job;)
             end++;
-        finish_job(d, c, first, end, v, in_doubt);
+        finish_job(d, c, first, end, v, why, in_doubt);
     }
     transaction_clear(&c->tx);
     c->verdict_held = false;
@@ -179,6 +187,13 @@ static void transaction_give_back(struct deliver *d, struct conn *c)
     transaction_clear(&c->tx);
 }
 
+static void verdict_carry_out(struct deliver *d, struct conn *c)
+{
+    enum verdict v = verdict_of_reply(c->verdict_phase, c->verdict.code);
+    transaction_finish(d, c, v, &c->verdict, false);
+    c->message_count++;
+}
+
 // --- a connection's end
 
 static void conn_refused(struct deliver *d, struct conn *c)
@@ -195,6 +210,7 @@ static void conn_refused(struct deliver *d, struct conn *c)
         s->cap_until_us = now_us + CAP_KEPT_US;
         return;
     }
+    s->proven = s->open_count > s->opening_count;
     uint64_t rest_us = s->limits.retry.delay_us_first;
     site_rest_address(s, &c->peer, now_us + (rest_us < REST_US_MAX ? rest_us : REST_US_MAX));
 }
@@ -228,11 +244,11 @@ static void conn_gone(struct deliver *d, struct conn *c)
     if (transaction_open(&c->tx)) {
         bool in_doubt = !c->verdict_held && c->failure.code != 421 && conn_wrote_all(c);
         if (c->verdict_held)
-            transaction_finish(d, c, verdict_of_reply(c->failure_phase, c->failure.code), false);
+            verdict_carry_out(d, c);
         else if (!in_doubt && c->message_count > 0 && !c->answered)
             transaction_give_back(d, c);
         else
-            transaction_finish(d, c, VERDICT_LATER, in_doubt);
+            transaction_finish(d, c, VERDICT_LATER, &c->failure, in_doubt);
     }
     CHECK(!c->want_send);
     conn_release(c);
@@ -259,6 +275,7 @@ static void conn_free_for_work(struct deliver *d, struct conn *c)
 static void on_ready(struct deliver *d, struct conn *c)
 {
     c->session_ready = true;
+    c->site->proven = true;
     conn_free_for_work(d, c);
 }
 
@@ -278,23 +295,16 @@ static void on_rcpt_refused(struct deliver *d, struct conn *c, const struct smtp
     outbox_result(d, r->job, r->rcpt, verdict_of_reply(e->phase, why.code), &why, &at, false, false);
 }
 
-static void verdict_carry_out(struct deliver *d, struct conn *c)
-{
-    enum verdict v = verdict_of_reply(c->failure_phase, c->failure.code);
-    transaction_finish(d, c, v, false);
-    c->message_count++;
-    conn_free_for_work(d, c);
-}
-
 static void on_verdict(struct deliver *d, struct conn *c, const struct smtp_event *e)
 {
-    failure_set(&c->failure, e->reply->code, e->reply->enhanced, e->reply->text);
-    c->failure_phase = e->phase;
+    failure_set(&c->verdict, e->reply->code, e->reply->enhanced, e->reply->text);
+    c->verdict_phase = e->phase;
     c->answered = true;
-    if (c->sending) // its bytes are still lent: the verdict waits for them
-        c->verdict_held = true;
-    else
+    c->verdict_held = c->sending; // its bytes are still lent: the verdict waits for them
+    if (!c->verdict_held) {
         verdict_carry_out(d, c);
+        conn_free_for_work(d, c);
+    }
 }
 
 static void on_closed(struct deliver *d, struct conn *c, const struct smtp_event *e)
@@ -303,7 +313,6 @@ static void on_closed(struct deliver *d, struct conn *c, const struct smtp_event
         failure_set(&c->failure, e->reply->code, e->reply->enhanced, e->reply->text);
     else
         failure_set(&c->failure, 0, (struct enhanced_code){4, 5, 0}, slice_of_text(e->why));
-    c->failure_phase = e->phase;
     conn_fail(d, c);
 }
 
@@ -336,8 +345,10 @@ void dispatch_on_conn_done(struct deliver *d, const struct io_done *done)
         break;
     case CONN_SENT:
         conn_speaks(d, c);
-        if (c->verdict_held && wire_empty(&c->wire))
+        if (c->verdict_held && wire_empty(&c->wire)) {
             verdict_carry_out(d, c);
+            conn_free_for_work(d, c);
+        }
         break;
     case CONN_LOST: conn_fail(d, c); break;
     case CONN_GONE:
@@ -449,6 +460,7 @@ static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_
     s->conn_count++;
     s->open_count++;
     s->spare_count++;
+    s->opening_count++;
     d->counters.connections_opened++;
     if (++d->counters.connections > d->counters.connections_peak)
         d->counters.connections_peak = d->counters.connections;
@@ -520,6 +532,8 @@ static bool site_wants_connection(struct deliver *d, struct site *s)
         .open_count = s->open_count,
         .spare_count = s->spare_count,
         .connections_now = s->connections_now,
+        .opening_count = s->opening_count,
+        .proven = s->proven,
     };
     return !d->stopping && limits_may_connect(&s->limits, &load);
 }

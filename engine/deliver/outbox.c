@@ -21,6 +21,7 @@ static struct result_page *page_new(struct deliver *d)
     } else {
         p = malloc(sizeof(*p));
         CHECK(p); // as many as results are under way: bounded by jobs, which are bounded
+        p->letter = (struct letter){0};
         d->page_count++;
     }
     p->from = (uint8_t)d->o.worker;

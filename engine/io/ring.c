@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COMPLETIONS_PER_ENTRY 16 // room for what standing requests bring between two turns
+#define COMPLETIONS_PER_ENTRY 8 // room for what standing requests bring between two turns
 #define RECEIVE_BUFFER_COUNT_MAX 32768
 #define RECEIVE_GROUP 0     // the one group of buffers in this ring
 #define FREE_US_MAX 2000000 // for the kernel to let go of what is in flight
@@ -386,7 +386,7 @@ static int enter(struct io *io, uint64_t due_us)
     if (io_uring_cq_ready(&io->ring) > 0 || due_us <= io->now_us)
         return io_uring_submit_and_get_events(&io->ring);
     if (due_us == UINT64_MAX)
-        return io_uring_submit_and_wait_timeout(&io->ring, &first, 1, NULL, NULL);
+        return io_uring_submit_and_wait(&io->ring, 1);
     uint64_t now_us = clock_us(CLOCK_MONOTONIC); // the turn may have taken long
     uint64_t wait_us = due_us > now_us ? due_us - now_us : 0;
     struct __kernel_timespec timeout = {.tv_sec = (int64_t)(wait_us / US_PER_S),
@@ -405,6 +405,22 @@ void io_wait(struct io *io, uint64_t due_us)
     read_clocks(io);
 }
 
+// A buffer that the kernel has filled, or taken and not used, as at the end of a stream.
+static void take_buffer(struct io *io, const struct io_uring_cqe *cqe, struct io_done *done)
+{
+    uint16_t buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+    CHECK(buffer < io->buffer_count && !io->buffer_lent[buffer]);
+    if (cqe->res <= 0) {
+        lend_to_kernel(io, buffer);
+        return;
+    }
+    io->buffer_lent[buffer] = true;
+    io->buffers_free--;
+    done->lends = true;
+    done->lent = buffer;
+    done->bytes = slice_make(io->buffers + (size_t)buffer * io->buffer_bytes, (size_t)cqe->res);
+}
+
 // True for a completion that our user shall see.
 static bool read_completion(struct io *io, const struct io_uring_cqe *cqe, struct io_done *ret_done)
 {
@@ -418,20 +434,8 @@ static bool read_completion(struct io *io, const struct io_uring_cqe *cqe, struc
     }
     if (done.ended)
         flight_remove(&io->flight, cqe->user_data);
-    if (cqe->flags & IORING_CQE_F_BUFFER) {
-        uint16_t buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
-        CHECK(buffer < io->buffer_count && !io->buffer_lent[buffer]);
-        if (cqe->res > 0) {
-            done.lends = true;
-            done.lent = buffer;
-            done.bytes = slice_make(io->buffers + (size_t)buffer * io->buffer_bytes,
-                                    (size_t)cqe->res);
-            io->buffer_lent[buffer] = true;
-            io->buffers_free--;
-        } else {
-            lend_to_kernel(io, buffer);
-        }
-    }
+    if (cqe->flags & IORING_CQE_F_BUFFER)
+        take_buffer(io, cqe, &done);
     *ret_done = done;
     return true;
 }

@@ -7,9 +7,15 @@ static bool is_name_byte(char c)
     return c > ' ' && c < 0x7f && c != ':';
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 static void field_begins(struct header_scan *s)
 {
     struct slice name = slice_make(s->name, s->name_len);
+    s->any_field = true;
     if (slice_equal_nocase(name, SLICE("Date")))
         s->has_date = true;
     else if (slice_equal_nocase(name, SLICE("Message-ID")))
@@ -18,10 +24,10 @@ static void field_begins(struct header_scan *s)
         s->received_count++;
 }
 
-static void section_ends(struct header_scan *s, bool no_empty_line)
+static void section_ends(struct header_scan *s, bool at_empty_line)
 {
     s->ended = true;
-    s->no_empty_line = no_empty_line;
+    s->needs_empty_line = !at_empty_line && !s->any_field;
 }
 
 // One byte of a field's name, or the end of it.
@@ -30,29 +36,30 @@ static void name_byte(struct header_scan *s, char c)
     if (c == ':' && s->name_len > 0) {
         s->in_name = false;
         field_begins(s);
-    } else if (is_name_byte(c)) {
+    } else if (is_blank(c) && s->name_len > 0) {
+        s->name_ended = true; // RFC 5322 4.5: blanks before the colon are obsolete, and met
+    } else if (is_name_byte(c) && !s->name_ended) {
         if (s->name_len < sizeof(s->name)) // a longer name is none that we look for
             s->name[s->name_len++] = c;
-    } else if (!((c == ' ' || c == '\t') && s->name_len > 0)) { // obsolete: blanks before the colon
-        section_ends(s, true);
+    } else {
+        section_ends(s, false);
     }
 }
 
 static void line_begins(struct header_scan *s, char c)
 {
     s->in_line = true;
-    s->in_name = false;
     if (c == '\r') {
-        section_ends(s, false);
-    } else if (c == ' ' || c == '\t') {
-        if (!s->any_line) // a continuation of nothing
-            section_ends(s, true);
+        section_ends(s, true);
+    } else if (is_blank(c)) {
+        if (!s->any_field) // continues nothing
+            section_ends(s, false);
     } else {
         s->in_name = true;
+        s->name_ended = false;
         s->name_len = 0;
         name_byte(s, c);
     }
-    s->any_line = true;
 }
 
 void header_scan(struct header_scan *s, struct slice bytes)
@@ -75,5 +82,5 @@ void header_scan(struct header_scan *s, struct slice bytes)
 void header_scan_end(struct header_scan *s)
 {
     if (!s->ended)
-        section_ends(s, true);
+        section_ends(s, false);
 }

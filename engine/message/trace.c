@@ -2,13 +2,77 @@
 
 #include "engine/base/check.h"
 
-#include <time.h>
+#define SECONDS_PER_DAY 86400
+#define ID_BYTES_MAX 64
+#define PEER_BYTES_MAX 64
 
-#define HOSTNAME_BYTES_MAX 255
+// --- dates ------------------------------------------------------------------------------------
+
+struct civil_date {
+    unsigned year, month, day; // month 1 to 12
+};
+
+// The Gregorian calendar in years that begin in March, so that the leap day comes last; an era is
+// its 400 years. (gmtime_r() takes glibc's lock on time zones.)
+static struct civil_date date_of_day(uint64_t days_since_1970)
+{
+    const uint64_t day = days_since_1970 + 719468; // since 1 March of the year 0
+    const unsigned day_of_era = (unsigned)(day % 146097);
+    const unsigned year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
+                                  day_of_era / 146096) /
+                                 365;
+    const unsigned day_of_year = day_of_era -
+                                 (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const unsigned month = (5 * day_of_year + 2) / 153; // 0: March
+    const unsigned year = (unsigned)(day / 146097) * 400 + year_of_era;
+    return (struct civil_date){
+        .year = month < 10 ? year : year + 1,
+        .month = month < 10 ? month + 3 : month - 9,
+        .day = day_of_year - (153 * month + 2) / 5 + 1,
+    };
+}
+
+static char *put_two_digits(char *at, unsigned value)
+{
+    *at++ = (char)('0' + value / 10 % 10);
+    *at++ = (char)('0' + value % 10);
+    return at;
+}
+
+const char *trace_date(uint64_t wall_us, char text[TRACE_DATE_BYTES])
+{
+    static const char days[][4] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const uint64_t seconds = wall_us / 1000000;
+    const unsigned second_of_day = (unsigned)(seconds % SECONDS_PER_DAY);
+    const struct civil_date date = date_of_day(seconds / SECONDS_PER_DAY);
+    char *at = text;
+    CHECK(date.year <= 9999);
+    at = (char *)mempcpy(at, days[seconds / SECONDS_PER_DAY % 7], 3);
+    at = (char *)mempcpy(at, ", ", 2);
+    at = put_two_digits(at, date.day);
+    *at++ = ' ';
+    at = (char *)mempcpy(at, months[date.month - 1], 3);
+    *at++ = ' ';
+    at = put_two_digits(at, date.year / 100);
+    at = put_two_digits(at, date.year % 100);
+    *at++ = ' ';
+    at = put_two_digits(at, second_of_day / 3600);
+    *at++ = ':';
+    at = put_two_digits(at, second_of_day / 60 % 60);
+    *at++ = ':';
+    at = put_two_digits(at, second_of_day % 60);
+    memcpy(at, " +0000", 7);
+    return text;
+}
+
+// --- fields -----------------------------------------------------------------------------------
 
 struct writer {
     char *out;
     size_t len;
+    size_t line_start;
 };
 
 static void put(struct writer *w, struct slice s)
@@ -18,90 +82,94 @@ static void put(struct writer *w, struct slice s)
     w->len += s.len;
 }
 
-static char *put_two_digits(char *at, int value)
+static void end_line(struct writer *w)
 {
-    *at++ = (char)('0' + value / 10 % 10);
-    *at++ = (char)('0' + value % 10);
-    return at;
+    put(w, SLICE("\r\n"));
+    w->line_start = w->len;
 }
 
-const char *trace_date(uint64_t wall_us, char text[TRACE_DATE_BYTES])
+// Three parts that stay together, behind a space or, where the line would grow too long, a fold.
+static void put_word(struct writer *w, struct slice before, struct slice word, struct slice behind)
 {
-    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t seconds = (time_t)(wall_us / 1000000);
-    struct tm tm;
-    CHECK(gmtime_r(&seconds, &tm) && tm.tm_year + 1900 <= 9999);
-    char *at = text;
-    at = (char *)mempcpy(at, days[tm.tm_wday], 3);
-    at = (char *)mempcpy(at, ", ", 2);
-    at = put_two_digits(at, tm.tm_mday);
-    *at++ = ' ';
-    at = (char *)mempcpy(at, months[tm.tm_mon], 3);
-    *at++ = ' ';
-    at = put_two_digits(at, (tm.tm_year + 1900) / 100);
-    at = put_two_digits(at, (tm.tm_year + 1900) % 100);
-    *at++ = ' ';
-    at = put_two_digits(at, tm.tm_hour);
-    *at++ = ':';
-    at = put_two_digits(at, tm.tm_min);
-    *at++ = ':';
-    at = put_two_digits(at, tm.tm_sec);
-    memcpy(at, " +0000", 7);
-    return text;
+    size_t word_bytes = before.len + word.len + behind.len;
+    if (w->len - w->line_start + 1 + word_bytes > TRACE_LINE_BYTES_MAX) {
+        end_line(w);
+        put(w, SLICE("\t"));
+    } else {
+        put(w, SLICE(" "));
+    }
+    put(w, before);
+    put(w, word);
+    put(w, behind);
 }
 
-static struct slice protocol(const struct trace *t)
+// What a domain or an address literal is made of; nothing else gets from a client into our field.
+static bool is_host_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("-._:[]", c));
+}
+
+static struct slice helo_of(const struct trace *t, char text[TRACE_NAME_BYTES_MAX])
+{
+    struct slice helo = slice_take(t->helo, TRACE_NAME_BYTES_MAX);
+    for (size_t i = 0; i < helo.len; i++)
+        text[i] = (char)(is_host_byte(helo.data[i]) ? helo.data[i] : '?');
+    return helo.len > 0 ? slice_make(text, helo.len) : SLICE("unknown");
+}
+
+static struct slice hostname_of(const struct trace *t)
+{
+    return slice_take(t->hostname, TRACE_NAME_BYTES_MAX);
+}
+
+static struct slice protocol_of(const struct trace *t)
 {
     if (t->smtputf8)
-        return SLICE("UTF8SMTP"); // RFC 6531 3.7.3
+        return SLICE("UTF8SMTP"); // RFC 6531 4.3
     return t->esmtp ? SLICE("ESMTP") : SLICE("SMTP");
 }
 
 static void put_received(struct writer *w, const struct trace *t, struct slice date)
 {
-    put(w, SLICE("Received: from "));
-    put(w, t->helo.len > 0 ? slice_take(t->helo, HOSTNAME_BYTES_MAX) : SLICE("unknown"));
-    put(w, SLICE(" ("));
-    if (t->peer.len > 0) {
-        put(w, SLICE("["));
-        put(w, t->peer);
-        put(w, SLICE("]"));
-    } else {
-        put(w, SLICE("local"));
-    }
-    put(w, SLICE(")\r\n\tby "));
-    put(w, slice_take(t->hostname, HOSTNAME_BYTES_MAX));
-    put(w, SLICE(" (posthaste) with "));
-    put(w, protocol(t));
-    put(w, SLICE("\r\n\tid "));
-    put(w, t->id);
-    put(w, SLICE("; "));
-    put(w, date);
-    put(w, SLICE("\r\n"));
+    char text[TRACE_NAME_BYTES_MAX];
+    const struct slice none = SLICE_EMPTY;
+    put(w, SLICE("Received:"));
+    put_word(w, SLICE("from "), helo_of(t, text), none);
+    if (t->peer.len > 0)
+        put_word(w, SLICE("(["), t->peer, SLICE("])"));
+    else
+        put_word(w, none, SLICE("(local)"), none);
+    put_word(w, SLICE("by "), hostname_of(t), none);
+    put_word(w, none, SLICE("(posthaste)"), none);
+    put_word(w, SLICE("with "), protocol_of(t), none);
+    put_word(w, SLICE("id "), t->id, SLICE(";"));
+    put_word(w, none, date, none);
+    end_line(w);
 }
 
 size_t trace_write(const struct trace *t, const struct header_scan *s, char out[TRACE_BYTES_MAX])
 {
     struct writer w = {.out = out};
     char text[TRACE_DATE_BYTES];
-    struct slice date = slice_of_text(trace_date(t->wall_us, text));
+    const struct slice date = slice_of_text(trace_date(t->wall_us, text));
     CHECK(s->ended);
+    CHECK(t->id.len <= ID_BYTES_MAX && t->peer.len <= PEER_BYTES_MAX);
     put_received(&w, t, date);
     if (!s->has_date) {
         put(&w, SLICE("Date: "));
         put(&w, date);
-        put(&w, SLICE("\r\n"));
+        end_line(&w);
     }
     if (!s->has_message_id) {
         put(&w, SLICE("Message-ID: <"));
         put(&w, t->id);
         put(&w, SLICE("@"));
-        put(&w, slice_take(t->hostname, HOSTNAME_BYTES_MAX));
-        put(&w, SLICE(">\r\n"));
+        put(&w, hostname_of(t));
+        put(&w, SLICE(">"));
+        end_line(&w);
     }
-    if (s->no_empty_line)
-        put(&w, SLICE("\r\n"));
+    if (s->needs_empty_line)
+        end_line(&w);
     return w.len;
 }

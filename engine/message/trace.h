@@ -1,28 +1,35 @@
-// engine/message/trace.h: what submission puts in front of a message: the Received: field, and Date:
-// and Message-ID: where they are missing (RFC 5321 4.4, RFC 6409 8).
+// engine/message/trace.h: what submission puts in front of a message: the Received: field, and
+// Date: and Message-ID: where they are missing (RFC 5321 4.4, RFC 6409 8).
 //
 // Owns:         the fields' form, and what must be known of a header section to write them. Pure.
 // Knows not of: sessions, memory blocks.
+// Read first:   header_scan(), then trace_write().
 #ifndef POSTHASTE_MESSAGE_TRACE_H
 #define POSTHASTE_MESSAGE_TRACE_H
 
 #include "engine/base/slice.h"
 
-#define TRACE_BYTES_MAX 1024  // all that trace_write() may write
-#define TRACE_RECEIVED_MAX 50 // so many Received: fields are a loop (RFC 5321 6.3)
+#define TRACE_BYTES_MAX 1280     // all that trace_write() may write
+#define TRACE_NAME_BYTES_MAX 255 // of a host's name; what is beyond is left out
+#define TRACE_LINE_BYTES_MAX 78  // where lines are folded, as far as words allow (RFC 5322 2.1.1)
+#define TRACE_RECEIVED_MAX 50    // so many Received: fields are a loop (RFC 5321 6.3)
 #define TRACE_DATE_BYTES 40
 
 // "Sun, 22 Nov 2026 05:24:15 +0000" (RFC 5322 3.3), always UTC. Writes into `text` and returns it.
 const char *trace_date(uint64_t wall_us, char text[TRACE_DATE_BYTES]);
 
 // Watches the header section of content that comes cut anywhere. Zeroed is the start.
+//
+// The section ends at an empty line, or at the first line that is no field. A content that has no
+// field at all begins with its body: then what we put in front of it needs an empty line behind.
+// A section without an empty line behind it (a message of fields alone) is left as it is.
 struct header_scan {
-    bool ended; // at an empty line, or at a line that is no field
+    bool ended;
     bool has_date, has_message_id;
-    bool no_empty_line; // it ended at a line that is no field: the body begins with that
+    bool needs_empty_line; // valid when it has ended
     uint16_t received_count;
     /* the rest is header.c's */
-    bool in_line, in_name, any_line;
+    bool any_field, in_line, in_name, name_ended;
     uint8_t name_len;
     char name[11]; // the longest name that we look for, and one more
 };
@@ -37,14 +44,15 @@ struct trace {
     struct slice hostname; // ours
     struct slice helo;     // what the client calls itself; may be empty
     struct slice peer;     // its address as text; empty for a unix socket
-    struct slice id;
+    struct slice id;       // up to 64 bytes, letters and digits
     uint64_t wall_us;
     bool esmtp;
     bool smtputf8;
 };
 
 // Writes the Received: field, folded, then the missing fields, then an empty line where the content
-// brings none. Returns the length.
+// brings none. Bytes of `helo` that could end a word, a comment or a line become "?". Returns the
+// length.
 size_t trace_write(const struct trace *t, const struct header_scan *s, char out[TRACE_BYTES_MAX]);
 
 #endif

@@ -39,5 +39,7 @@ struct limits limits_tighter(const struct limits *a, const struct limits *b)
 bool limits_may_connect(const struct limits *l, const struct site_load *load)
 {
     uint32_t cap = smaller(l->connections, load->connections_now);
+    if (!load->proven && load->opening_count >= LIMITS_PROBES_MAX)
+        return false;
     return load->ready_count > load->spare_count && load->open_count < cap;
 }

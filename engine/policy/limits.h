@@ -28,12 +28,18 @@ const struct limits *limits_of_domain(const struct limits_table *t, struct slice
 // A site that several domains share: of each limit the tightest holds.
 struct limits limits_tighter(const struct limits *a, const struct limits *b);
 
-// May another connection be opened? `wanted`: jobs that no open or opening connection will take.
+// A site that has not answered lately is tried with so many connections at once, not with all that
+// its limits allow: a host that does not answer would hold them until they time out.
+#define LIMITS_PROBES_MAX 2
+
+// May another connection be opened?
 struct site_load {
     uint32_t ready_count;   // jobs that wait
     uint32_t open_count;    // connections in use, idle or being opened
     uint32_t spare_count;   // of these, idle or being opened: each takes a job by itself
     uint32_t connections_now; // cap learned from refusals; UINT32_MAX: none
+    uint32_t opening_count;   // of the open ones, not ready yet
+    bool proven;              // the site has answered lately
 };
 bool limits_may_connect(const struct limits *l, const struct site_load *load);
 

@@ -4,9 +4,10 @@
 #include <emmintrin.h>
 #endif
 
-// Index of the first LF with a dot behind it at or after `at`, or s.len.
-static size_t find_lf_dot(struct slice s, size_t at)
+// Index of the first LF with a dot behind it, or s.len.
+static size_t find_lf_dot(struct slice s)
 {
+    size_t at = 0;
 #ifdef __SSE2__
     const __m128i lf = _mm_set1_epi8('\n');
     const __m128i dot = _mm_set1_epi8('.');
@@ -42,13 +43,10 @@ static enum unstuff state_behind(enum unstuff before, struct slice run)
                                                                 : UNSTUFF_IN_LINE;
 }
 
-// All bytes up to the first dot that starts a line; none starts one here.
+// All bytes up to the next dot that may start a line: whether it does, the state behind them says.
 static struct slice take_run(enum unstuff *u, struct slice *bytes)
 {
-    size_t lf = find_lf_dot(*bytes, 0);
-    while (lf < bytes->len && !follows_cr(*u, *bytes, lf))
-        lf = find_lf_dot(*bytes, lf + 1);
-    struct slice run = slice_take(*bytes, lf + 1);
+    struct slice run = slice_take(*bytes, find_lf_dot(*bytes) + 1);
     *bytes = slice_skip(*bytes, run.len);
     *u = state_behind(*u, run);
     return run;

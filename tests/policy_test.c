@@ -1,0 +1,232 @@
+// The decisions of engine/policy/: tables of facts in and answers out.
+
+#include "engine/policy/limits.h"
+#include "engine/policy/retry.h"
+#include "engine/policy/verdict.h"
+#include "tests/suite.h"
+
+#define SECONDS(n) (UINT64_C(1000000) * (n))
+
+// --- what a reply means
+
+static const struct {
+    enum smtp_phase phase;
+    uint16_t code;
+    enum verdict want;
+} reply_cases[] = {
+    {SMTP_PHASE_CONTENT, 250, VERDICT_DELIVERED},
+    {SMTP_PHASE_CONTENT, 251, VERDICT_DELIVERED}, // any 2xx (RFC 5321 4.3.2)
+    {SMTP_PHASE_CONTENT, 299, VERDICT_DELIVERED},
+    {SMTP_PHASE_CONTENT, 354, VERDICT_LATER},
+    {SMTP_PHASE_CONTENT, 421, VERDICT_LATER},
+    {SMTP_PHASE_CONTENT, 451, VERDICT_LATER},
+    {SMTP_PHASE_CONTENT, 550, VERDICT_NEVER},
+    {SMTP_PHASE_MAIL, 250, VERDICT_LATER}, // success before the content delivers nothing
+    {SMTP_PHASE_MAIL, 451, VERDICT_LATER},
+    {SMTP_PHASE_MAIL, 553, VERDICT_NEVER},
+    {SMTP_PHASE_RCPT, 250, VERDICT_LATER},
+    {SMTP_PHASE_RCPT, 450, VERDICT_LATER},
+    {SMTP_PHASE_RCPT, 550, VERDICT_NEVER},
+    {SMTP_PHASE_DATA, 250, VERDICT_LATER},
+    {SMTP_PHASE_DATA, 554, VERDICT_NEVER},
+    {SMTP_PHASE_RCPT, 0, VERDICT_LATER}, // no reply at all
+};
+
+static void test_replies(void)
+{
+    for (size_t i = 0; i < sizeof(reply_cases) / sizeof(reply_cases[0]); i++) {
+        enum verdict got = verdict_of_reply(reply_cases[i].phase, reply_cases[i].code);
+        CU_ASSERT_EQUAL(got, reply_cases[i].want);
+        if (got != reply_cases[i].want)
+            printf("phase %d code %d: got %d\n", reply_cases[i].phase, reply_cases[i].code, got);
+    }
+}
+
+static void test_every_code_has_a_verdict(void)
+{
+    for (int phase = 0; phase < SMTP_PHASE_COUNT; phase++)
+        for (uint16_t code = 0; code < 1000; code++) {
+            enum verdict got = verdict_of_reply((enum smtp_phase)phase, code);
+            CU_ASSERT_EQUAL(got == VERDICT_DELIVERED,
+                            phase == SMTP_PHASE_CONTENT && code / 100 == 2);
+            CU_ASSERT_EQUAL(got == VERDICT_NEVER, code / 100 == 5);
+        }
+}
+
+static const struct {
+    uint16_t code;
+    struct enhanced_code enhanced;
+    bool want;
+} rcpt_limit_cases[] = {
+    {452, {0, 0, 0}, true},   {552, {0, 0, 0}, true},  {452, {4, 5, 3}, true},
+    {452, {4, 2, 2}, false},  {452, {4, 3, 1}, false}, // a full mailbox, a full disk
+    {552, {5, 2, 2}, false},  {450, {0, 0, 0}, false}, {550, {5, 5, 3}, false},
+};
+
+static void test_too_many_recipients(void)
+{
+    for (size_t i = 0; i < sizeof(rcpt_limit_cases) / sizeof(rcpt_limit_cases[0]); i++)
+        CU_ASSERT_EQUAL(
+            verdict_is_rcpt_limit(rcpt_limit_cases[i].code, rcpt_limit_cases[i].enhanced),
+            rcpt_limit_cases[i].want);
+}
+
+// --- what DNS means
+
+static const struct {
+    enum dns_status status;
+    enum verdict want;
+    uint16_t subject, detail;
+} mx_cases[] = {
+    {DNS_NO_DOMAIN, VERDICT_NEVER, 1, 2},
+    {DNS_NULL_MX, VERDICT_NEVER, 1, 10}, // RFC 7505 4.1
+    {DNS_NO_RECORDS, VERDICT_NEVER, 4, 4},
+    {DNS_TRY_LATER, VERDICT_LATER, 4, 3},
+};
+
+static void test_mx(void)
+{
+    for (size_t i = 0; i < sizeof(mx_cases) / sizeof(mx_cases[0]); i++) {
+        struct local_verdict got = verdict_of_mx(mx_cases[i].status);
+        CU_ASSERT_EQUAL(got.verdict, mx_cases[i].want);
+        CU_ASSERT_EQUAL(got.enhanced.class, got.verdict == VERDICT_NEVER ? 5 : 4);
+        CU_ASSERT_EQUAL(got.enhanced.class, got.code / 100);
+        CU_ASSERT_EQUAL(got.enhanced.subject, mx_cases[i].subject);
+        CU_ASSERT_EQUAL(got.enhanced.detail, mx_cases[i].detail);
+    }
+    CU_ASSERT_EQUAL(verdict_of_no_address(true).verdict, VERDICT_LATER);
+    CU_ASSERT_EQUAL(verdict_of_no_address(false).verdict, VERDICT_NEVER);
+}
+
+// The final dot is waited for at least ten minutes, whatever else changes (RFC 5321 4.5.3.2.6).
+static void test_patience(void)
+{
+    CU_ASSERT(patience_us(SMTP_PHASE_GREETING) >= SECONDS(300));
+    CU_ASSERT(patience_us(SMTP_PHASE_MAIL) >= SECONDS(300));
+    CU_ASSERT(patience_us(SMTP_PHASE_RCPT) >= SECONDS(300));
+    CU_ASSERT(patience_us(SMTP_PHASE_DATA) >= SECONDS(120));
+    CU_ASSERT(patience_us(SMTP_PHASE_CONTENT) >= SECONDS(600));
+    CU_ASSERT(PATIENCE_SEND_US >= SECONDS(180));
+}
+
+// --- when to try again
+
+static const struct retry_policy retry = {
+    .delay_us_first = SECONDS(60),
+    .delay_us_max = SECONDS(3600),
+    .lifetime_us = SECONDS(5 * 86400),
+    .delay_us_in_doubt = SECONDS(900),
+};
+
+static void test_retry_doubles_up_to_its_cap(void)
+{
+    static const uint32_t want_s[] = {60, 120, 240, 480, 960, 1920, 3600, 3600};
+    for (uint32_t n = 1; n <= 8; n++)
+        CU_ASSERT_EQUAL(retry_delay_us(&retry, n, false, 0), SECONDS(want_s[n - 1]));
+    CU_ASSERT_EQUAL(retry_delay_us(&retry, UINT32_MAX, false, 0), SECONDS(3600));
+}
+
+static void test_retry_jitter_only_adds(void)
+{
+    for (uint32_t dice = 0; dice < 5000; dice++) {
+        uint64_t got = retry_delay_us(&retry, 1, false, dice);
+        CU_ASSERT(got >= SECONDS(60) && got < SECONDS(66));
+    }
+    CU_ASSERT_NOT_EQUAL(retry_delay_us(&retry, 1, false, 1), retry_delay_us(&retry, 1, false, 2));
+}
+
+static void test_retry_in_doubt_is_late(void)
+{
+    CU_ASSERT_EQUAL(retry_delay_us(&retry, 1, true, 0), SECONDS(900));
+    CU_ASSERT_EQUAL(retry_delay_us(&retry, 7, true, 0), SECONDS(3600));
+}
+
+static void test_retry_is_never_at_once(void)
+{
+    struct retry_policy none = {0};
+    CU_ASSERT(retry_delay_us(&none, 1, false, 0) >= SECONDS(1));
+    struct retry_policy huge = {.delay_us_first = UINT64_MAX / 4, .delay_us_max = UINT64_MAX / 4};
+    CU_ASSERT(retry_delay_us(&huge, 3, false, 99) >= UINT64_MAX / 4);
+}
+
+// Five days of a message's life.
+static void test_retry_walks_to_the_end(void)
+{
+    uint64_t now_us = 0;
+    uint32_t attempts = 0;
+    while (!retry_expired(&retry, now_us) && attempts < 1000) {
+        attempts++;
+        now_us += retry_delay_us(&retry, attempts, false, attempts * 7919);
+    }
+    CU_ASSERT(attempts > 115 && attempts < 130); // some twelve in the first half day, then hourly
+    CU_ASSERT(retry_expired(&retry, SECONDS(5 * 86400)));
+    CU_ASSERT(!retry_expired(&retry, SECONDS(5 * 86400) - 1));
+}
+
+// --- limits
+
+static void test_limits_of_domains(void)
+{
+    struct limits_rule rules[] = {
+        {"example.com", {.connections = 1}},
+        {"example.org", {.connections = 2}},
+        {"org", {.connections = 3}},
+    };
+    struct limits_table t = {{.connections = 20}, rules, 3};
+    static const struct {
+        const char *domain;
+        uint32_t want;
+    } cases[] = {{"example.com", 1},   {"example.org", 2}, {"org", 3},      {"example.co", 20},
+                 {"example.comm", 20}, {"a.org", 20},      {"", 20},        {"zzz", 20},
+                 {"aaa", 20}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        CU_ASSERT_EQUAL(limits_of_domain(&t, slice_of_text(cases[i].domain))->connections,
+                        cases[i].want);
+    struct limits tight = limits_tighter(&(struct limits){5, 10, 100, retry},
+                                         &(struct limits){7, 3, 50, retry});
+    CU_ASSERT_EQUAL(tight.connections, 5);
+    CU_ASSERT_EQUAL(tight.messages_per_connection, 3);
+    CU_ASSERT_EQUAL(tight.rcpts_per_transaction, 50);
+}
+
+static const struct {
+    struct site_load load;
+    bool want;
+} connect_cases[] = {
+    {{.ready_count = 1, .connections_now = UINT32_MAX}, true},
+    {{.ready_count = 0, .connections_now = UINT32_MAX}, false},
+    {{.ready_count = 1, .open_count = 1, .spare_count = 1, .connections_now = UINT32_MAX}, false},
+    {{.ready_count = 2, .open_count = 1, .spare_count = 1, .connections_now = UINT32_MAX}, true},
+    {{.ready_count = 99, .open_count = 20, .connections_now = UINT32_MAX}, false}, // the limit
+    {{.ready_count = 99, .open_count = 19, .connections_now = UINT32_MAX}, true},
+    {{.ready_count = 99, .open_count = 3, .connections_now = 3}, false}, // learned
+    // Nobody has answered yet: two probes.
+    {{.ready_count = 99, .open_count = 1, .opening_count = 1, .connections_now = 99}, true},
+    {{.ready_count = 99, .open_count = 2, .opening_count = 2, .connections_now = 99}, false},
+    {{.ready_count = 99, .open_count = 2, .opening_count = 2, .connections_now = 99, .proven = true},
+     true},
+};
+
+static void test_may_connect(void)
+{
+    struct limits l = {.connections = 20};
+    for (size_t i = 0; i < sizeof(connect_cases) / sizeof(connect_cases[0]); i++)
+        CU_ASSERT_EQUAL(limits_may_connect(&l, &connect_cases[i].load), connect_cases[i].want);
+}
+
+static const struct suite_test tests[] = {
+    {"replies", test_replies},
+    {"every code has a verdict", test_every_code_has_a_verdict},
+    {"too many recipients", test_too_many_recipients},
+    {"mx answers", test_mx},
+    {"patience", test_patience},
+    {"retry doubles up to its cap", test_retry_doubles_up_to_its_cap},
+    {"retry jitter only adds", test_retry_jitter_only_adds},
+    {"retry in doubt is late", test_retry_in_doubt_is_late},
+    {"retry is never at once", test_retry_is_never_at_once},
+    {"retry walks to the end", test_retry_walks_to_the_end},
+    {"limits of domains", test_limits_of_domains},
+    {"may connect", test_may_connect},
+};
+
+SUITE_MAIN("policy", tests)
