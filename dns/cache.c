@@ -98,7 +98,9 @@ int dns_cache_init(struct dns_cache *c, uint32_t count_max, uint64_t seed)
     c->heap = calloc(count_max, sizeof(c->heap[0]));
     if (c->buckets && c->heap)
         return 0;
-    dns_cache_release(c);
+    free(c->buckets);
+    free(c->heap);
+    *c = (struct dns_cache){0};
     return -ENOMEM;
 }
 

@@ -820,6 +820,21 @@ static void listen_on_taken_addresses(void)
     close(second);
     CU_ASSERT_TRUE(io_address_parse(SLICE("192.0.2.1:0"), 0, &again));
     CU_ASSERT_EQUAL(io_listen(b->io, &again, NULL), -EADDRNOTAVAIL);
+
+    // A connection that our side closed first leaves TIME_WAIT on the port: that is not in use.
+    tcp = listener(b, TCP4, &a);
+    io_accept(b->io, tcp, token(0));
+    int client = io_connect(b->io, &a, NULL, token(1));
+    TURN_UNTIL(b, b->slots[0].count == 1 && ended(b, 1));
+    io_receive(b->io, client, token(2));
+    io_close(b->io, b->slots[0].last);
+    io_close(b->io, tcp);
+    TURN_UNTIL(b, ended(b, 0) && ended(b, 2));
+    io_close(b->io, client);
+    turn(b, 1000);
+    tcp = io_listen(b->io, &a, NULL);
+    CU_ASSERT_TRUE(tcp >= 0);
+    close(tcp);
     bench_free(b);
 }
 

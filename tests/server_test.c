@@ -587,6 +587,7 @@ static void hanging_up(void)
     CU_ASSERT(smtp_server_uncommitted(&o.server) == 0);
     CU_ASSERT(!smtp_server_in_transaction(&o.server));
     o.verdict_count = o.message_count;
+    owner_end_transaction(&o);
     owner_feed(&o, SLICE("ne\r\n.\r\nNOOP\r\n"));
     CU_ASSERT(o.closed && slice_equal(said_now(&o), SLICE("421 4.4.2 idle\r\n")));
     owner_release(&o);

@@ -12,8 +12,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define SEEDS_DEFAULT 1000 // POSTHASTE_SIM_SEEDS says otherwise
-#define HEAL_SEEDS 100
+#define SEEDS 1000
+#define SEEDS_LONG 20000
 #define SECOND 1000000u
 #define LETTERS_MAX 40
 #define RCPTS_MAX 4
@@ -641,11 +641,18 @@ static const struct world_faults faults = {
     .stall = 10000,
 };
 
-// POSTHASTE_SIM_SEED_FIRST starts elsewhere, for long runs and for one seed that failed.
-static uint64_t setting(const char *name, uint64_t value)
+// POSTHASTE_SIM_SEED=N runs that seed alone; with POSTHASTE_SIM_TRACE, a line for each completion.
+static uint64_t first_seed(void)
 {
-    const char *text = getenv(name);
-    return text ? strtoull(text, NULL, 10) : value;
+    const char *text = getenv("POSTHASTE_SIM_SEED");
+    return text ? strtoull(text, NULL, 10) : 1;
+}
+
+static uint64_t seed_count(void)
+{
+    if (getenv("POSTHASTE_SIM_SEED"))
+        return 1;
+    return getenv("POSTHASTE_LONG") ? SEEDS_LONG : SEEDS;
 }
 
 // A seed that fails is told, so that it can be run alone.
@@ -653,18 +660,19 @@ static struct totals play_seed(const struct world_options *o, uint32_t refuse_pe
                                uint64_t heal_us)
 {
     unsigned failures = CU_get_number_of_failures();
-    struct totals t = play(o, refuse_per_million, heal_us);
+    struct world_options options = *o;
+    options.trace = getenv("POSTHASTE_SIM_TRACE") ? stdout : NULL;
+    struct totals t = play(&options, refuse_per_million, heal_us);
     if (CU_get_number_of_failures() != failures)
-        printf("\n  seed %" PRIu64 " failed\n", o->seed);
+        printf("\n  POSTHASTE_SIM_SEED=%" PRIu64 " failed\n", o->seed);
     return t;
 }
 
 // In order, without faults but with every cut: each message once.
 static void test_fair_weather(void)
 {
-    uint64_t seeds = setting("POSTHASTE_SIM_SEEDS", SEEDS_DEFAULT) / 4 + 1;
-    uint64_t first = setting("POSTHASTE_SIM_SEED_FIRST", 1);
-    for (uint64_t seed = first; seed < first + seeds; seed++) {
+    uint64_t first = first_seed(), end = first + (seed_count() + 3) / 4;
+    for (uint64_t seed = first; seed < end; seed++) {
         struct totals t = play_seed(&(struct world_options){.seed = seed}, 0, UINT64_MAX);
         CU_ASSERT_EQUAL(t.arrivals, t.letters);
         CU_ASSERT_EQUAL(t.doubts, 0);
@@ -673,10 +681,9 @@ static void test_fair_weather(void)
 
 static void test_storm(void)
 {
-    uint64_t seeds = setting("POSTHASTE_SIM_SEEDS", SEEDS_DEFAULT);
-    uint64_t first = setting("POSTHASTE_SIM_SEED_FIRST", 1);
+    uint64_t first = first_seed(), end = first + seed_count();
     uint64_t letters = 0, arrivals = 0, doubts = 0;
-    for (uint64_t seed = first; seed < first + seeds; seed++) {
+    for (uint64_t seed = first; seed < end; seed++) {
         const struct world_options o = {
             .seed = seed, .faults = faults, .receive_buffers_max = seed % 3 ? 0 : 2};
         struct totals t = play_seed(&o, 20000, UINT64_MAX);
@@ -685,13 +692,14 @@ static void test_storm(void)
         doubts += t.doubts;
     }
     // The storm was one: messages were in doubt, and some of them had arrived.
-    CU_ASSERT(seeds < 100 || (doubts > 0 && arrivals > letters));
+    CU_ASSERT(end - first < SEEDS || (doubts > 0 && arrivals > letters));
 }
 
 // So bad that hardly anything gets through, then fine: all is delivered.
 static void test_break_then_heal(void)
 {
-    for (uint64_t seed = 1; seed <= HEAL_SEEDS; seed++) {
+    uint64_t first = first_seed(), end = first + (seed_count() + 9) / 10;
+    for (uint64_t seed = first; seed < end; seed++) {
         const struct world_options o = {
             .seed = seed,
             .faults = {.reset = 100000,
@@ -706,7 +714,8 @@ static void test_break_then_heal(void)
 
 static void test_one_seed_one_trace(void)
 {
-    for (uint64_t seed = 1; seed <= 50; seed++) {
+    uint64_t first = first_seed(), end = first + (seed_count() + 19) / 20;
+    for (uint64_t seed = first; seed < end; seed++) {
         const struct world_options o = {.seed = seed, .faults = faults};
         struct totals a = play_seed(&o, 20000, UINT64_MAX), b = play_seed(&o, 20000, UINT64_MAX);
         CU_ASSERT_EQUAL(a.trace, b.trace);

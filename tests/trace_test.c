@@ -129,6 +129,14 @@ static const struct trace_case trace_cases[] = {
      SLICE("Date: x\r\nMessage-ID: <a@b>\r\n\r\n"),
      "Received: from app.example ([127.0.0.1]) by mail.example.net (posthaste)\r\n"
      "\twith ESMTP id 0q4hz4kx1t8ac; " DATE "\r\n"},
+    {{.hostname = SLICE("h"),
+      .helo = SLICE("[IPv6:::1]"),
+      .peer = SLICE("::1"),
+      .id = SLICE("1"),
+      .wall_us = WALL_US},
+     SLICE("Date: x\r\nMessage-ID: <a@b>\r\n\r\n"),
+     "Received: from [IPv6:::1] ([IPv6:::1]) by h (posthaste) with SMTP id 1;\r\n"
+     "\t" DATE "\r\n"},
     {{.hostname = SLICE("h"), .helo = SLICE("c"), .id = SLICE("1"), .wall_us = WALL_US},
      SLICE("Subject: x\r\n\r\n"),
      "Received: from c (local) by h (posthaste) with SMTP id 1;\r\n"
@@ -180,10 +188,10 @@ static bool lines_are_sound(struct slice text, size_t line_bytes_max)
 // Names of every length: folded where words allow, and within the buffer in every case.
 static void long_names(void)
 {
-    char name[300], id[64], peer[46];
+    char name[300], id[TRACE_ID_BYTES_MAX], peer[46];
     memset(name, 'n', sizeof(name));
     memset(id, 'i', sizeof(id));
-    memset(peer, '9', sizeof(peer));
+    memset(peer, ':', sizeof(peer));
     for (size_t len = 0; len <= sizeof(name); len++) {
         const struct trace t = {
             .hostname = slice_make(name, len),

@@ -427,9 +427,10 @@ static bool read_completion(struct io *io, const struct io_uring_cqe *cqe, struc
     struct io_done done = {.result = cqe->res, .ended = !(cqe->flags & IORING_CQE_F_MORE)};
     memcpy(&done.token, &cqe->user_data, sizeof(done.token));
     if (done.token.owner == IO_OWNER_RESERVED) {
-        if (done.token.op == RING_CLOSE)
+        if (done.token.op == RING_CLOSE) {
+            CHECK(io->closes_in_flight > 0 && cqe->res != -EBADF); // closed twice?
             io->closes_in_flight--;
-        CHECK(done.token.op != RING_CLOSE || cqe->res != -EBADF); // closed twice?
+        }
         return false;
     }
     if (done.ended)

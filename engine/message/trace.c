@@ -3,8 +3,7 @@
 #include "engine/base/check.h"
 
 #define SECONDS_PER_DAY 86400
-#define ID_BYTES_MAX 64
-#define PEER_BYTES_MAX 64
+#define PEER_BYTES_MAX 46 // an IPv6 address
 
 // --- dates ------------------------------------------------------------------------------------
 
@@ -130,16 +129,21 @@ static struct slice protocol_of(const struct trace *t)
     return t->esmtp ? SLICE("ESMTP") : SLICE("SMTP");
 }
 
+static bool is_ipv6(struct slice peer)
+{
+    return slice_find(peer, ':') < peer.len;
+}
+
 static void put_received(struct writer *w, const struct trace *t, struct slice date)
 {
     char text[TRACE_NAME_BYTES_MAX];
     const struct slice none = SLICE_EMPTY;
     put(w, SLICE("Received:"));
     put_word(w, SLICE("from "), helo_of(t, text), none);
-    if (t->peer.len > 0)
-        put_word(w, SLICE("(["), t->peer, SLICE("])"));
-    else
+    if (t->peer.len == 0)
         put_word(w, none, SLICE("(local)"), none);
+    else
+        put_word(w, is_ipv6(t->peer) ? SLICE("([IPv6:") : SLICE("(["), t->peer, SLICE("])"));
     put_word(w, SLICE("by "), hostname_of(t), none);
     put_word(w, none, SLICE("(posthaste)"), none);
     put_word(w, SLICE("with "), protocol_of(t), none);
@@ -154,7 +158,7 @@ size_t trace_write(const struct trace *t, const struct header_scan *s, char out[
     char text[TRACE_DATE_BYTES];
     const struct slice date = slice_of_text(trace_date(t->wall_us, text));
     CHECK(s->ended);
-    CHECK(t->id.len <= ID_BYTES_MAX && t->peer.len <= PEER_BYTES_MAX);
+    CHECK(t->id.len <= TRACE_ID_BYTES_MAX && t->peer.len <= PEER_BYTES_MAX);
     put_received(&w, t, date);
     if (!s->has_date) {
         put(&w, SLICE("Date: "));

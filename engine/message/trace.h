@@ -9,10 +9,11 @@
 
 #include "engine/base/slice.h"
 
-#define TRACE_BYTES_MAX 1280     // all that trace_write() may write
-#define TRACE_NAME_BYTES_MAX 255 // of a host's name; what is beyond is left out
-#define TRACE_LINE_BYTES_MAX 78  // where lines are folded, as far as words allow (RFC 5322 2.1.1)
-#define TRACE_RECEIVED_MAX 50    // so many Received: fields are a loop (RFC 5321 6.3)
+#define TRACE_BYTES_MAX 1024     // all that trace_write() may write
+#define TRACE_NAME_BYTES_MAX 253 // of a host's name; what is beyond is left out
+#define TRACE_ID_BYTES_MAX 24
+#define TRACE_LINE_BYTES_MAX 78 // where lines are folded, as far as words allow (RFC 5322 2.1.1)
+#define TRACE_RECEIVED_MAX 50   // so many Received: fields are a loop (RFC 5321 6.3)
 #define TRACE_DATE_BYTES 40
 
 // "Sun, 22 Nov 2026 05:24:15 +0000" (RFC 5322 3.3), always UTC. Writes into `text` and returns it.
@@ -44,7 +45,7 @@ struct trace {
     struct slice hostname; // ours
     struct slice helo;     // what the client calls itself; may be empty
     struct slice peer;     // its address as text; empty for a unix socket
-    struct slice id;       // up to 64 bytes, letters and digits
+    struct slice id;       // up to TRACE_ID_BYTES_MAX letters and digits
     uint64_t wall_us;
     bool esmtp;
     bool smtputf8;

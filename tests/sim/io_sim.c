@@ -191,6 +191,7 @@ int io_connect(struct io *io, const struct io_address *peer, const struct io_add
         return fd;
     s->there = *peer;
     s->here = source_address(w, peer, local);
+    sim_count_connection(w, s);
     struct sim_request *r = sim_ask(io, SIM_CONNECT, s, token);
     if (is_black_hole(w, peer)) {
         r->decided = -ETIMEDOUT;

@@ -82,6 +82,7 @@ struct sim_socket {
     struct sim_socket *backlog_next;
 
     struct sim_file *file;
+    struct sim_group *group; // that counts this connection; NULL: none
 };
 
 struct sim_file {
@@ -121,6 +122,16 @@ struct io {
     uint32_t buffer_count, buffer_bytes, buffers_free;
 };
 
+// Connections that are counted together.
+struct sim_group {
+    uint32_t open_count, open_peak;
+};
+
+struct sim_counted {
+    struct io_address address;
+    uint32_t group;
+};
+
 struct world {
     struct world_options options;
     struct random dice;
@@ -140,6 +151,9 @@ struct world {
     uint32_t listener_count, listener_room;
     struct io_address black_holes[SIM_BLACK_HOLES_MAX];
     uint32_t black_hole_count;
+    struct sim_counted *counted; // addresses
+    uint32_t counted_count, counted_room;
+    struct sim_group groups[WORLD_GROUPS_MAX];
     struct sim_file *files[SIM_FILES_MAX];
     uint32_t file_count;
     struct sim_dns *dns;
@@ -171,6 +185,9 @@ void sim_drop(struct sim_request *r);                // frees it without a word
 uint64_t sim_checksum(const struct sim_request *r);
 
 // --- sockets.c
+
+// A connection to s->there has been asked for.
+void sim_count_connection(struct world *w, struct sim_socket *s);
 
 // The lowest descriptor that is free, for s; -EMFILE: there is none.
 int sim_descriptor_take(struct world *w, struct sim_socket *s);

@@ -103,6 +103,17 @@ void sim_break_connection(struct world *w, struct sim_socket *s)
     break_side(w, s);
 }
 
+// --- counting
+
+void sim_count_connection(struct world *w, struct sim_socket *s)
+{
+    for (uint32_t i = 0; i < w->counted_count && !s->group; i++)
+        if (io_address_equal(&w->counted[i].address, &s->there))
+            s->group = &w->groups[w->counted[i].group];
+    if (s->group && ++s->group->open_count > s->group->open_peak)
+        s->group->open_peak = s->group->open_count;
+}
+
 // --- closing
 
 // A send that is in flight when its socket closes has gone out, or not.
@@ -162,6 +173,8 @@ void sim_socket_close(struct world *w, struct sim_socket *s)
         close_listener(w, s);
     else
         close_stream(w, s);
+    if (s->group)
+        s->group->open_count--;
     w->descriptors[s->fd - SIM_FD_FIRST] = NULL;
     free(s->in.bytes);
     free(s);

@@ -63,6 +63,7 @@ void world_free(struct world *w)
     }
     sim_dns_free(w->dns);
     free(w->heap);
+    free(w->counted);
     free(w->listeners);
     free(w->descriptors);
     free(w);
@@ -175,6 +176,23 @@ void world_black_hole(struct world *w, const struct io_address *address, bool go
         return;
     CHECK(w->black_hole_count < SIM_BLACK_HOLES_MAX);
     w->black_holes[w->black_hole_count++] = *address;
+}
+
+void world_count_connections(struct world *w, const struct io_address *address, uint32_t group)
+{
+    CHECK(group < WORLD_GROUPS_MAX);
+    if (w->counted_count == w->counted_room) {
+        w->counted_room = w->counted_room ? w->counted_room * 2 : 16;
+        w->counted = realloc(w->counted, w->counted_room * sizeof(w->counted[0]));
+        CHECK(w->counted);
+    }
+    w->counted[w->counted_count++] = (struct sim_counted){*address, group};
+}
+
+uint32_t world_connections_peak(const struct world *w, uint32_t group)
+{
+    CHECK(group < WORLD_GROUPS_MAX);
+    return w->groups[group].open_peak;
 }
 
 uint32_t world_descriptors_open(const struct world *w)

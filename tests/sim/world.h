@@ -58,6 +58,7 @@ struct world_options {
 
 enum world_cut { WORLD_CUT_DICE, WORLD_CUT_BYTE, WORLD_CUT_FEW, WORLD_CUT_ANY, WORLD_CUT_NONE };
 
+#define WORLD_GROUPS_MAX 64
 #define WORLD_TURNS_AT_ONE_TIME_MAX 2000000 // more without the clock moving: somebody spins
 
 struct world *world_new(const struct world_options *options); // CHECKs that it is the only one
@@ -78,6 +79,10 @@ void world_set_faults(struct world *w, const struct world_faults *faults);
 // Connecting to this address (port 0: to any of this host's) is never answered, until `gone` is
 // false again.
 void world_black_hole(struct world *w, const struct io_address *address, bool gone);
+
+// Connections to this address are counted with those of `group`, from io_connect() to io_close().
+void world_count_connections(struct world *w, const struct io_address *address, uint32_t group);
+uint32_t world_connections_peak(const struct world *w, uint32_t group);
 
 uint32_t world_descriptors_open(const struct world *w);
 uint32_t world_requests_in_flight(const struct world *w);

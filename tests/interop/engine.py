@@ -1,0 +1,114 @@
+"""The engine under test: its configuration, its process, its events, and what it was sent."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+from names import name_server
+from place import IS_ROOT, PATIENCE_S, Process, eventually, place
+
+PROGRAM = os.environ.get("POSTHASTE", "posthaste")  # the runner sets it
+
+CONFIG = """
+hostname = "mail.example.net"
+{user}
+state = "{folder}/{name}"
+workers = 2
+listen "unix:{folder}/{name}.sock" {{ {listen} }}
+listen "127.0.0.1:0" {{ {listen} }}
+resolver {{ servers = {{"{resolver}"}}  timeout = 2s }}
+delivery {{ port = {port}  private-targets = yes }}
+events {{ file = "{folder}/{name}.jsonl" }}
+domain "default" {{ {domain} }}
+"""
+
+
+def configure(listen="", domain="", name=None):
+    """Writes a configuration; its path."""
+    name = name or place().new_name("engine")
+    return place().write(f"{name}.conf", CONFIG.format(
+        user='user = "nobody"' if IS_ROOT else "", folder=place().folder, name=name,
+        listen=listen, domain=domain, resolver=name_server(), port=place().port))
+
+
+class Engine:
+    """Runs `posthaste serve` until end() or stop()."""
+
+    def __init__(self, **settings):
+        self.name = place().new_name("engine")
+        self.config = configure(name=self.name, **settings)
+        self.process = Process([PROGRAM, "serve", "-c", self.config], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE)
+        self.pid = self.process.pid
+        self.unix, self.tcp = eventually(self._addresses, lambda: f"listeners: {self.log()}")
+        self.events_read = []
+        self.events_file = open(place().path(f"{self.name}.jsonl"), "rb")
+        self.partial_line = b""
+
+    def _addresses(self):
+        assert self.process.running() or not self.log(), self.log()
+        found = [line.removeprefix("posthaste: listening on ") for line in self.process.output
+                 if line.startswith("posthaste: listening on ")]
+        if len(found) < 2:
+            return None
+        host, port = found[1].rsplit(":", 1)
+        return found[0].removeprefix("unix:"), (host, int(port))
+
+    def log(self):
+        return "\n".join(self.process.output)
+
+    def events(self):
+        """All so far. Each line is JSON by itself."""
+        *lines, self.partial_line = (self.partial_line + self.events_file.read()).split(b"\n")
+        self.events_read += [json.loads(line) for line in lines]
+        return self.events_read
+
+    def events_of(self, message_id):
+        return [event for event in self.events() if event.get("id") == message_id]
+
+    def outcomes(self, message_id, count=1, seconds=PATIENCE_S):
+        """Waits for `count` events of a message."""
+        def there():
+            assert self.process.running(), f"the engine has gone: {self.log()}"
+            found = self.events_of(message_id)
+            return found if len(found) >= count else None
+        return eventually(there, lambda: f"{count} events of {message_id}: "
+                                         f"{self.events_of(message_id)} {self.log()}", seconds)
+
+    def await_count(self, count, event="delivered", seconds=PATIENCE_S):
+        """Waits for `count` events of a kind, whatever the message."""
+        def found():
+            assert self.process.running(), f"the engine has gone: {self.log()}"
+            return [e for e in self.events() if e["event"] == event]
+        eventually(lambda: len(found()) >= count,
+                   lambda: f"{count} {event}: {len(found())} {self.log()}", seconds)
+        return found()
+
+    def status(self):
+        """Of the process, by the names of proc(5)."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
+            return dict(re.findall(r"^(\w+):\s*(.*)$", file.read(), re.MULTILINE))
+
+    def resident_kb(self):
+        return int(self.status()["VmRSS"].split()[0])
+
+    def signal(self, number):
+        os.kill(self.pid, number)
+
+    def stop(self, seconds=PATIENCE_S):
+        """Stops it gracefully. The last line of its events."""
+        self.signal(signal.SIGTERM)
+        status = self.process.ended(seconds)
+        assert status == 0, f"exit status {status}: {self.log()}"
+        last = self.events()[-1]
+        assert last["event"] == "stopped" and last["events-dropped"] == 0, last
+        return last
+
+    def end(self):
+        """For clean-up. When it has died already, that is a failure."""
+        died = not self.process.running() and self.process.popen.returncode != 0
+        self.process.end(signal.SIGKILL)
+        self.events_file.close()
+        assert not died, f"the engine has died: {self.process.popen.returncode} {self.log()}"

@@ -1,0 +1,186 @@
+"""A mail exchanger that does as it is told: well, or badly at a step of choice.
+
+It keeps what it took, and looks at every byte that reaches it: command lines without control
+bytes, lines that end in CRLF, no bare CR or LF in content.
+"""
+
+import re
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass, field
+
+from place import place
+
+CLOSE = object()  # the connection ends
+RESET = object()  # ... by a reset
+QUIET = object()  # nothing is said, and nothing more is read
+
+USUAL = {"EHLO": None, "HELO": b"250 exchanger\r\n", "MAIL": b"250 2.1.0 sender ok\r\n",
+         "RCPT": b"250 2.1.5 recipient ok\r\n", "DATA": b"354 go ahead\r\n",
+         "RSET": b"250 2.0.0 forgotten\r\n", "QUIT": b"221 2.0.0 bye\r\n",
+         "greeting": b"220 exchanger ESMTP\r\n", "content": b"250 2.0.0 kept\r\n", "body": b""}
+
+PRINTABLE = re.compile(rb"[\x20-\x7e\x80-\xff]+\r\n")
+
+
+@dataclass
+class Transaction:
+    """What came between MAIL and the reply to the content."""
+    connection: int
+    mail: str
+    rcpts: list = field(default_factory=list)
+    content: bytes = b""
+
+
+def once(action):
+    """The first time this, later as usual."""
+    actions = [action]
+    return lambda: actions.pop() if actions else None
+
+
+def after(seconds, reply=None):
+    """The usual reply or another, later."""
+    def wait():
+        time.sleep(seconds)
+        return reply
+    return wait
+
+
+class Exchanger:
+    """Listens at its address from the start; close() ends it.
+
+    script: {step: action}. A step is a verb, "greeting", "body" (content may come) or "content"
+    (it has come). An action is the bytes to say, CLOSE, RESET or QUIET, a tuple of those one after
+    the other, a function that returns one, or None: as usual.
+    """
+
+    numbers = iter(range(2, 250))
+
+    def __init__(self, script=None, number=None, numbers=1,
+                 offers=("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")):
+        self.number = number or [next(Exchanger.numbers) for _ in range(numbers)][0]
+        self.domain = f"d{self.number}.example"
+        self.script = script or {}
+        self.offers = offers
+        self.transactions = []
+        self.faults = []
+        self.commands = []
+        self.connection_count = 0
+        self.listener = socket.create_server((place().address(self.number), place().port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+    def rcpts(self):
+        return [rcpt for t in self.transactions for rcpt in t.rcpts]
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connection_count += 1
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=_serve, args=(self, connection, self.connection_count),
+                             daemon=True).start()
+
+    def usual(self, step):
+        if step != "EHLO":
+            return USUAL.get(step, b"502 5.5.1 no such command\r\n")
+        lines = ["exchanger", *self.offers]
+        return "".join(f"250{'-' if i + 1 < len(lines) else ' '}{line}\r\n"
+                       for i, line in enumerate(lines)).encode()
+
+
+class _Ended(Exception):
+    pass
+
+
+class _Session:
+    def __init__(self, exchanger, connection, number):
+        self.exchanger = exchanger
+        self.connection = connection
+        self.number = number
+        self.file = connection.makefile("rb")
+        self.transaction = None
+
+    def act(self, step):
+        """What the script wants at this step. True when it was good news for the client."""
+        action = self.exchanger.script.get(step)
+        if callable(action):
+            action = action()
+        if action is None:
+            action = self.exchanger.usual(step)
+        said = b""
+        for part in action if isinstance(action, tuple) else (action,):
+            if isinstance(part, bytes):
+                said += part
+                self.connection.sendall(part)
+            else:
+                self.end(part)
+        return said[:1] in (b"2", b"3")
+
+    def end(self, how):
+        if how is RESET:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                       struct.pack("ii", 1, 0))
+        if how is QUIET:
+            self.connection.settimeout(None)
+            while self.connection.recv(65536):
+                pass
+        raise _Ended
+
+    def line(self):
+        line = self.file.readline()
+        if not line:
+            raise _Ended
+        return line
+
+    def talk(self):
+        self.act("greeting")
+        while True:
+            line = self.line()
+            if not PRINTABLE.fullmatch(line):
+                self.exchanger.faults.append(("command", line))
+            text = line.decode(errors="replace").rstrip()
+            verb = text.split(" ")[0].upper()
+            self.exchanger.commands.append(text)
+            good = self.act(verb)
+            if verb == "MAIL" and good:
+                self.transaction = Transaction(self.number, text)
+            elif verb == "RCPT" and good and self.transaction:
+                self.transaction.rcpts.append(text)
+            elif verb == "DATA" and good:
+                self.take_content()
+            elif verb in ("RSET", "EHLO", "HELO"):
+                self.transaction = None
+            elif verb == "QUIT":
+                raise _Ended
+
+    def take_content(self):
+        self.act("body")
+        lines = []
+        while (line := self.line()) != b".\r\n":
+            if not line.endswith(b"\r\n") or b"\r" in line[:-2] or b"\0" in line:
+                self.exchanger.faults.append(("content", line))
+            lines.append(line.removeprefix(b"."))
+        good = self.act("content")
+        transaction, self.transaction = self.transaction, None
+        if transaction and transaction.rcpts and good:
+            transaction.content = b"".join(lines)
+            self.exchanger.transactions.append(transaction)
+
+
+def _serve(exchanger, connection, number):
+    session = _Session(exchanger, connection, number)
+    try:
+        session.talk()
+    except (_Ended, OSError):
+        pass
+    finally:
+        session.file.close()
+        connection.close()

@@ -1,0 +1,127 @@
+"""Messages worth sending, and how to tell that one arrived unharmed."""
+
+import glob
+import os
+import re
+from dataclasses import dataclass
+
+CPYTHON = "/usr/lib/python3.*/test/test_email/data/*.txt"  # libpython3.11-testsuite
+LINE_BYTES_MAX = 998  # RFC 5322 2.1.1
+
+# What we and the receivers put in front of a message.
+TRACE_FIELDS = {b"received", b"date", b"message-id", b"return-path", b"delivered-to",
+                b"x-original-to", b"envelope-to"}
+FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:.*\r\n(?:[ \t].*\r\n)*")
+
+
+@dataclass
+class Message:
+    name: str
+    content: bytes
+
+
+def with_crlf(content):
+    return re.sub(rb"\r\n|\r|\n", b"\r\n", content)
+
+
+def _header(name):
+    return f"Subject: {name}\r\nDate: Sun, 22 Nov 2026 05:24:15 +0000\r\n\r\n".encode()
+
+
+def _bodies():
+    every_byte = bytes(b for b in range(1, 256) if b not in b"\r\n")
+    longest = b"x" * LINE_BYTES_MAX
+    return {
+        "empty-body": b"",
+        "dots": b".\r\n..\r\n...\r\n.a\r\n..b\r\n\r\n.\r\n\r\n.\r\n",
+        "dot-is-all": b".\r\n",
+        "dots-in-a-row": b".\r\n" * 500,
+        "dot-at-the-end": b"text.\r\n.",
+        "dot-behind-blank": b" .\r\n\t.\r\n. \r\n",
+        "every-byte": every_byte + b"\r\n" + every_byte[::-1] + b"\r\n",
+        "utf8": "Grüße, 你好, 🙂\r\n".encode() * 20,
+        "longest-lines": longest + b"\r\n" + b"." + longest[1:] + b"\r\n" + longest,
+        "blank-ends": b"a \r\nb\t\r\n \r\n\t\r\n\r\n\r\n\r\n",
+        "from-line": b"From someone Sun Nov 22 05:24:15 2026\r\n>From\r\n",
+        "smtp-in-it": b"QUIT\r\nRSET\r\nMAIL FROM:<>\r\nDATA\r\n354 go\r\n250 ok\r\n",
+        "no-last-crlf": b"the end",
+    }
+
+
+def _bare():
+    """Contents that are no proper message: there may be no header at all, or nothing."""
+    return {
+        "nothing": b"",
+        "no-header": b"just text\r\n",
+        "empty-line-first": b"\r\njust text\r\n",
+        "dot-first": b".\r\n",
+        "dots-first": b"..\r\n.x\r\n",
+        "header-alone": b"Subject: header alone\r\n",
+        "header-and-end": b"Subject: header alone\r\n\r\n",
+        "8-bit-header": "Subject: Grüße\r\nFrom: Jörg <j@x.example>\r\n\r\ntext\r\n".encode(),
+        "long-header": b"Subject: x" + b"\r\n " + b"\r\n ".join([b"folded"] * 5000) + b"\r\n\r\n",
+    }
+
+
+def cpython():
+    """CPython's test messages for its e-mail package, with lines as SMTP has them."""
+    found = []
+    for path in sorted(glob.glob(CPYTHON)):
+        with open(path, "rb") as file:
+            content = with_crlf(file.read())
+        if max(map(len, content.split(b"\r\n"))) <= LINE_BYTES_MAX and b"\0" not in content:
+            name = os.path.basename(path).removesuffix(".txt").replace("_", "-")
+            found.append(Message(name, content))
+    return found
+
+
+def made():
+    """Messages of our own, for what usually breaks."""
+    return ([Message(name, _header(name) + body) for name, body in _bodies().items()] +
+            [Message(name, content) for name, content in _bare().items()])
+
+
+def big(content_bytes):
+    """A message of so many bytes. Each line is another; many begin with a dot."""
+    lines, size, number = [_header("big")], 0, 0
+    size = len(lines[0])
+    while size < content_bytes:
+        number += 1
+        line = b"%s%08d %s\r\n" % (b"." if number % 7 == 0 else b"", number, b"abcdefg " * 8)
+        lines.append(line[-min(len(line), max(content_bytes - size, 2)):])
+        size += len(lines[-1])
+    return Message("big", b"".join(lines))
+
+
+def _begins_with_its_body(content):
+    return not content.startswith(b"\r\n") and not re.match(rb"[!-9;-~]+[ \t]*:", content)
+
+
+def harm(sent, arrived):
+    """What is wrong with what arrived, or None. Only trace fields may stand before the message."""
+    if sent and not sent.endswith(b"\r\n"):
+        sent += b"\r\n"
+    if not arrived.endswith(sent):
+        return "it does not end with the message: " + _difference(sent, arrived)
+    front = arrived[:len(arrived) - len(sent)]
+    names = []
+    while field := FIELD.match(front):
+        names.append(field[1].lower())
+        front = front[field.end():]
+    if front != (b"\r\n" if _begins_with_its_body(sent) else b""):
+        return f"before the message stands {front[:200]!r}"
+    if not TRACE_FIELDS.issuperset(names):
+        return f"fields that nobody asked for: {names}"
+    if b"(posthaste)" not in arrived[:len(arrived) - len(sent)]:
+        return "our Received: is missing"
+    return None
+
+
+def _difference(sent, arrived):
+    common = 0
+    for ours, theirs in zip(reversed(sent), reversed(arrived)):
+        if ours != theirs:
+            break
+        common += 1
+    return (f"sent ...{sent[max(0, len(sent) - common - 60):len(sent) - common + 20]!r}, "
+            f"arrived ...{arrived[max(0, len(arrived) - common - 60):len(arrived) - common + 20]!r}")

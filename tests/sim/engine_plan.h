@@ -1,0 +1,103 @@
+// tests/sim/engine_plan.h: one scenario for the whole engine, drawn from a seed: which domains there
+// are and where their mail goes, who sends what, what goes wrong and how often, and how it ends.
+//
+// Swarm testing: a seed turns each kind of trouble on or off, at a rate of its own. Plain data: the
+// same seed gives the same plan.
+#ifndef POSTHASTE_TESTS_SIM_ENGINE_PLAN_H
+#define POSTHASTE_TESTS_SIM_ENGINE_PLAN_H
+
+#include "bench/load/content.h"
+#include "bench/load/plan.h"
+#include "bench/sink/plan.h"
+#include "engine/config.h"
+#include "tests/sim/world.h"
+
+#define PLAN_WORKERS_MAX 3
+#define PLAN_LOADS_MAX 3
+#define PLAN_SINKS_MAX 3
+#define PLAN_DOMAINS_MAX 60
+#define PLAN_SITES_MAX 40
+#define PLAN_HOSTS_MAX 4
+#define PLAN_ADDRESSES_MAX 3
+#define PLAN_RCPTS_MAX 8
+#define PLAN_FILES 4
+
+#define PLAN_SECOND UINT64_C(1000000)
+
+enum plan_address_kind {
+    ADDRESS_SERVES,
+    ADDRESS_REFUSES, // nobody listens there
+    ADDRESS_BLACK_HOLE,
+    ADDRESS_PRIVATE, // never to be connected to
+};
+
+struct plan_address {
+    enum plan_address_kind kind;
+    char text[48]; // without port
+};
+
+struct plan_host {
+    uint16_t preference;
+    uint32_t address_count;
+    struct plan_address addresses[PLAN_ADDRESSES_MAX];
+    char name[32];
+};
+
+// Hosts that belong to no other site.
+struct plan_site {
+    uint32_t sink;
+    uint32_t host_count;
+    struct plan_host hosts[PLAN_HOSTS_MAX];
+    struct limits limits; // of all its domains
+    bool taken_by_a_records; // one domain without MX: its own address records (RFC 5321 5.1)
+};
+
+enum plan_domain_kind { DOMAIN_WITH_MX, DOMAIN_WITHOUT_MX, DOMAIN_NULL_MX, DOMAIN_MISSING };
+
+struct plan_domain {
+    enum plan_domain_kind kind;
+    uint32_t site;
+    char name[32]; // as load_domains_number() has it
+};
+
+enum plan_end {
+    END_DRAINED, // all faults end, everything gets out, then a graceful stop
+    END_STOPPED, // a graceful stop in the middle of it
+    END_CUT_OFF, // the same, and then one at once
+    END_COUNT,
+};
+
+struct plan {
+    uint64_t seed;
+    struct world_options world;
+    uint32_t worker_count;
+    struct config config;
+    struct limits_rule rules[PLAN_DOMAINS_MAX];
+    char unix_path[32];
+
+    uint32_t domain_count;
+    struct plan_domain domains[PLAN_DOMAINS_MAX];
+    uint32_t site_count;
+    struct plan_site sites[PLAN_SITES_MAX];
+    uint32_t sink_count;
+    struct sink_plan sinks[PLAN_SINKS_MAX];
+
+    uint32_t message_count; // of all loads
+    uint32_t load_count;
+    struct load_plan loads[PLAN_LOADS_MAX]; // all but what points elsewhere
+    uint64_t content_bytes_min, content_bytes_max;
+    bool content_from_files;
+
+    enum plan_end end;
+    uint32_t stop_after_messages; // accepted ones; not for END_DRAINED
+    uint64_t cut_off_after_us;    // since the graceful stop
+};
+
+// A fair one has no faults, no refusals, and no dead host: every message to a domain that exists
+// is delivered at its first attempt.
+void plan_draw(struct plan *p, uint64_t seed, bool fair);
+
+// The site that listens at this "address:port", or NULL.
+const struct plan_site *plan_site_at(const struct plan *p, struct slice address);
+
+#endif
