@@ -18,8 +18,8 @@ static const struct arrival_case arrival_cases[] = {
     {"no trace", REST, "<1@x>", REST},
     {"one field", "Received: from a by b; now\r\n" REST, "<1@x>", REST},
     {"continuation lines", "Received: from a\r\n\tby b;\r\n now\r\n" REST, "<1@x>", REST},
-    {"several of both, any case",
-     "Return-Path: <a@b>\r\nRECEIVED: x\r\n y\r\nreceived: z\r\n" REST, "<1@x>", REST},
+    {"several of both, any case", "Return-Path: <a@b>\r\nRECEIVED: x\r\n y\r\nreceived: z\r\n" REST,
+     "<1@x>", REST},
     {"only leading ones", "X: 1\r\nReceived: kept\r\n" REST, "<1@x>",
      "X: 1\r\nReceived: kept\r\n" REST},
     {"names that only begin alike", "Received-SPF: pass\r\n" REST, "<1@x>",
@@ -37,8 +37,7 @@ static const struct arrival_case arrival_cases[] = {
     {"no body", "Received: x\r\nMessage-ID: <9@x>\r\n", "<9@x>", "Message-ID: <9@x>\r\n"},
     {"no header", "\r\nReceived: body\r\n", "", "\r\nReceived: body\r\n"},
     {"trace alone", "Received: x\r\n\ty\r\n", "", ""},
-    {"a body like a trace", "Received: x\r\n\r\nReceived: body\r\n", "",
-     "\r\nReceived: body\r\n"},
+    {"a body like a trace", "Received: x\r\n\r\nReceived: body\r\n", "", "\r\nReceived: body\r\n"},
     {"nothing", "", "", ""},
 };
 
@@ -100,8 +99,7 @@ static void test_endless_header(void)
     hash_of(text, want);
     CU_ASSERT_TRUE(arrival_start(a, SLICE_EMPTY));
     for (size_t at = 0; at < len; at += 1000)
-        CU_ASSERT_TRUE(
-            arrival_add_content(a, slice_take(slice_make(text + at, len - at), 1000)));
+        CU_ASSERT_TRUE(arrival_add_content(a, slice_take(slice_make(text + at, len - at), 1000)));
     arrival_end(a);
     CU_ASSERT_STRING_EQUAL(a->hex, want);
     CU_ASSERT_TRUE(slice_equal(arrival_id(a), SLICE("<long@x>")));

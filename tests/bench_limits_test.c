@@ -20,8 +20,8 @@ static struct sink_limits *limits_of(struct sink_limits_options options)
 
 static void test_in_all_and_at_a_listener(void)
 {
-    struct sink_limits *l =
-        limits_of((struct sink_limits_options){.sessions_max = 3, .sessions_per_listener_max = 2});
+    struct sink_limits *l = limits_of(
+        (struct sink_limits_options){.sessions_max = 3, .sessions_per_listener_max = 2});
     CU_ASSERT_PTR_NULL(sink_limits_enter(l, 0, NULL));
     CU_ASSERT_PTR_NULL(sink_limits_enter(l, 0, NULL));
     CU_ASSERT_STRING_EQUAL(sink_limits_enter(l, 0, NULL), "sessions at this listener");
@@ -61,8 +61,8 @@ static void test_many_clients(void)
 {
     enum { HOSTS = 4096, SESSIONS_MAX = 3 };
     static uint8_t sessions[HOSTS];
-    struct sink_limits *l =
-        limits_of((struct sink_limits_options){.sessions_per_client_max = SESSIONS_MAX});
+    struct sink_limits *l = limits_of(
+        (struct sink_limits_options){.sessions_per_client_max = SESSIONS_MAX});
     struct random dice;
     random_init(&dice, 11);
     for (unsigned step = 0; step < 200000; step++) {

@@ -147,9 +147,15 @@ static void test_line_ends(void)
     static const struct {
         const char *raw, *want;
     } cases[] = {
-        {"", ""},           {"a", "a\r\n"},         {"a\nb", "a\r\nb\r\n"},
-        {"\n", "\r\n"},     {"a\r\nb\r\n", "a\r\nb\r\n"}, {"a\rb", "a\r\nb\r\n"},
-        {"a\r", "a\r\n"},   {"\r\r\n", "\r\n\r\n"}, {"a\n\r\nb\n", "a\r\n\r\nb\r\n"},
+        {"", ""},
+        {"a", "a\r\n"},
+        {"a\nb", "a\r\nb\r\n"},
+        {"\n", "\r\n"},
+        {"a\r\nb\r\n", "a\r\nb\r\n"},
+        {"a\rb", "a\r\nb\r\n"},
+        {"a\r", "a\r\n"},
+        {"\r\r\n", "\r\n\r\n"},
+        {"a\n\r\nb\n", "a\r\n\r\nb\r\n"},
         {"\n\r", "\r\n\r\n"},
     };
     for (unsigned i = 0; i < COUNT_OF(cases); i++) {
@@ -222,7 +228,8 @@ static void test_domains_by_weight(void)
     struct random dice;
     CHECK(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/d", folder);
-    write_file(folder, "d", "# weights\na.example 60\n\nb.example\t30 # less\nc.example 10\nd.example 0\n");
+    write_file(folder, "d",
+               "# weights\na.example 60\n\nb.example\t30 # less\nc.example 10\nd.example 0\n");
     CU_ASSERT_EQUAL(load_domains_read(&d, path, &line), 0);
     CU_ASSERT_EQUAL(load_domains_count(d), 3);
     CU_ASSERT_EQUAL(load_domains_longest(d), 9);

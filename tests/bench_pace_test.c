@@ -19,8 +19,7 @@ static void test_closed_loop(void)
 // 100 a second: one every 10 ms. A server that stalls does not change when they are due.
 static void test_open_loop(void)
 {
-    struct pace p = {
-        .start_us = 0, .end_us = 1000000, .count_max = UINT64_MAX, .rate_per_s = 100};
+    struct pace p = {.start_us = 0, .end_us = 1000000, .count_max = UINT64_MAX, .rate_per_s = 100};
     uint64_t intended_us = 1;
     CU_ASSERT_TRUE(pace_take(&p, 0, &intended_us));
     CU_ASSERT_EQUAL(intended_us, 0);
@@ -52,10 +51,8 @@ static void test_stop(void)
 
 static void test_shares_of_a_plan(void)
 {
-    const struct load_plan all = {.worker_count = 4,
-                                  .message_count = 1002,
-                                  .session_count = 7,
-                                  .rate_per_s = 100};
+    const struct load_plan all = {
+        .worker_count = 4, .message_count = 1002, .session_count = 7, .rate_per_s = 100};
     uint64_t messages = 0, sessions = 0;
     double rate = 0;
     for (uint32_t i = 0; i < 4; i++) {

@@ -52,17 +52,19 @@ static const struct pop3_case pop3_cases[] = {
     {"top 2", LOGIN "TOP 1 2\r\nQUIT\r\n",
      LOGGED_IN "+OK\r\n" HEAD("a@x") "Subject: 1\r\n\r\none\r\n..two\r\n.\r\n" BYE},
     {"last", LOGIN "LAST\r\nRETR 2\r\nTOP 3 0\r\nLAST\r\nRSET\r\nLAST\r\nQUIT\r\n",
-     LOGGED_IN "+OK 0\r\n+OK 53 octets\r\n" HEAD("b@x") "Subject: 2\r\n\r\n.\r\n+OK\r\n" HEAD("A@X")
-     "Subject: 3\r\n\r\n.\r\n+OK 2\r\n+OK\r\n+OK 0\r\n" BYE},
-    {"deleted is gone", LOGIN "DELE 1\r\nRETR 1\r\nLIST 1\r\nDELE 1\r\nSTAT\r\nRSET\r\nSTAT\r\nQUIT\r\n",
+     LOGGED_IN "+OK 0\r\n+OK 53 octets\r\n" HEAD("b@x") "Subject: 2\r\n\r\n.\r\n+OK\r\n" HEAD(
+         "A@X") "Subject: 3\r\n\r\n.\r\n+OK 2\r\n+OK\r\n+OK 0\r\n" BYE},
+    {"deleted is gone",
+     LOGIN "DELE 1\r\nRETR 1\r\nLIST 1\r\nDELE 1\r\nSTAT\r\nRSET\r\nSTAT\r\nQUIT\r\n",
      LOGGED_IN "+OK\r\n-ERR no such message\r\n-ERR no such message\r\n-ERR no such message\r\n"
                "+OK 2 110\r\n+OK\r\n+OK 3 181\r\n" BYE},
     {"wrong order", "PASS x\r\nSTAT\r\nUSER\r\n" LOGIN "USER x\r\nQUIT\r\n",
      HELLO "-ERR USER first\r\n-ERR log in first\r\n-ERR say who\r\n+OK\r\n+OK 3 messages\r\n"
            "-ERR already logged in\r\n" BYE},
     {"wrong numbers", LOGIN "RETR 0\r\nRETR 4\r\nRETR x\r\nRETR\r\nTOP 1\r\nTOP 1 x\r\nQUIT\r\n",
-     LOGGED_IN "-ERR no such message\r\n-ERR no such message\r\n-ERR no such message\r\n"
-               "-ERR no such message\r\n-ERR say how many lines\r\n-ERR say how many lines\r\n" BYE},
+     LOGGED_IN
+     "-ERR no such message\r\n-ERR no such message\r\n-ERR no such message\r\n"
+     "-ERR no such message\r\n-ERR say how many lines\r\n-ERR say how many lines\r\n" BYE},
     {"case, blanks, LF alone", "noop\r\nuser  all \nPass x\r\nnoop\r\nquit\r\n",
      HELLO "-ERR log in first\r\n+OK\r\n+OK 3 messages\r\n+OK\r\n" BYE},
     {"nonsense", "\r\n\x01\x02\r\nFOO\r\n",

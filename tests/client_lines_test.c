@@ -37,8 +37,8 @@ static void open_session(void)
     CU_ASSERT(smtp_client_can_start(&client));
 }
 
-// Every byte at the start, the middle and the end of every field: what is no part of an address
-// never gets to the wire, and is refused with a 5xx.
+// True when the machine says it. What is no part of an address never gets to the wire, and is
+// refused with a 5xx of our own.
 static bool goes_through(const struct smtp_transaction *t)
 {
     open_session();
@@ -57,24 +57,31 @@ static bool goes_through(const struct smtp_transaction *t)
     return false;
 }
 
+static void try_byte(unsigned byte, size_t len, size_t at, unsigned field, bool utf8)
+{
+    char words[32];
+    struct smtp_recipient rcpt = {.address = SLICE("1@y")};
+    struct smtp_transaction t = plain;
+    struct slice *fields[] = {&t.sender, &rcpt.address, &t.dsn, &rcpt.dsn};
+    memset(words, 'a', len);
+    words[at] = (char)byte;
+    t.rcpts = &rcpt;
+    t.smtputf8 = utf8;
+    *fields[field] = slice_make(words, len);
+    bool banned = byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !utf8) ||
+                  (byte == '>' && field < 2);
+    CU_ASSERT_EQUAL(goes_through(&t), !banned);
+}
+
+// Every byte, at every place of words short and long, in every field.
 static void no_byte_breaks_out_of_a_command_line(void)
 {
+    static const size_t lens[] = {1, 3, 8, 11, 21};
     for (unsigned byte = 0; byte < 256; byte++)
         for (unsigned field = 0; field < 4; field++)
-            for (unsigned at = 0; at < 3; at++)
-                for (unsigned utf8 = 0; utf8 < 2; utf8++) {
-                    char words[3] = {'a', 'a', 'a'};
-                    words[at] = (char)byte;
-                    struct smtp_recipient rcpt = {.address = SLICE("1@y")};
-                    struct smtp_transaction t = plain;
-                    t.rcpts = &rcpt;
-                    t.smtputf8 = utf8 == 1;
-                    struct slice *fields[] = {&t.sender, &rcpt.address, &t.dsn, &rcpt.dsn};
-                    *fields[field] = slice_make(words, 3);
-                    bool banned = byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !t.smtputf8) ||
-                                  (byte == '>' && field < 2);
-                    CU_ASSERT_EQUAL(goes_through(&t), !banned);
-                }
+            for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++)
+                for (size_t at = 0; at < lens[i]; at++)
+                    try_byte(byte, lens[i], at, field, (byte + at) % 2 == 0);
 }
 
 static void a_path_is_not_left(void)

@@ -229,6 +229,33 @@ static void can_start_follows_the_window(void)
     CU_ASSERT_EQUAL(hear("503 a\r\n").kind, SMTP_REPLIED);
     CU_ASSERT_EQUAL(hear("503 b\r\n").kind, SMTP_REPLIED);
     CU_ASSERT_FALSE(smtp_client_can_start(&client));
+
+    open_session("250-mx\r\n250 PIPELINING\r\n", 8);
+    for (int i = 0; i < 2; i++) // without CHUNKING: one content and the next envelope
+        smtp_client_start(&client, &mails[i]);
+    CU_ASSERT_FALSE(smtp_client_can_start(&client));
+}
+
+// Contents of many pieces fill a wire's pieces before its text; a BDAT goes out whole or not yet.
+static void contents_of_many_pieces(void)
+{
+    static char lines[WIRE_COPY_BYTES_MAX + 3];
+    struct smtp_transaction t = mails[0];
+    memset(lines, 'x', sizeof(lines));
+    memcpy(lines + sizeof(lines) - 2, "\r\n", 2);
+    for (t.content.piece_count = 0; t.content.piece_count < CONTENT_PIECES_MAX;)
+        t.content.pieces[t.content.piece_count++] = slice_make(lines, sizeof(lines));
+    open_session("250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n", SMTP_WINDOW_MAX);
+    for (int i = 0; i < SMTP_WINDOW_MAX; i++)
+        CU_ASSERT(smtp_client_start(&client, &t));
+    size_t said_bytes = 0;
+    for (smtp_client_fill(&client, &wire); !wire_empty(&wire); smtp_client_fill(&client, &wire)) {
+        said_bytes += wire.bytes;
+        drop_wire();
+    }
+    size_t group_bytes = sizeof("RSET\r\n" MAIL_A "BDAT 1036 LAST\r\n") - 1 +
+                         CONTENT_PIECES_MAX * sizeof(lines);
+    CU_ASSERT_EQUAL(said_bytes, SMTP_WINDOW_MAX * group_bytes - 6); // no RSET before the first
 }
 
 // Content that a reply ends before it is wholly on the wire.
@@ -252,6 +279,7 @@ static void refused_before_its_end(const char *reply, enum smtp_event_kind want)
     hear("354 go\r\n");
     struct smtp_unfinished u;
     CU_ASSERT(smtp_client_unfinished(&client, 0, &u) && !u.written);
+    drop_wire();
     CU_ASSERT_EQUAL(hear(reply).kind, want);
     if (want == SMTP_DONE)
         CU_ASSERT_EQUAL(hear("").kind, SMTP_CLOSED);
@@ -277,6 +305,7 @@ static const struct suite_test tests[] = {
     {"every case, with small wires", every_case_with_small_wires},
     {"each reply is told with its phase", each_reply_is_told_with_its_phase},
     {"can_start follows the window", can_start_follows_the_window},
+    {"contents of many pieces", contents_of_many_pieces},
     {"a verdict before the end of the content", a_verdict_before_the_end_of_the_content},
 };
 

@@ -61,8 +61,12 @@ static void write_sample(struct json *j)
     json_u64(j, NULL, UINT64_MAX);
     json_i64(j, NULL, INT64_MIN);
     json_object(j, NULL);
+    json_bool(j, "a", true);
     json_end(j);
     json_array(j, NULL);
+    json_u64(j, NULL, 2);
+    json_end(j);
+    json_object(j, NULL);
     json_end(j);
     json_end(j);
     json_double(j, "d", -1.5);
@@ -76,7 +80,7 @@ static void write_sample(struct json *j)
 static const char sample[] =
     "{\"text\":\"q\\\"b\\\\s/\\b\\f\\n\\r\\t\\u0001\\u007f\\u009b\\u0000.\xc3\xbc\","
     "\"bad\":\"a\xef\xbf\xbd\xef\xbf\xbd\",\"list\":[0,18446744073709551615,"
-    "-9223372036854775808,{},[]],\"d\":-1.500,\"nan\":null,\"yes\":true,\"no\":false,"
+    "-9223372036854775808,{\"a\":true},[2],{}],\"d\":-1.500,\"nan\":null,\"yes\":true,\"no\":false,"
     "\"epoch\":\"1970-01-01T00:00:00.000Z\"}";
 
 static void json_at_every_limit(void)

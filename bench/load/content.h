@@ -37,7 +37,8 @@ struct load_content {
     struct load_file *files;
 };
 
-int load_content_generate(struct load_content **ret_content, uint64_t bytes_min, uint64_t bytes_max);
+int load_content_generate(struct load_content **ret_content, uint64_t bytes_min,
+                          uint64_t bytes_max);
 // In the order of their names. -ENOENT: no file in it.
 int load_content_read(struct load_content **ret_content, const char *folder, bool as_is);
 void load_content_free(struct load_content *c);

@@ -19,8 +19,8 @@ struct crew_member {
     bool started;
     // From here on under the crew's lock.
     bool over;
-    int ring_error;   // io_new() failed
-    int error;        // anything else that ended it
+    int ring_error; // io_new() failed
+    int error;      // anything else that ended it
     bool gave_up;
     struct load_counters counters;
     uint64_t start_us, verdict_us;

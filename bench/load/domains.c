@@ -55,8 +55,8 @@ static int domains_add(struct load_domains *d, struct slice name, uint64_t weigh
     if (d->count == LOAD_DOMAINS_MAX || !buffer_append(&d->names, name))
         return -E2BIG;
     d->weight += weight;
-    d->domains[d->count++] =
-        (struct load_domain){.at = at, .len = (uint32_t)name.len, .weight_before = d->weight};
+    d->domains[d->count++] = (struct load_domain){
+        .at = at, .len = (uint32_t)name.len, .weight_before = d->weight};
     if (name.len > d->longest)
         d->longest = name.len;
     return 0;
@@ -127,7 +127,8 @@ int load_domains_read(struct load_domains **ret_domains, const char *path, unsig
     ssize_t len;
     while (!error && (len = getline(&text, &room, file)) > 0) {
         line++;
-        error = domains_add_line(d, slice_trim(slice_make(text, (size_t)len - (text[len - 1] == '\n'))));
+        error = domains_add_line(
+            d, slice_trim(slice_make(text, (size_t)len - (text[len - 1] == '\n'))));
     }
     if (!error && ferror(file))
         error = -EIO;

@@ -42,8 +42,8 @@ struct watch {
 static bool open_files(struct load_options *o, FILE **ret_csv)
 {
     if (o->ledger_path) {
-        o->plan.ledger_fd =
-            open(o->ledger_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+        o->plan.ledger_fd = open(o->ledger_path,
+                                 O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
         if (o->plan.ledger_fd < 0) {
             fprintf(stderr, PROGRAM ": %s: %s\n", o->ledger_path, strerror(errno));
             return false;
@@ -93,8 +93,8 @@ static void write_csv(struct watch *v, const struct load_counters *c, bool last)
     v->csv_counters = *c;
 }
 
-// Until all workers are over. A signal ends the run in an orderly way, a second SIGINT at once: that
-// is a person. (timeout(1) sends its signal twice, to the process and to its group.)
+// Until all workers are over. A signal ends the run in an orderly way, a second SIGINT at once:
+// that is a person. (timeout(1) sends its signal twice, to the process and to its group.)
 static void watch_crew(struct watch *v, const sigset_t *signals)
 {
     const struct timespec interval = {.tv_nsec = CREW_INTERVAL_US / 2 * 1000};

@@ -11,7 +11,8 @@
 
 #define PROGRAM "posthaste-load"
 #define LOAD_MESSAGES_DEFAULT 1000
-#define LOAD_NUMBER_MAX 1000000000000000ull // of messages: what numbers in header fields have room for
+#define LOAD_NUMBER_MAX                                                                            \
+    1000000000000000ull // of messages: what numbers in header fields have room for
 
 enum load_option {
     OPTION_MESSAGES_PER_CONNECTION = 256,
@@ -201,8 +202,8 @@ static int settle(struct load_options *o, const struct wishes *w)
     if (w->messages == 0)
         plan->message_count = plan->duration_us < UINT64_MAX ? UINT64_MAX : LOAD_MESSAGES_DEFAULT;
     plan->session_count = (uint32_t)w->connections;
-    plan->worker_count =
-        w->workers < w->connections ? (uint32_t)w->workers : (uint32_t)w->connections;
+    plan->worker_count = w->workers < w->connections ? (uint32_t)w->workers
+                                                     : (uint32_t)w->connections;
     plan->rcpt_count = (uint32_t)w->rcpts;
     if (plan->messages_per_session == 0)
         plan->messages_per_session = UINT64_MAX;

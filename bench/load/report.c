@@ -74,8 +74,9 @@ void load_report_print(const struct load_report *r, FILE *out)
         fprintf(out, ", %.2f us a message", (double)r->cpu_us / (double)c->messages_accepted);
     fputc('\n', out);
     if (r->overdue > 0)
-        fprintf(out, "  overdue     %s messages were due and never started: too few sessions for "
-                     "this rate\n",
+        fprintf(out,
+                "  overdue     %s messages were due and never started: too few sessions for "
+                "this rate\n",
                 figure_print(a, r->overdue));
     print_latency(r->stats, out);
     print_faults(r->stats, out);

@@ -10,8 +10,7 @@ const char *load_phase_name(enum load_phase phase)
 const char *load_phase_words(enum load_phase phase)
 {
     static const char *const words[LOAD_PHASE_COUNT] = {
-        "connect",     "greeting",           "EHLO",
-        "MAIL to 354", "content to verdict", "whole message",
+        "connect", "greeting", "EHLO", "MAIL to 354", "content to verdict", "whole message",
     };
     return words[phase];
 }

@@ -23,18 +23,18 @@ const char *load_phase_name(enum load_phase phase);  // "connect", for data
 const char *load_phase_words(enum load_phase phase); // "connecting", for people
 
 struct load_counters {
-    uint64_t sessions;             // that became ready
-    uint64_t sessions_failed;      // that did not
-    uint64_t sessions_broken;      // that ended with messages under way
-    uint64_t sessions_open;        // now
+    uint64_t sessions;        // that became ready
+    uint64_t sessions_failed; // that did not
+    uint64_t sessions_broken; // that ended with messages under way
+    uint64_t sessions_open;   // now
     uint64_t sessions_open_peak;
     uint64_t messages_started;
-    uint64_t messages_accepted;    // a 2xx to the content, for at least one recipient
+    uint64_t messages_accepted; // a 2xx to the content, for at least one recipient
     uint64_t messages_refused;
-    uint64_t messages_lost;        // the session ended before the verdict
+    uint64_t messages_lost; // the session ended before the verdict
     uint64_t recipients_accepted;
-    uint64_t recipients_failed;    // refused or lost
-    uint64_t bytes;                // content of accepted messages
+    uint64_t recipients_failed; // refused or lost
+    uint64_t bytes;             // content of accepted messages
 };
 static inline uint64_t load_messages_ended(const struct load_counters *c)
 {

@@ -21,9 +21,9 @@
 #include "engine/base/wheel.h"
 #include "engine/io/io.h"
 
-#define LOAD_RECONNECT_US_FIRST 50000u   // after a session that never became ready; then doubling
+#define LOAD_RECONNECT_US_FIRST 50000u // after a session that never became ready; then doubling
 #define LOAD_RECONNECT_US_MAX 2000000u
-#define LOAD_QUIT_US 5000000u            // for the answer to QUIT
+#define LOAD_QUIT_US 5000000u // for the answer to QUIT
 
 enum load_owner { LOAD_OWNER_SESSION = 1, LOAD_OWNER_LEDGER };
 
@@ -45,9 +45,9 @@ struct load_worker {
     uint64_t start_us;
     uint64_t good_us;    // when something last went well
     uint64_t verdict_us; // when a message last came to its end
-    int error;        // what ended the run early: -errno of the ledger
-    bool gave_up;     // the server was not there, or did not answer
-    bool finishing;   // all sessions were told that no more messages come
+    int error;           // what ended the run early: -errno of the ledger
+    bool gave_up;        // the server was not there, or did not answer
+    bool finishing;      // all sessions were told that no more messages come
 };
 
 // -ENOMEM. Sessions begin to open in the first turn.

@@ -20,7 +20,7 @@ struct arrival {
     bool header_ended;
     uint32_t rcpt_count;
     struct buffer sender;
-    struct buffer rcpts; // each with LF behind: no address holds one
+    struct buffer rcpts;  // each with LF behind: no address holds one
     struct buffer header; // what came before the header was complete
     struct buffer content;
     struct sha256 *hash;

@@ -98,8 +98,7 @@ static void *member_main(void *argument)
     uint32_t failed = 0;
     int error = 0, ring_error = io_new(&io, &options);
     if (!ring_error) {
-        int listen_error =
-            sink_listeners_open(&m->listeners, io, plan->worker_count > 1, &failed);
+        int listen_error = sink_listeners_open(&m->listeners, io, plan->worker_count > 1, &failed);
         if (wait_for_all(m, listen_error, failed))
             error = sink_worker_new(&w, io, plan, &m->listeners, m->number);
     }

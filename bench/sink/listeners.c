@@ -16,10 +16,10 @@ void sink_listeners_release(struct sink_listeners *l)
 
 static bool add_one(struct sink_listeners *l, const struct io_address *address, bool is_pop3)
 {
-    struct sink_listener *more =
-        l->count < SINK_LISTENERS_MAX
-            ? reallocarray(l->items, (size_t)l->count + 1, sizeof(*l->items))
-            : NULL;
+    struct sink_listener *more = l->count < SINK_LISTENERS_MAX
+                                     ? reallocarray(l->items, (size_t)l->count + 1,
+                                                    sizeof(*l->items))
+                                     : NULL;
     if (!more)
         return false;
     l->items = more;

@@ -13,7 +13,7 @@ struct sink_mail {
     struct sink_mail *older, *newer; // from here to `listed`: mailbox.c's, under the lock
     uint32_t references;
     bool listed;
-    uint64_t number; // its place in the order of arrival; never used again
+    uint64_t number;    // its place in the order of arrival; never used again
     struct slice rcpts; // each with LF behind
     struct slice bytes; // as POP3 shows it: Return-Path, Delivered-To, then the content
 };

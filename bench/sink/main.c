@@ -42,8 +42,8 @@ static bool open_files(struct sink_options *o)
     if (error)
         return say_error("limits", error);
     if (o->ledger_path) {
-        plan->ledger_fd =
-            open(o->ledger_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+        plan->ledger_fd = open(o->ledger_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC,
+                               0644);
         if (plan->ledger_fd < 0)
             return say_error(o->ledger_path, -errno);
     }

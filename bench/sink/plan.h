@@ -16,10 +16,10 @@ struct sink_plan {
     uint64_t silence_us_max; // a session that says nothing for so long is closed
     uint64_t seed;
     struct sink_limits_options limits_options;
-    struct sink_limits *limits;     // the only parts that workers
-    struct sink_mailbox *mailbox;   // change: each has its own lock.
-    struct sink_maildir *maildir;   // NULL: no mail is kept there
-    int ledger_fd;                  // opened with O_APPEND; -1: none
+    struct sink_limits *limits;   // the only parts that workers
+    struct sink_mailbox *mailbox; // change: each has its own lock.
+    struct sink_maildir *maildir; // NULL: no mail is kept there
+    int ledger_fd;                // opened with O_APPEND; -1: none
     uint32_t worker_count;
 };
 

@@ -48,7 +48,8 @@ static void say(struct pop3 *p, struct buffer *out, struct slice text)
 
 static void say_error(struct pop3 *p, struct buffer *out, const char *why)
 {
-    p->over = p->over || ++p->error_count > POP3_ERRORS_MAX || !buffer_printf(out, "-ERR %s\r\n", why);
+    p->over = p->over || ++p->error_count > POP3_ERRORS_MAX ||
+              !buffer_printf(out, "-ERR %s\r\n", why);
 }
 
 void pop3_greet(struct pop3 *p, struct buffer *out)

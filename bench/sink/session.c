@@ -85,7 +85,8 @@ static void say(struct sink_session *s, struct sink_worker *w, uint64_t delay_us
         return;
     if (!s->pop3)
         sink_stats_count_replies(&w->stats, text);
-    if (s->state != SINK_CLOSING && !delay_line_put(&s->line, text, delay_us ? w->now_us + delay_us : 0))
+    if (s->state != SINK_CLOSING &&
+        !delay_line_put(&s->line, text, delay_us ? w->now_us + delay_us : 0))
         sink_session_close(s, w);
     buffer_clear(&w->replies);
     sink_worker_dirty(w, s);
@@ -151,7 +152,8 @@ static void answer(struct sink_session *s, struct sink_worker *w, const struct s
 
 // ---------------------------------------------------------------------------------- the dialogue
 
-static void on_mail(struct sink_session *s, struct sink_worker *w, const struct smtp_server_event *e)
+static void on_mail(struct sink_session *s, struct sink_worker *w,
+                    const struct smtp_server_event *e)
 {
     struct sink_outcome o = throw_dice(w, SINK_MAIL);
     if (accepts(&o)) {
@@ -168,7 +170,8 @@ static void on_mail(struct sink_session *s, struct sink_worker *w, const struct 
     answer(s, w, &o);
 }
 
-static void on_rcpt(struct sink_session *s, struct sink_worker *w, const struct smtp_server_event *e)
+static void on_rcpt(struct sink_session *s, struct sink_worker *w,
+                    const struct smtp_server_event *e)
 {
     struct sink_outcome o = throw_dice(w, SINK_RCPT);
     if (accepts(&o)) {

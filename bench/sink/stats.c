@@ -6,8 +6,8 @@ void sink_stats_count_replies(struct sink_stats *s, struct slice text)
         struct slice line = slice_cut(&text, '\n');
         if (line.len < 4 || line.data[3] == '-') // only the last line of a reply counts
             continue;
-        unsigned code = (unsigned)(line.data[0] - '0') * 100u + (unsigned)(line.data[1] - '0') * 10u +
-                        (unsigned)(line.data[2] - '0');
+        unsigned code = (unsigned)(line.data[0] - '0') * 100u +
+                        (unsigned)(line.data[1] - '0') * 10u + (unsigned)(line.data[2] - '0');
         if (code < SINK_CODES)
             s->replies[code]++;
     }

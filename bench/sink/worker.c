@@ -218,7 +218,8 @@ static void cut_off_late(struct sink_worker *w)
     if (!w->stop_us || w->now_us - w->stop_us < SINK_STOP_US)
         return;
     release_held(w); // a ledger that failed holds them for ever
-    for (uint32_t i = slab_next(&w->sessions, 0); i != SLAB_NONE; i = slab_next(&w->sessions, i + 1)) {
+    for (uint32_t i = slab_next(&w->sessions, 0); i != SLAB_NONE;
+         i = slab_next(&w->sessions, i + 1)) {
         struct sink_session *s = slab_at(&w->sessions, i);
         if (s->state != SINK_CLOSING)
             sink_session_close(s, w);
@@ -254,6 +255,7 @@ void sink_worker_stop(struct sink_worker *w)
         io_close(w->io, w->listeners->items[i].fd);
         w->listeners->items[i].fd = -1;
     }
-    for (uint32_t i = slab_next(&w->sessions, 0); i != SLAB_NONE; i = slab_next(&w->sessions, i + 1))
+    for (uint32_t i = slab_next(&w->sessions, 0); i != SLAB_NONE;
+         i = slab_next(&w->sessions, i + 1))
         sink_session_hang_up(slab_at(&w->sessions, i), w);
 }

@@ -54,7 +54,8 @@ struct sink_worker {
     char (*listener_texts)[IO_ADDRESS_TEXT_BYTES];
 };
 
-// Accepts at listeners that are open. Takes their descriptors, lends the rest for its life. -ENOMEM.
+// Accepts at listeners that are open. Takes their descriptors, lends the rest for its life.
+// -ENOMEM.
 int sink_worker_new(struct sink_worker **ret_worker, struct io *io, const struct sink_plan *plan,
                     struct sink_listeners *listeners, uint32_t number);
 // Only after its last turn.

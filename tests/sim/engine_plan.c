@@ -129,23 +129,21 @@ static enum plan_domain_kind draw_domain_kind(struct random *r)
 static void draw_domains(struct plan *p, struct random *r, bool fair)
 {
     p->domain_count = percent(r, 20) ? between(r, 1, 3) : between(r, 1, PLAN_DOMAINS_MAX);
-    p->site_count = between(r, 1, p->domain_count < PLAN_SITES_MAX ? p->domain_count
-                                                                    : PLAN_SITES_MAX);
+    p->site_count = between(r, 1, p->domain_count);
     for (uint32_t i = 0; i < p->site_count; i++)
         draw_site(p, r, i, fair);
+    uint32_t shared_count = p->site_count; // those behind them belong to one domain each
     for (uint32_t i = 0; i < p->domain_count; i++) {
         struct plan_domain *d = &p->domains[i];
         d->kind = draw_domain_kind(r);
-        d->site = random_below(r, p->site_count);
-        struct plan_site *s = &p->sites[d->site];
+        d->site = random_below(r, shared_count);
         if (d->kind == DOMAIN_WITHOUT_MX) {
-            if (s->taken_by_a_records) // one domain for each of these
-                d->kind = DOMAIN_WITH_MX;
-            s->taken_by_a_records = true;
+            d->site = p->site_count++;
+            draw_site(p, r, d->site, fair);
         }
         snprintf(d->name, sizeof(d->name), "d%04u.example", i + 1);
         snprintf(p->rules[i].domain, sizeof(p->rules[i].domain), "%s", d->name);
-        p->rules[i].limits = s->limits;
+        p->rules[i].limits = p->sites[d->site].limits;
     }
 }
 

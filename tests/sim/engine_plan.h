@@ -16,7 +16,7 @@
 #define PLAN_LOADS_MAX 3
 #define PLAN_SINKS_MAX 3
 #define PLAN_DOMAINS_MAX 60
-#define PLAN_SITES_MAX 40
+#define PLAN_SITES_MAX (2 * PLAN_DOMAINS_MAX)
 #define PLAN_HOSTS_MAX 4
 #define PLAN_ADDRESSES_MAX 3
 #define PLAN_RCPTS_MAX 8
@@ -49,10 +49,14 @@ struct plan_site {
     uint32_t host_count;
     struct plan_host hosts[PLAN_HOSTS_MAX];
     struct limits limits; // of all its domains
-    bool taken_by_a_records; // one domain without MX: its own address records (RFC 5321 5.1)
 };
 
-enum plan_domain_kind { DOMAIN_WITH_MX, DOMAIN_WITHOUT_MX, DOMAIN_NULL_MX, DOMAIN_MISSING };
+enum plan_domain_kind {
+    DOMAIN_WITH_MX,
+    DOMAIN_WITHOUT_MX, // its own address records count (RFC 5321 5.1); no other has its site
+    DOMAIN_NULL_MX,
+    DOMAIN_MISSING,
+};
 
 struct plan_domain {
     enum plan_domain_kind kind;
