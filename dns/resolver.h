@@ -35,8 +35,8 @@ struct resolver_options {
 
 // 0, -ENOMEM, or -EINVAL (a server that is no IP address, or too many of them).
 int resolver_new(struct resolver **ret, struct io *io, const struct resolver_options *options);
-// Cancels what is under way. Completions with its owner byte that still come are for nobody. NULL
-// is fine.
+// Cancels what is under way. Completions with its owner byte that still come are for nobody; until
+// they have, no other resolver may use that byte on this io. NULL is fine.
 void resolver_free(struct resolver *r);
 
 // `domain`, `host`: lower-case A-labels. A literal ("[127.0.0.1]", "[IPv6:::1]") is its own host.

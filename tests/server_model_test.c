@@ -279,8 +279,8 @@ static enum content_fault append_chunk(struct play *p, const char *chunk, bool l
 
 static void do_bdat(struct play *p)
 {
-    static const char *const chunks[] = {"",       "hi\r\n", "x",    "\r\n",      ".",
-                                         "QUIT\r", "\n",     "a\nb", FORTY FORTY, "RSET\r\n"};
+    static const char *const chunks[] = {"",       "hi\r\n", "x",    "\r\n",        ".",
+                                         "QUIT\r", "\n",     "a\nb", (FORTY FORTY), "RSET\r\n"};
     const char *chunk = chunks[random_below(&p->dice, COUNT_OF(chunks))];
     bool last = random_below(&p->dice, 2);
     bool lost = random_below(&p->dice, 20) == 0;

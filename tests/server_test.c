@@ -477,6 +477,33 @@ static void late_verdicts(void)
     owner_release(&o);
 }
 
+// Positions of held replies are 32-bit counters that wrap, and their ring of verdicts wraps too.
+static void the_queue_of_replies_wraps(void)
+{
+    struct reply_queue q;
+    struct buffer out;
+    reply_queue_init(&q, SERVER_REPLY_BYTES_MAX);
+    buffer_init(&out, OWNER_TEXT_BYTES_MAX);
+    q.held_start = q.next = UINT32_MAX - 100;
+    reply_queue_await(&q);
+    for (unsigned i = 0; i < 1000; i++) {
+        char verdict[16], want[32];
+        int verdict_len = snprintf(verdict, sizeof(verdict), "250 %u", i);
+        snprintf(want, sizeof(want), "250 %u\r\n354 behind %u\r\n", i, i);
+        char behind[32];
+        int behind_len = snprintf(behind, sizeof(behind), "354 behind %u\r\n", i);
+        CU_ASSERT(reply_queue_say(&q, slice_make(behind, (size_t)behind_len), &out));
+        CU_ASSERT(out.len == 0);
+        reply_queue_await(&q); // the next message, before the verdict of this
+        CU_ASSERT(reply_queue_settle(&q, slice_make(verdict, (size_t)verdict_len), &out));
+        CU_ASSERT(slice_equal(buffer_slice(&out), slice_of_text(want)));
+        CU_ASSERT(q.held.len <= 2 * sizeof(behind));
+        buffer_clear(&out);
+    }
+    reply_queue_release(&q);
+    buffer_release(&out);
+}
+
 static void quit_waits_for_verdicts(void)
 {
     struct owner o;
@@ -657,6 +684,7 @@ static const struct suite_test tests[] = {
     {"turned away", turned_away},
     {"verbose", verbose},
     {"late verdicts", late_verdicts},
+    {"the queue of replies wraps", the_queue_of_replies_wraps},
     {"QUIT waits for verdicts", quit_waits_for_verdicts},
     {"input waits", input_waits},
     {"replies are bounded", replies_are_bounded},

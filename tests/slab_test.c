@@ -77,6 +77,12 @@ static void limits_and_alignment(void)
         slab_release(&s);
         CU_ASSERT_EQUAL(slab_bytes(&s), 0);
     }
+    struct slab few;
+    uint32_t index;
+    slab_init(&few, 64, 10);
+    CU_ASSERT_PTR_NOT_NULL(slab_take(&few, &index));
+    CU_ASSERT_TRUE(slab_bytes(&few) < 4096);
+    slab_release(&few);
     struct slab huge;
     slab_init(&huge, 64, UINT32_MAX);
     CU_ASSERT_EQUAL(huge.item_count_max, 1u << 27);

@@ -71,7 +71,7 @@ static void received_are_counted_up_to_a_loop_and_beyond(void)
     struct header_scan s = {.ended = false};
     for (int i = 0; i < 70000; i++)
         header_scan(&s, SLICE("Received: x\r\n"));
-    CU_ASSERT(s.received_count == UINT16_MAX && s.received_count > TRACE_RECEIVED_MAX);
+    CU_ASSERT(s.received_count == UINT16_MAX);
 }
 
 static void dates(void)

@@ -23,6 +23,8 @@ static double per_second(uint64_t count, uint64_t us)
 static void print_latency(const struct load_stats *s, FILE *out)
 {
     char text[FIGURE_BYTES];
+    if (s->phases[LOAD_CONNECT].count == 0)
+        return; // nobody was there
     fprintf(out, "\n%-20s", "latency");
     for (unsigned q = 0; q < COUNT_OF(quantiles); q++)
         fprintf(out, "%10s", quantiles[q].name);

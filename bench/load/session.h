@@ -10,6 +10,7 @@
 #ifndef POSTHASTE_BENCH_LOAD_SESSION_H
 #define POSTHASTE_BENCH_LOAD_SESSION_H
 
+#include "bench/load/chain.h"
 #include "engine/base/wheel.h"
 #include "engine/io/io.h"
 #include "engine/smtp/client.h"
@@ -22,11 +23,6 @@ enum load_session_state {
     LOAD_TALKING,
     LOAD_CLOSING,
     LOAD_OVER,
-};
-
-// Messages in a row, linked by slab index.
-struct load_chain {
-    uint32_t first, last; // SLAB_NONE when empty
 };
 
 struct load_session {
@@ -44,7 +40,6 @@ struct load_session {
     uint64_t heard_us; // when the peer last did anything, or we last had nothing to ask
     uint64_t back_off_us;
     uint64_t message_count;  // started in this connection
-    uint64_t filled_bytes;   // that the machine has said
     uint64_t sent_bytes;     // of these, that the kernel has taken
     struct load_chain asked; // messages without verdict, oldest first
     uint32_t asked_count;
@@ -64,12 +59,15 @@ void load_session_on_timer(struct load_session *s, struct load_worker *w);
 // A completion for it; stale ones of an earlier connection never come (CLOSING waits for them).
 void load_session_on_done(struct load_session *s, struct load_worker *w,
                           const struct io_done *done);
-// Room for one more message now?
-bool load_session_has_room(const struct load_session *s, const struct load_worker *w);
-// Starts a message. False without memory for it.
-bool load_session_start(struct load_session *s, struct load_worker *w, uint64_t intended_us);
-// No more messages for it: says QUIT behind the last verdict, or stops waiting for its turn.
+// No more messages for any session: QUIT behind the last verdict, or no more waiting for its turn.
 void load_session_finish(struct load_session *s, struct load_worker *w);
+// The session is no use any more. `code` and `why`: for the messages that are lost with it.
+void load_session_close(struct load_session *s, struct load_worker *w, uint16_t code,
+                        struct slice why);
+// Counts a session that never became ready, or never even connected. Gives up for all sessions
+// when nothing has gone well for long.
+void load_session_count_failed(struct load_worker *w, const char *where, uint16_t code,
+                               struct slice why);
 // Sends what may be said.
 void load_session_flush(struct load_session *s, struct load_worker *w);
 

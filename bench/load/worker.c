@@ -1,5 +1,6 @@
 #include "bench/load/worker.h"
 
+#include "bench/load/dialogue.h"
 #include "engine/base/check.h"
 
 #include <errno.h>
@@ -127,19 +128,19 @@ static void dispatch(struct load_worker *w)
     uint64_t intended_us;
     while (w->hungry.count > 0) {
         struct load_session *s = &w->sessions[w->hungry.items[w->hungry.first]];
-        bool has_room = load_session_has_room(s, w);
+        bool has_room = load_dialogue_has_room(s, w);
         if (has_room && !pace_take(&w->pace, w->now_us, &intended_us))
             return;
         load_row_pop(&w->hungry);
         s->is_hungry = false;
         if (!has_room)
             continue;
-        if (!load_session_start(s, w, intended_us)) {
+        if (!load_dialogue_start(s, w, intended_us)) {
             w->error = -ENOMEM;
             load_worker_stop(w);
         }
         load_worker_dirty(w, s);
-        if (load_session_has_room(s, w))
+        if (load_dialogue_has_room(s, w))
             load_worker_hungry(w, s);
     }
 }

@@ -44,8 +44,14 @@ static void unlist(struct sink_mailbox *m, struct sink_mail *mail)
 {
     if (!mail->listed)
         return;
-    *(mail->older ? &mail->older->newer : &m->oldest) = mail->newer;
-    *(mail->newer ? &mail->newer->older : &m->newest) = mail->older;
+    if (mail == m->oldest)
+        m->oldest = mail->newer;
+    else
+        mail->older->newer = mail->newer;
+    if (mail == m->newest)
+        m->newest = mail->older;
+    else
+        mail->newer->older = mail->older;
     mail->listed = false;
     m->bytes -= mail_bytes(mail);
     m->count--;

@@ -1,14 +1,10 @@
 #include "bench/sink/session.h"
 
-#include "bench/sink/mailbox.h"
-#include "bench/sink/maildir.h"
-#include "bench/sink/pop3.h"
+#include "bench/sink/dialogue.h"
 #include "bench/sink/worker.h"
-#include "bench/text.h"
 #include "engine/base/check.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 enum sink_op { SINK_OP_RECEIVE, SINK_OP_SEND };
 
@@ -37,13 +33,6 @@ static void leave_transaction(struct sink_session *s, struct sink_worker *w)
     w->transactions--;
 }
 
-static void drop_arrival(struct sink_session *s, struct sink_worker *w)
-{
-    if (s->arrival)
-        sink_worker_give_arrival(w, s->arrival);
-    s->arrival = NULL;
-}
-
 void sink_session_reap(struct sink_session *s, struct sink_worker *w)
 {
     if (s->state != SINK_CLOSING || s->ops > 0 || s->is_dirty || s->is_held)
@@ -59,12 +48,9 @@ void sink_session_close(struct sink_session *s, struct sink_worker *w)
     if (s->in_transaction && !s->transaction_over)
         w->stats.sessions_broken++;
     leave_transaction(s, w);
-    drop_arrival(s, w);
+    sink_dialogue_release(s, w);
     wheel_disarm(&w->wheel, &s->timer);
     delay_line_release(&s->line);
-    smtp_server_release(&s->server);
-    pop3_free(s->pop3);
-    s->pop3 = NULL;
     io_close(w->io, s->fd);
     s->fd = -1;
     if (s->entered) {
@@ -76,8 +62,7 @@ void sink_session_close(struct sink_session *s, struct sink_worker *w)
 
 // ---------------------------------------------------------------------------------- replies
 
-// Moves the replies so far into the delay line.
-static void say(struct sink_session *s, struct sink_worker *w, uint64_t delay_us)
+void sink_session_say(struct sink_session *s, struct sink_worker *w, uint64_t delay_us)
 {
     delay_us += w->plan->latency_us;
     struct slice text = buffer_slice(&w->replies);
@@ -92,10 +77,9 @@ static void say(struct sink_session *s, struct sink_worker *w, uint64_t delay_us
     sink_worker_dirty(w, s);
 }
 
-// Nothing more is read; what was said still leaves. `delay_us`: of the end itself.
-static void end(struct sink_session *s, struct sink_worker *w, uint64_t delay_us)
+void sink_session_end(struct sink_session *s, struct sink_worker *w, uint64_t delay_us)
 {
-    say(s, w, 0);
+    sink_session_say(s, w, 0);
     if (s->state != SINK_TALKING)
         return;
     s->state = SINK_ENDING;
@@ -105,260 +89,10 @@ static void end(struct sink_session *s, struct sink_worker *w, uint64_t delay_us
     sink_worker_dirty(w, s);
 }
 
-// Ends it with a last word, in SMTP.
-static void part(struct sink_session *s, struct sink_worker *w, const char *reply)
-{
-    if (s->state == SINK_TALKING && !s->pop3)
-        smtp_server_hang_up(&s->server, reply, &w->replies);
-    end(s, w, 0);
-}
-
 void sink_session_hang_up(struct sink_session *s, struct sink_worker *w)
 {
-    part(s, w, "421 4.3.2 The sink is ending");
+    sink_dialogue_part(s, w, "421 4.3.2 The sink is ending");
     delay_line_hurry(&s->line);
-}
-
-static struct sink_outcome throw_dice(struct sink_worker *w, enum sink_step step)
-{
-    return sink_script_throw(&w->plan->script, step, &w->dice);
-}
-
-static bool accepts(const struct sink_outcome *o)
-{
-    return o->deed == SINK_USUAL || o->deed == SINK_ACCEPT_DISCONNECT ||
-           (o->deed == SINK_REPLY && o->reply[0] == '2');
-}
-
-static void disconnect(struct sink_session *s, struct sink_worker *w, uint64_t delay_us)
-{
-    w->stats.disconnects++;
-    end(s, w, delay_us);
-}
-
-// Answers the event just told as the outcome wants it.
-static void answer(struct sink_session *s, struct sink_worker *w, const struct sink_outcome *o)
-{
-    if (o->deed == SINK_DISCONNECT) {
-        disconnect(s, w, o->delay_us);
-        return;
-    }
-    if (o->delay_us > 0)
-        say(s, w, 0); // what was said before is not late
-    smtp_server_answer(&s->server, o->reply, &w->replies);
-    if (o->delay_us > 0)
-        say(s, w, o->delay_us);
-}
-
-// ---------------------------------------------------------------------------------- the dialogue
-
-static void on_mail(struct sink_session *s, struct sink_worker *w,
-                    const struct smtp_server_event *e)
-{
-    struct sink_outcome o = throw_dice(w, SINK_MAIL);
-    if (accepts(&o)) {
-        s->rcpt_count = 0;
-        s->spoiled = false;
-        if (w->keeps_arrivals) {
-            s->arrival = sink_worker_take_arrival(w);
-            s->spoiled = !s->arrival || !arrival_start(s->arrival, e->address.text);
-        }
-        w->transactions += s->in_transaction ? 0 : 1;
-        s->in_transaction = true;
-        s->transaction_over = false;
-    }
-    answer(s, w, &o);
-}
-
-static void on_rcpt(struct sink_session *s, struct sink_worker *w,
-                    const struct smtp_server_event *e)
-{
-    struct sink_outcome o = throw_dice(w, SINK_RCPT);
-    if (accepts(&o)) {
-        s->rcpt_count++;
-        if (s->arrival && !arrival_add_rcpt(s->arrival, e->address.text))
-            s->spoiled = true;
-    }
-    answer(s, w, &o);
-}
-
-static void write_ledger(struct sink_session *s, struct sink_worker *w)
-{
-    char more[sizeof(w->time_text) + IO_ADDRESS_TEXT_BYTES + TEXT_NUMBER_BYTES_MAX + 2], *to = more;
-    to = text_put(to, slice_of_text(sink_worker_time_text(w)));
-    *to++ = '\t';
-    to = text_put(to, slice_of_text(w->listener_texts[s->listener]));
-    *to++ = '\t';
-    to = text_put_number(to, s->number);
-    struct slice rest = buffer_slice(&s->arrival->rcpts), address;
-    while (arrival_next_rcpt(&rest, &address))
-        ledger_add(&w->ledger, address, arrival_id(s->arrival), s->arrival->hex,
-                   slice_make(more, (size_t)(to - more)));
-    s->ledger_position = ledger_position(&w->ledger);
-}
-
-// Keeps the message wherever it is to be kept. False when it cannot be.
-static bool keep(struct sink_session *s, struct sink_worker *w)
-{
-    if (!w->keeps_arrivals)
-        return true;
-    if (s->spoiled)
-        return false;
-    arrival_end(s->arrival);
-    uint64_t number = w->stats.messages * w->plan->worker_count + w->number + 1;
-    if (w->plan->maildir &&
-        sink_maildir_store(w->plan->maildir, s->arrival, number, io_wall_us(w->io)) < 0)
-        return false;
-    if (w->plan->mailbox && !sink_mailbox_add(w->plan->mailbox, s->arrival))
-        return false;
-    if (ledger_is_kept(&w->ledger))
-        write_ledger(s, w);
-    return true;
-}
-
-static void count_message(struct sink_session *s, struct sink_worker *w, uint64_t content_bytes)
-{
-    w->stats.messages++;
-    w->stats.recipients += s->rcpt_count;
-    w->stats.bytes += content_bytes;
-    w->last_us = w->now_us;
-    if (!w->first_us)
-        w->first_us = w->now_us;
-}
-
-static void on_message(struct sink_session *s, struct sink_worker *w,
-                       const struct smtp_server_event *e)
-{
-    struct sink_outcome o = throw_dice(w, SINK_END);
-    const char *verdict = o.reply ? o.reply : "250 2.0.0 Kept";
-    bool accepted = accepts(&o);
-    if (accepted && !keep(s, w)) {
-        accepted = false;
-        verdict = "452 4.3.1 Could not be kept";
-    }
-    if (accepted)
-        count_message(s, w, e->content_bytes);
-    else if (o.deed != SINK_DISCONNECT)
-        w->stats.messages_refused++;
-    s->transaction_over = true;
-    drop_arrival(s, w);
-    if (o.deed == SINK_DISCONNECT || o.deed == SINK_ACCEPT_DISCONNECT) {
-        disconnect(s, w, o.delay_us);
-        return;
-    }
-    if (o.delay_us > 0)
-        say(s, w, 0);
-    smtp_server_verdict(&s->server, verdict, &w->replies);
-    if (o.delay_us > 0)
-        say(s, w, o.delay_us);
-}
-
-static void on_step(struct sink_session *s, struct sink_worker *w, enum sink_step step)
-{
-    struct sink_outcome o = throw_dice(w, step);
-    answer(s, w, &o);
-}
-
-static void on_other(struct sink_session *s, struct sink_worker *w, enum smtp_verb verb)
-{
-    const struct sink_outcome usual = {.deed = SINK_USUAL};
-    if (verb == VERB_RSET)
-        on_step(s, w, SINK_RSET);
-    else if (verb == VERB_NOOP)
-        on_step(s, w, SINK_NOOP);
-    else
-        answer(s, w, &usual);
-}
-
-static void on_event(struct sink_session *s, struct sink_worker *w,
-                     const struct smtp_server_event *e)
-{
-    switch (e->kind) {
-    case SERVER_MORE: return;
-    case SERVER_WAIT: say(s, w, 0); return; // it waits for room for replies alone
-    case SERVER_EHLO: on_step(s, w, SINK_EHLO); return;
-    case SERVER_MAIL: on_mail(s, w, e); return;
-    case SERVER_RCPT: on_rcpt(s, w, e); return;
-    case SERVER_DATA: on_step(s, w, SINK_DATA); return;
-    case SERVER_CONTENT:
-        if (s->arrival && !s->spoiled && !arrival_add_content(s->arrival, e->text))
-            s->spoiled = true;
-        return;
-    case SERVER_MESSAGE: on_message(s, w, e); return;
-    case SERVER_DROPPED:
-        s->transaction_over = true;
-        drop_arrival(s, w);
-        return;
-    case SERVER_OTHER: on_other(s, w, e->verb); return;
-    case SERVER_QUIT: on_step(s, w, SINK_QUIT); return;
-    case SERVER_CLOSE: end(s, w, 0); return;
-    }
-}
-
-static void on_bytes(struct sink_session *s, struct sink_worker *w, struct slice bytes)
-{
-    s->heard_us = w->heard_us = w->now_us;
-    if (s->pop3) {
-        if (!pop3_feed(s->pop3, bytes, &w->replies))
-            end(s, w, 0);
-        say(s, w, 0);
-        return;
-    }
-    while (s->state == SINK_TALKING) {
-        struct smtp_server_event e = smtp_server_feed(&s->server, &bytes, &w->replies);
-        if (e.kind == SERVER_MORE)
-            break;
-        on_event(s, w, &e);
-    }
-    say(s, w, 0);
-}
-
-// ---------------------------------------------------------------------------------- its beginning
-
-static const char *admit(struct sink_session *s, struct sink_worker *w)
-{
-    struct io_peer peer = {.address = {.len = 0}};
-    if (sink_limits_by_client(&w->plan->limits_options))
-        io_peer_of(w->io, s->fd, &peer);
-    s->client = peer.address;
-    const char *why = sink_limits_enter(w->plan->limits, s->listener, &s->client);
-    s->entered = why == NULL;
-    return why;
-}
-
-static void greet_pop3(struct sink_session *s, struct sink_worker *w)
-{
-    s->pop3 = pop3_new(w->plan->mailbox);
-    if (!s->pop3) {
-        sink_session_close(s, w);
-        return;
-    }
-    pop3_greet(s->pop3, &w->replies);
-    say(s, w, 0);
-}
-
-static void greet(struct sink_session *s, struct sink_worker *w)
-{
-    char refusal[80];
-    struct sink_outcome o = {.deed = SINK_USUAL};
-    const char *why = admit(s, w);
-    if (why) {
-        w->stats.sessions_refused++;
-        snprintf(refusal, sizeof(refusal), "421 4.7.0 Too many %s", why);
-        o = (struct sink_outcome){.deed = SINK_REPLY, .reply = refusal};
-    } else {
-        w->stats.sessions++;
-        w->stats.sessions_open++;
-        o = throw_dice(w, SINK_CONNECT);
-    }
-    if (o.deed == SINK_DISCONNECT) {
-        disconnect(s, w, o.delay_us);
-        return;
-    }
-    smtp_server_greet(&s->server, o.reply, &w->replies);
-    say(s, w, o.delay_us);
-    if (o.reply && strncmp(o.reply, "421", 3) == 0)
-        end(s, w, 0);
 }
 
 void sink_session_open(struct sink_worker *w, int fd, uint32_t listener)
@@ -378,11 +112,7 @@ void sink_session_open(struct sink_worker *w, int fd, uint32_t listener)
     s->timer.owner = index;
     delay_line_init(&s->line);
     buffer_init(&s->leaving, DELAY_LINE_BYTES_MAX);
-    smtp_server_init(&s->server, &w->plan->smtp);
-    if (w->listeners->items[listener].is_pop3)
-        greet_pop3(s, w);
-    else
-        greet(s, w);
+    sink_dialogue_greet(s, w);
     if (s->state == SINK_TALKING)
         receive(s, w);
     sink_worker_dirty(w, s);
@@ -393,18 +123,21 @@ void sink_session_open(struct sink_worker *w, int fd, uint32_t listener)
 static void on_received(struct sink_session *s, struct sink_worker *w, const struct io_done *done)
 {
     if (done->result > 0 && s->state == SINK_TALKING)
-        on_bytes(s, w, done->bytes);
+        sink_dialogue_feed(s, w, done->bytes);
     if (done->lends)
         io_return(w->io, done->lent);
     if (!done->ended)
         return;
     s->receiving = false;
-    if (s->state != SINK_TALKING || done->result == -ECANCELED)
-        return; // ending, or it has too much to say: flush sees to that
-    if (done->result > 0 || done->result == -ENOBUFS)
+    if (s->state != SINK_TALKING)
+        return;
+    if (done->result == -ECANCELED)
+        sink_worker_dirty(w, s); // we have too much to say: flush sees when to go on
+    else if (done->result > 0 || done->result == -ENOBUFS)
         receive(s, w);
     else if (done->result == 0)
-        end(s, w, 0); // the client has shut down its side; it may still want our replies
+        sink_session_end(s, w,
+                         0); // the client has shut down its side; it may still want our replies
     else
         sink_session_close(s, w);
 }
@@ -444,7 +177,7 @@ void sink_session_on_timer(struct sink_session *s, struct sink_worker *w)
 {
     bool silent = w->now_us - s->heard_us >= w->plan->silence_us_max;
     if (silent && s->state == SINK_TALKING && delay_line_empty(&s->line)) {
-        part(s, w, "421 4.4.2 Nothing heard for too long");
+        sink_dialogue_part(s, w, "421 4.4.2 Nothing heard for too long");
         s->heard_us = w->now_us;
     } else if (silent && s->state == SINK_ENDING && s->sending) {
         sink_session_close(s, w); // it does not even take our last words

@@ -61,6 +61,10 @@ void sink_session_open(struct sink_worker *w, int fd, uint32_t listener);
 void sink_session_on_done(struct sink_session *s, struct sink_worker *w,
                           const struct io_done *done);
 void sink_session_on_timer(struct sink_session *s, struct sink_worker *w);
+// Moves the worker's `replies` into the delay line, `delay_us` later than the line itself is long.
+void sink_session_say(struct sink_session *s, struct sink_worker *w, uint64_t delay_us);
+// Nothing more is read; what was said still leaves. `delay_us`: of the end itself.
+void sink_session_end(struct sink_session *s, struct sink_worker *w, uint64_t delay_us);
 // Sends what is due, closes when all is said, and sees to the next timer.
 void sink_session_flush(struct sink_session *s, struct sink_worker *w);
 // The sink itself ends: says 421 and hurries.

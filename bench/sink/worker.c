@@ -242,7 +242,8 @@ bool sink_worker_turn(struct sink_worker *w)
 uint64_t sink_worker_due_us(const struct sink_worker *w)
 {
     uint64_t due_us = wheel_next_us(&w->wheel);
-    uint64_t cut_us = w->stop_us ? w->stop_us + SINK_STOP_US : UINT64_MAX;
+    bool is_late = w->now_us >= w->stop_us + SINK_STOP_US; // then only the kernel is waited for
+    uint64_t cut_us = w->stop_us && !is_late ? w->stop_us + SINK_STOP_US : UINT64_MAX;
     return due_us < cut_us ? due_us : cut_us;
 }
 

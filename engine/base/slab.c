@@ -26,6 +26,8 @@ void slab_init(struct slab *s, uint32_t item_bytes, uint32_t item_count_max)
     item_bytes = (item_bytes + SLAB_ALIGN - 1) / SLAB_ALIGN * SLAB_ALIGN;
     // A power of two: an index becomes chunk and place by shift and mask.
     uint32_t shift = 31 - (uint32_t)__builtin_clz(SLAB_CHUNK_BYTES / item_bytes);
+    while (shift > 0 && 1u << (shift - 1) >= item_count_max)
+        shift--; // one chunk for a few items, no larger than needed
     uint64_t items_possible = (uint64_t)SLAB_CHUNKS_MAX << shift;
     if (items_possible > SLAB_NONE)
         items_possible = SLAB_NONE;

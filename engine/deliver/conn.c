@@ -29,6 +29,13 @@ static void conn_broke(struct conn *c, int error)
                 slice_of_text(text));
 }
 
+static void conn_receive(struct conn *c, struct io *io)
+{
+    c->receiving = true;
+    c->ops_in_flight++;
+    io_receive(io, c->fd, conn_token(c, CONN_OP_RECEIVE));
+}
+
 static enum conn_news on_connect(struct conn *c, struct io *io, int result)
 {
     if (c->state == CONN_CLOSING)
@@ -38,9 +45,7 @@ static enum conn_news on_connect(struct conn *c, struct io *io, int result)
         return CONN_LOST;
     }
     c->state = CONN_OPENING;
-    c->receiving = true;
-    c->ops_in_flight++;
-    io_receive(io, c->fd, conn_token(c, CONN_OP_RECEIVE));
+    conn_receive(c, io);
     return CONN_CONNECTED;
 }
 
@@ -51,18 +56,14 @@ static enum conn_news on_receive(struct conn *c, struct io *io, const struct io_
         c->receiving = false;
     if (c->state == CONN_CLOSING)
         return CONN_NOTHING;
-    if (done->result == -ENOBUFS) { // the ring of buffers ran dry; this turn gives them back
-        c->receiving = true;
-        c->ops_in_flight++;
-        io_receive(io, c->fd, conn_token(c, CONN_OP_RECEIVE));
-        return CONN_NOTHING;
-    }
-    if (done->result <= 0) {
+    if (done->result <= 0 && done->result != -ENOBUFS) {
         conn_broke(c, done->result);
         return CONN_LOST;
     }
+    if (done->ended) // the ring of buffers ran dry, or the kernel wants to be asked again
+        conn_receive(c, io);
     *ret_bytes = done->bytes;
-    return CONN_BYTES;
+    return done->result > 0 ? CONN_BYTES : CONN_NOTHING;
 }
 
 static enum conn_news on_send(struct conn *c, const struct io_done *done)

@@ -4,7 +4,7 @@
 // Owns:         what is said when, and which reply answers what. The queue of awaited replies is
 //               the session's state.
 // Knows not of: sockets, time-outs, DNS, retries, or what a verdict means for a message.
-// Read first:   smtp_client_fill() and smtp_client_feed(); then client.c (what replies do), and
+// Read first:   smtp_client_fill() and smtp_client_feed(); then client_hear.c (what replies do) and
 //               client_say.c (what is said).
 //
 // Bytes from the server go into smtp_client_feed(), events come out one at a time. When they are

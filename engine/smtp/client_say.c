@@ -188,7 +188,7 @@ static void say_rcpt(struct smtp_client *c, struct wire *w, struct smtp_group *g
 // ------------------------------------------------------------------------------------ turns
 // Each says what its turn has to say, and passes it on. False: not now.
 
-static bool may_speak(const struct smtp_client *c, struct wire *w, unsigned piece_count)
+static inline bool may_speak(const struct smtp_client *c, struct wire *w, unsigned piece_count)
 {
     if (c->pending_count == SMTP_PENDING_MAX)
         return false;

@@ -1,5 +1,5 @@
-// engine/smtp/client_state.h: what client.c and client_say.c share: the two queues (groups of
-// commands, awaited replies), the one function that changes the turn, and the invariants.
+// engine/smtp/client_state.h: what client.c, client_hear.c and client_say.c share: the two queues
+// (groups of commands, awaited replies), the one function that changes the turn, the invariants.
 #ifndef POSTHASTE_SMTP_CLIENT_STATE_H
 #define POSTHASTE_SMTP_CLIENT_STATE_H
 
@@ -13,10 +13,8 @@ void smtp_client_check(const struct smtp_client *c);
 // Every awaited reply of a group is in the queue, once: a walk, for test builds.
 bool client_awaited_add_up(const struct smtp_client *c);
 
-// The one function that changes c->turn. CHECKs that the step is in the machine's diagram.
-void client_turn(struct smtp_client *c, enum smtp_turn next);
-
-// NULL, or the reply with which we refuse, ourselves, what cannot be said to this server.
+// NULL, or the reply with which we refuse, ourselves, what cannot be said to this
+// server.
 const struct reply *client_unsayable(const struct smtp_client *c, const struct smtp_transaction *t);
 
 #define TURN_BIT(turn) (1u << (turn))
@@ -28,6 +26,16 @@ const struct reply *client_unsayable(const struct smtp_client *c, const struct s
 static inline bool client_turn_is(const struct smtp_client *c, unsigned turn_bits)
 {
     return (TURN_BIT(c->turn) & turn_bits) != 0;
+}
+
+// The diagram: which turns may follow each.
+extern const uint16_t client_turns_after[SMTP_TURN_COUNT];
+
+// The one function that changes c->turn.
+static inline void client_turn(struct smtp_client *c, enum smtp_turn next)
+{
+    CHECK(next == SMTP_TURN_NONE || (client_turns_after[c->turn] & TURN_BIT(next)) != 0);
+    c->turn = next;
 }
 
 // Where the i-th group stands; the oldest is 0.
@@ -48,6 +56,11 @@ static inline struct smtp_group *client_writing(struct smtp_client *c)
 {
     CHECK(c->said_count < c->group_count);
     return &c->groups[client_group_at(c, c->said_count)];
+}
+
+static inline enum smtp_phase client_oldest_pending(const struct smtp_client *c)
+{
+    return (enum smtp_phase)c->pending[c->pending_first];
 }
 
 static inline bool client_uses(const struct smtp_client *c, enum smtp_extension extension)

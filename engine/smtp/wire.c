@@ -16,11 +16,6 @@ void wire_release(struct wire *w)
     w->text.bytes_max = text_bytes_max;
 }
 
-static bool ends_in_text(const struct wire *w)
-{
-    return w->piece_count > 0 && (w->text_pieces >> (w->piece_count - 1) & 1) != 0;
-}
-
 static void add_piece(struct wire *w, const char *base, size_t len)
 {
     CHECK(!w->sealed && w->piece_count < WIRE_PIECES_MAX);
@@ -28,28 +23,19 @@ static void add_piece(struct wire *w, const char *base, size_t len)
     w->bytes += len;
 }
 
-void wire_text_written(struct wire *w, size_t count)
+// An offset: the text may move until the wire is sealed.
+void wire_start_text(struct wire *w)
 {
-    size_t offset = w->text.len;
-    CHECK(count <= WIRE_TEXT_ROOM_MIN);
-    if (count == 0)
-        return;
-    buffer_advance(&w->text, count);
-    if (ends_in_text(w)) {
-        w->pieces[w->piece_count - 1].iov_len += count;
-        w->bytes += count;
-        return;
-    }
-    // An offset: the text may move until the wire is sealed.
     w->text_pieces |= UINT64_C(1) << w->piece_count;
-    add_piece(w, (const char *)(uintptr_t)offset, count);
+    add_piece(w, (const char *)(uintptr_t)w->text.len, 0);
 }
 
 void wire_text(struct wire *w, struct slice text)
 {
     CHECK(text.len <= WIRE_TEXT_ROOM_MIN);
-    if (text.len > 0)
-        memcpy(wire_text_room(w), text.data, text.len);
+    if (text.len == 0)
+        return;
+    memcpy(wire_text_room(w), text.data, text.len);
     wire_text_written(w, text.len);
 }
 
@@ -59,7 +45,7 @@ void wire_content(struct wire *w, struct slice content)
     if (content.len == 0)
         return;
     // Leaves the room for text that wire_has_room() has promised.
-    if (content.len <= WIRE_COPY_BYTES_MAX && ends_in_text(w) &&
+    if (content.len <= WIRE_COPY_BYTES_MAX && wire_ends_in_text(w) &&
         buffer_reserve(&w->text, content.len + WIRE_TEXT_ROOM_MIN) != NULL)
         wire_text(w, content);
     else

@@ -50,8 +50,14 @@ static inline bool wire_has_room(struct wire *w, unsigned piece_count)
            buffer_reserve(&w->text, WIRE_TEXT_ROOM_MIN) != NULL;
 }
 
+static inline bool wire_ends_in_text(const struct wire *w)
+{
+    return w->piece_count > 0 && (w->text_pieces >> (w->piece_count - 1) & 1) != 0;
+}
+
 // Appends text (copied). Adjacent text is one piece. CHECKs that wire_has_room() was true.
 void wire_text(struct wire *w, struct slice text);
+void wire_start_text(struct wire *w); // an empty piece of text
 // The same for who writes the text in place: up to WIRE_TEXT_ROOM_MIN bytes at the pointer, and
 // then says how many they were.
 static inline char *wire_text_room(struct wire *w)
@@ -59,7 +65,15 @@ static inline char *wire_text_room(struct wire *w)
     CHECK(!w->sealed && w->text.room - w->text.len >= WIRE_TEXT_ROOM_MIN);
     return w->text.data + w->text.len;
 }
-void wire_text_written(struct wire *w, size_t count);
+static inline void wire_text_written(struct wire *w, size_t count)
+{
+    CHECK(count > 0 && count <= WIRE_TEXT_ROOM_MIN && count <= w->text.room - w->text.len);
+    if (!wire_ends_in_text(w))
+        wire_start_text(w);
+    w->pieces[w->piece_count - 1].iov_len += count;
+    w->text.len += count;
+    w->bytes += count;
+}
 // Appends content (lent). An empty slice is left out.
 void wire_content(struct wire *w, struct slice content);
 

@@ -255,24 +255,28 @@ static bool session_finished(const struct session *s)
     return s->peer_ended && silent && !s->waiting && smtp_server_uncommitted(&s->machine) == 0;
 }
 
+static void session_send(struct session *s, struct session_room *room)
+{
+    if (s->sent.len == 0) { // the replies that gathered meanwhile
+        struct buffer gathered = s->out;
+        s->out = s->sent;
+        s->sent = gathered;
+    }
+    if (s->sent.len == 0)
+        return;
+    s->sent_piece.iov_base = s->sent.data + s->sent_bytes;
+    s->sent_piece.iov_len = s->sent.len - s->sent_bytes;
+    s->sending = true;
+    s->ops_in_flight++;
+    io_send(room->o.io, s->fd, &s->sent_piece, 1, session_token(s, room, SESSION_OP_SEND));
+}
+
 bool session_flush(struct session *s, struct session_room *room)
 {
-    if (!s->closing && !s->sending) {
-        if (s->sent.len == 0 && s->out.len > 0) {
-            struct buffer gathered = s->out;
-            s->out = s->sent;
-            s->sent = gathered;
-        }
-        if (s->sent.len > 0) {
-            s->sent_piece.iov_base = s->sent.data + s->sent_bytes;
-            s->sent_piece.iov_len = s->sent.len - s->sent_bytes;
-            s->sending = true;
-            s->ops_in_flight++;
-            io_send(room->o.io, s->fd, &s->sent_piece, 1, session_token(s, room, SESSION_OP_SEND));
-        }
-    }
     if (!s->closing && s->waiting && s->out.len == 0)
         session_feed_held(s, room); // it was the replies that were too many
+    if (!s->closing && !s->sending)
+        session_send(s, room);
     if (!s->closing && session_finished(s))
         session_close(s, room);
     if (!s->closing && !s->receiving && !s->waiting && !s->peer_ended && !s->close_when_sent)

@@ -4,42 +4,200 @@ import unittest
 
 from client import Client
 from engine import Engine
+from exchanger import Exchanger
 from mail_servers import Aiosmtpd, Exim, Postfix, SmtpSink
-from messages import big, cpython, harm, made
-from place import eventually
+from messages import big, cpython, harm, made, with_header_ended
+from place import eventually, long_or
 
 SENDER = "sender@client.example"
+BIG_BYTES = 20 * 1024 * 1024
 
 
-class Keeps(unittest.TestCase):
-    """A server that keeps what it takes."""
+def setUpModule():
+    global engine
+    engine = Engine()
+    unittest.addModuleCleanup(engine.end)
 
-    start = None  # of the server
+
+class Keeps:
+    """What holds for every server that keeps what it takes."""
 
     @classmethod
     def setUpClass(cls):
-        if cls.start is None:
-            raise unittest.SkipTest("no server")
         cls.server = cls.start()
         cls.addClassCleanup(cls.server.close)
-        cls.engine = Engine()
-        cls.addClassCleanup(cls.engine.end)
 
-    def send(self, message, **how):
-        """Hands it in, for a recipient of its own. (recipient, id)"""
-        how_name = "bdat" if how else "data"
-        rcpt = f"{message.name}-{how_name}@{self.server.domain}"
-        return rcpt, self.client.submit(SENDER, [rcpt], message.content, **how)
-
-    def check(self, sent, seconds=30):
-        """All is delivered, and kept unharmed."""
-        for message, rcpt, message_id in sent:
+    def deliver(self, messages, how, **options):
+        """Each message for a recipient of its own: all are delivered, and kept unharmed."""
+        with Client(engine.unix) as client:
+            sent = {}
+            for message in messages:
+                rcpt = f"{message.name}-{how}@{self.server.domain}"
+                sent[rcpt] = message, client.submit(SENDER, [rcpt], message.content, **options)
+        for rcpt, (_, message_id) in sent.items():
+            event, = engine.outcomes(message_id, seconds=60)
+            self.assertEqual((event["event"], event["recipient"]), ("delivered", rcpt), event)
+        arrived = eventually(lambda: self.arrived(sent), lambda: sorted(self.server.arrived()), 60)
+        for rcpt, (message, _) in sent.items():
             with self.subTest(rcpt):
-                event, = self.engine.outcomes(message_id, seconds=seconds)
-                self.assertEqual((event["event"], event["recipient"]), ("delivered", rcpt), event)
-                arrived = eventually(lambda: self.server.arrived().get(rcpt), rcpt)
-                self.assertIsNone(harm(message.content, arrived))
+                what = harm(message.content, arrived[rcpt])
+                if what and self.server.ends_headers:
+                    what = harm(with_header_ended(message.content), arrived[rcpt])
+                self.assertIsNone(what)
 
-    def deliver(self, messages, **how):
-        with Client(self.engine.unix) as self.client:
-            self.check([(message, *self.send(message, **how)) for message in messages])
+    def arrived(self, sent):
+        arrived = self.server.arrived()
+        return arrived if arrived.keys() >= sent.keys() else None
+
+    def test_cpython_messages_by_data(self):
+        self.assertGreater(len(cpython()), 40, "libpython3.11-testsuite is missing")
+        self.deliver(cpython(), "data")
+
+    def test_cpython_messages_by_bdat(self):
+        self.deliver(cpython(), "bdat", by_bdat=True)
+
+    def test_made_messages_by_data(self):
+        self.deliver(made(), "made-data")
+
+    def test_made_messages_by_bdat(self):
+        self.deliver(made(), "made-bdat", chunk_bytes=7)
+
+    def test_big_message(self):
+        self.deliver([big(BIG_BYTES)], "data")
+
+
+class ToExim(Keeps, unittest.TestCase):
+    start = Exim
+
+
+class ToPostfix(Keeps, unittest.TestCase):
+    start = Postfix
+
+
+class ToAiosmtpd(Keeps, unittest.TestCase):
+    start = Aiosmtpd
+
+
+class ToSmtpSink(Keeps, unittest.TestCase):
+    start = SmtpSink
+
+
+class ToSmtpSinks(unittest.TestCase):
+    """Servers that offer little, and slow ones."""
+
+    variants = {
+        "no PIPELINING": ["-p"],
+        "no 8BITMIME": ["-8"],
+        "no ESMTP": ["-e"],
+        "no ESMTP in the greeting": ["-a"],
+        "no enhanced codes": ["-E"],
+        "slow with content": ["-w", "1"],
+        "one connection at a time": ["-m", "1"],
+    }
+
+    def test_variants(self):
+        messages = made()
+        for name, options in self.variants.items():
+            with self.subTest(name):
+                server = SmtpSink(*options)
+                self.addCleanup(server.close)
+                sent = {}
+                with Client(engine.unix) as client:
+                    for message in messages[:long_or(len(messages), 8)]:
+                        rcpt = f"{message.name}@{server.domain}"
+                        sent[rcpt] = message, client.submit(SENDER, [rcpt], message.content)
+                for _, message_id in sent.values():
+                    event, = engine.outcomes(message_id, seconds=60)
+                    self.assertEqual(event["event"], "delivered", event)
+                arrived = server.arrived()
+                for rcpt, (message, _) in sent.items():
+                    self.assertIsNone(harm(message.content, arrived[rcpt]), rcpt)
+
+
+class Addresses(unittest.TestCase):
+    """SMTPUTF8 (RFC 6531), and who is told what."""
+
+    content = "Subject: Grüße\r\n\r\nGrüße aus Köln\r\n".encode()
+    sender = "jörg@käse.example"
+
+    def send(self, server, rcpt):
+        with Client(engine.unix) as client:
+            message_id = client.submit(self.sender, [rcpt], self.content,
+                                       parameters=" SMTPUTF8 BODY=8BITMIME")
+        event, = engine.outcomes(message_id)
+        self.assertEqual((event["sender"], event["recipient"]), (self.sender, rcpt))
+        return event
+
+    def test_utf8_where_it_is_taken(self):
+        server = Aiosmtpd(smtputf8=True)
+        self.addCleanup(server.close)
+        rcpt = f"用户@{server.domain}"
+        self.assertEqual(self.send(server, rcpt)["event"], "delivered")
+        self.assertIsNone(harm(self.content, server.arrived()[rcpt]))
+        self.assertEqual(server.envelopes[0].mail_from, self.sender)
+        self.assertTrue(server.envelopes[0].smtp_utf8)
+        self.assertIn("BODY=8BITMIME", server.envelopes[0].mail_options)
+
+    def test_utf8_where_it_is_not(self):
+        server = Aiosmtpd(smtputf8=False)
+        self.addCleanup(server.close)
+        event = self.send(server, f"用户@{server.domain}")
+        self.assertEqual((event["event"], event["enhanced"]), ("failed", "5.6.7"), event)
+        self.assertIn("SMTPUTF8", event["text"])
+        self.assertEqual(server.envelopes, [])
+
+    def test_domain_in_utf8(self):
+        """Asked for in the DNS by its A-label."""
+        server = Exchanger()
+        self.addCleanup(server.close)
+        self.assertEqual(self.send(server, f"x@bücher.{server.domain}")["event"], "delivered")
+
+    def test_null_sender(self):
+        server = Exchanger()
+        self.addCleanup(server.close)
+        with Client(engine.unix) as client:
+            message_id = client.submit("", [f"x@{server.domain}"], self.content)
+        event, = engine.outcomes(message_id)
+        self.assertEqual(event["event"], "delivered")
+        self.assertRegex(server.transactions[0].mail, r"^MAIL FROM:<>( |$)")
+
+
+class ManyRecipients(unittest.TestCase):
+    def test_one_site_takes_them_together(self):
+        """1,000 recipients in ten domains that share their exchangers: ten transactions."""
+        server = Exchanger()
+        self.addCleanup(server.close)
+        rcpts = [f"user{i}@sub{i % 10}.{server.domain}" for i in range(1000)]
+        content = made()[0].content
+        with Client(engine.unix) as client:
+            message_id = client.submit(SENDER, rcpts, content)
+        events = engine.outcomes(message_id, count=len(rcpts))
+        self.assertEqual({event["event"] for event in events}, {"delivered"})
+        self.assertEqual(sorted(event["recipient"] for event in events), sorted(rcpts))
+        self.assertEqual(sorted(server.rcpts()), sorted(f"RCPT TO:<{rcpt}>" for rcpt in rcpts))
+        self.assertEqual([len(t.rcpts) for t in server.transactions], [100] * 10)
+        self.assertEqual(len({t.content for t in server.transactions}), 1)
+
+
+class WhereTo(unittest.TestCase):
+    """What the DNS says."""
+
+    def send(self, domain):
+        with Client(engine.unix) as client:
+            message_id = client.submit(SENDER, [f"x@{domain}"], b"Subject: x\r\n\r\nx\r\n")
+        event, = engine.outcomes(message_id)
+        return event
+
+    def test_no_mx(self):
+        server = Exchanger()
+        self.addCleanup(server.close)
+        event = self.send(f"a{server.number}.example")
+        self.assertEqual((event["event"], event["host"]),
+                         ("delivered", f"a{server.number}.example"))
+
+    def test_nobody_takes_it(self):
+        for domain, enhanced in (("null.example", "5.1.10"), ("nowhere.example", "5.1.2"),
+                                 ("lost.example", "5.4.4")):
+            with self.subTest(domain):
+                event = self.send(domain)
+                self.assertEqual((event["event"], event["enhanced"]), ("failed", enhanced), event)

@@ -65,6 +65,10 @@ class Engine:
         self.events_read += [json.loads(line) for line in lines]
         return self.events_read
 
+    def forget_events(self):
+        self.events()
+        self.events_read = []
+
     def events_of(self, message_id):
         return [event for event in self.events() if event.get("id") == message_id]
 

@@ -96,6 +96,11 @@ class Exchanger:
                        for i, line in enumerate(lines)).encode()
 
 
+def is_good(action):
+    """Does it begin with a reply that says yes?"""
+    return isinstance(action[0], bytes) and action[0][:1] in (b"2", b"3")
+
+
 class _Ended(Exception):
     pass
 
@@ -108,21 +113,27 @@ class _Session:
         self.file = connection.makefile("rb")
         self.transaction = None
 
-    def act(self, step):
-        """What the script wants at this step. True when it was good news for the client."""
+    def decide(self, step):
+        """What the script wants at this step."""
         action = self.exchanger.script.get(step)
         if callable(action):
             action = action()
         if action is None:
             action = self.exchanger.usual(step)
-        said = b""
-        for part in action if isinstance(action, tuple) else (action,):
+        return action if isinstance(action, tuple) else (action,)
+
+    def act(self, step):
+        """True when it was good news for the client."""
+        action = self.decide(step)
+        self.carry_out(action)
+        return is_good(action)
+
+    def carry_out(self, action):
+        for part in action:
             if isinstance(part, bytes):
-                said += part
                 self.connection.sendall(part)
             else:
                 self.end(part)
-        return said[:1] in (b"2", b"3")
 
     def end(self, how):
         if how is RESET:
@@ -168,11 +179,12 @@ class _Session:
             if not line.endswith(b"\r\n") or b"\r" in line[:-2] or b"\0" in line:
                 self.exchanger.faults.append(("content", line))
             lines.append(line.removeprefix(b"."))
-        good = self.act("content")
+        action = self.decide("content")
         transaction, self.transaction = self.transaction, None
-        if transaction and transaction.rcpts and good:
+        if transaction and transaction.rcpts and is_good(action):
             transaction.content = b"".join(lines)
             self.exchanger.transactions.append(transaction)
+        self.carry_out(action)
 
 
 def _serve(exchanger, connection, number):

@@ -1,7 +1,8 @@
 """Real mail servers that take what the engine delivers, and keep it.
 
 Each has .domain, arrived() with what it keeps by recipient, and close(). Content is as it was on
-the wire, with the fields that the server itself puts in front.
+the wire, with the fields that the server itself puts in front. Those that may end a header section
+which has no end say so by .ends_headers.
 """
 
 import glob
@@ -31,6 +32,8 @@ def _accepts(address):
 
 class _Server:
     """A program at the address of a host of its own, with a folder of its own."""
+
+    ends_headers = False
 
     def __init__(self):
         self.number = next(Exchanger.numbers)
@@ -124,6 +127,8 @@ keep:
 class Exim(_Server):
     """The whole server, in a user namespace of its own: it needs a user of the name Debian-exim,
     and no rights."""
+
+    ends_headers = True
 
     def __init__(self):
         program = os.path.join(unpacked("exim4-daemon-light"), "usr/sbin/exim4")
@@ -221,6 +226,8 @@ exec {package}/usr/lib/postfix/sbin/master -i
 class Postfix(_Server):
     """The whole server. It needs root, to become the user postfix of its namespace."""
 
+    ends_headers = True
+
     def __init__(self):
         if not IS_ROOT and subprocess.run(["sudo", "-n", "true"], check=False,
                                           capture_output=True, timeout=60).returncode != 0:
@@ -276,6 +283,8 @@ class SmtpSink(_Server):
 
 class Aiosmtpd:
     """The Python library, in this process."""
+
+    ends_headers = False
 
     def __init__(self, smtputf8=True):
         self.number = next(Exchanger.numbers)

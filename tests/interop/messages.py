@@ -97,6 +97,15 @@ def _begins_with_its_body(content):
     return not content.startswith(b"\r\n") and not re.match(rb"[!-9;-~]+[ \t]*:", content)
 
 
+def with_header_ended(content):
+    """As servers store it that put an empty line behind the last field when there is none."""
+    at = 0
+    while field := FIELD.match(content, at):
+        at = field.end()
+    return content if not at or content.startswith(b"\r\n", at) else \
+        content[:at] + b"\r\n" + content[at:]
+
+
 def harm(sent, arrived):
     """What is wrong with what arrived, or None. Only trace fields may stand before the message."""
     if sent and not sent.endswith(b"\r\n"):

@@ -319,15 +319,22 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     p->cut_off_after_us = percent(&r, 30) ? 0 : between(&r, 0, 3000000);
 }
 
-const struct plan_site *plan_site_at(const struct plan *p, struct slice address)
+struct io_address plan_io_address(const struct plan_address *a)
 {
-    char text[64];
+    struct io_address address;
+    CHECK(io_address_parse(slice_of_text(a->text), PLAN_PORT, &address));
+    return address;
+}
+
+const struct plan_site *plan_site_at(const struct plan *p, struct slice text)
+{
+    struct io_address address;
+    CHECK(io_address_parse(text, 0, &address));
     for (uint32_t s = 0; s < p->site_count; s++)
         for (uint32_t h = 0; h < p->sites[s].host_count; h++)
             for (uint32_t a = 0; a < p->sites[s].hosts[h].address_count; a++) {
-                const char *host = p->sites[s].hosts[h].addresses[a].text;
-                snprintf(text, sizeof(text), strchr(host, ':') ? "[%s]:25" : "%s:25", host);
-                if (slice_equal(slice_of_text(text), address))
+                struct io_address here = plan_io_address(&p->sites[s].hosts[h].addresses[a]);
+                if (io_address_equal(&here, &address))
                     return &p->sites[s];
             }
     return NULL;

@@ -20,6 +20,7 @@
 #define PLAN_HOSTS_MAX 4
 #define PLAN_ADDRESSES_MAX 3
 #define PLAN_RCPTS_MAX 8
+#define PLAN_PORT 25 // of exchangers
 #define PLAN_FILES 4
 
 #define PLAN_SECOND UINT64_C(1000000)
@@ -101,7 +102,8 @@ struct plan {
 // is delivered at its first attempt.
 void plan_draw(struct plan *p, uint64_t seed, bool fair);
 
+struct io_address plan_io_address(const struct plan_address *a);
 // The site that listens at this "address:port", or NULL.
-const struct plan_site *plan_site_at(const struct plan *p, struct slice address);
+const struct plan_site *plan_site_at(const struct plan *p, struct slice text);
 
 #endif

@@ -1,0 +1,365 @@
+// What replies do to the session: smtp_client_feed(). What they let us say is client_say.c's.
+#include "engine/smtp/client_state.h"
+
+// --------------------------------------------------------------------------------- endings
+// An event begins as SMTP_REPLIED with its phase and reply; who finds that it is more says so.
+
+static void closed(struct smtp_client *c, struct smtp_event *e, const char *why)
+{
+    client_turn(c, SMTP_TURN_NONE);
+    c->closed = true;
+    c->ready = false;
+    e->kind = SMTP_CLOSED;
+    e->why = why;
+}
+
+// A reply of another class than its command may have. We no longer know what the server
+// believes, nor what its next replies would answer.
+static void out_of_step(struct smtp_client *c, struct smtp_event *e)
+{
+    closed(c, e, "reply out of step with its command");
+}
+
+// A group that has ended and awaits nothing more makes room.
+static void retire(struct smtp_client *c)
+{
+    if (client_oldest(c)->awaited > 0 || c->said_count == 0)
+        return;
+    c->group_first = (uint16_t)client_group_at(c, 1);
+    c->group_count--;
+    c->said_count--;
+}
+
+// The transaction has its verdict; the owner has it back.
+static void done(struct smtp_group *g, struct smtp_event *e)
+{
+    CHECK(g->t != NULL);
+    g->t = NULL;
+    e->kind = SMTP_DONE;
+}
+
+static bool is_being_said(struct smtp_client *c, const struct smtp_group *g)
+{
+    return client_turn_is(c, TURNS_IN_GROUP) && client_writing(c) == g;
+}
+
+// ------------------------------------------------------- replies, one function a command
+
+enum answer { ANSWER_YES, ANSWER_GO_AHEAD, ANSWER_NO };
+
+static enum answer answer_of(const struct smtp_event *e)
+{
+    unsigned code = e->reply->code;
+    return code < 300 ? ANSWER_YES : code < 400 ? ANSWER_GO_AHEAD : ANSWER_NO;
+}
+
+static void on_greeting(struct smtp_client *c, struct smtp_event *e)
+{
+    switch (answer_of(e)) {
+    case ANSWER_YES: client_turn(c, c->quit_wanted ? SMTP_TURN_NEXT : SMTP_TURN_EHLO); break;
+    case ANSWER_GO_AHEAD: out_of_step(c, e); break;
+    case ANSWER_NO: closed(c, e, "greeting refused"); break;
+    }
+}
+
+static void ready(struct smtp_client *c, struct smtp_event *e)
+{
+    if (!client_uses(c, SMTP_PIPELINING))
+        c->pace = SMTP_LOCKSTEP;
+    else if (client_uses(c, SMTP_CHUNKING) && c->options.window > 1)
+        c->pace = SMTP_STREAMED;
+    else
+        c->pace = SMTP_PIPELINED;
+    client_turn(c, SMTP_TURN_NEXT);
+    c->ready = true;
+    e->kind = SMTP_READY;
+}
+
+static void on_ehlo(struct smtp_client *c, struct smtp_event *e)
+{
+    switch (answer_of(e)) {
+    case ANSWER_YES: ready(c, e); break;
+    case ANSWER_GO_AHEAD: out_of_step(c, e); break;
+    case ANSWER_NO:
+        if (e->reply->code >= 500)
+            client_turn(c, SMTP_TURN_HELO);
+        else
+            closed(c, e, "EHLO refused");
+        break;
+    }
+}
+
+static void on_helo(struct smtp_client *c, struct smtp_event *e)
+{
+    switch (answer_of(e)) {
+    case ANSWER_YES: ready(c, e); break;
+    case ANSWER_GO_AHEAD: out_of_step(c, e); break;
+    case ANSWER_NO: closed(c, e, "HELO refused"); break;
+    }
+}
+
+static void on_rset(struct smtp_client *c, struct smtp_event *e)
+{
+    switch (answer_of(e)) {
+    case ANSWER_YES: break;
+    case ANSWER_GO_AHEAD: out_of_step(c, e); break;
+    case ANSWER_NO: closed(c, e, "RSET refused"); break; // whose transaction would MAIL meet?
+    }
+}
+
+// What is pipelined behind a refused MAIL will be refused, too, and MAIL's reply says why: it is
+// the verdict. What is not said yet is not said at all; after DATA its reply is waited for.
+static void on_mail_refused(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
+{
+    const unsigned unsaid = TURN_BIT(SMTP_TURN_RCPT) | TURN_BIT(SMTP_TURN_DATA) |
+                            TURN_BIT(SMTP_TURN_BDAT);
+    if (is_being_said(c, g) && client_turn_is(c, unsaid))
+        client_leave_group(c);
+    c->needs_rset = c->pace == SMTP_STREAMED;
+    done(g, e);
+}
+
+static void on_mail(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
+{
+    switch (answer_of(e)) {
+    case ANSWER_YES: g->mail_accepted = true; break;
+    case ANSWER_GO_AHEAD: out_of_step(c, e); break;
+    case ANSWER_NO: on_mail_refused(c, g, e); break;
+    }
+}
+
+static void on_rcpt_refused(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
+{
+    const unsigned all_rcpts_said = TURN_BIT(SMTP_TURN_DATA) | TURN_BIT(SMTP_TURN_BDAT);
+    if (g->t == NULL)
+        return; // MAIL was refused: that was the verdict
+    if (is_being_said(c, g) && client_turn_is(c, all_rcpts_said) && g->rcpt_accepted == 0 &&
+        g->rcpt_answered == g->rcpt_said) {
+        client_leave_group(c);
+        c->needs_rset = true;
+        c->done_next = true;
+    }
+    e->kind = SMTP_RCPT_REFUSED;
+}
+
+static void on_rcpt(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
+{
+    e->rcpt = g->rcpt_answered++;
+    switch (answer_of(e)) {
+    case ANSWER_YES:
+        g->rcpt_accepted++;
+        if (!g->mail_accepted)
+            closed(c, e, "recipient accepted after MAIL was refused");
+        break;
+    case ANSWER_GO_AHEAD: out_of_step(c, e); break;
+    case ANSWER_NO: on_rcpt_refused(c, g, e); break;
+    }
+}
+
+static void on_go_ahead(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
+{
+    client_expect_for(c, g, SMTP_PHASE_CONTENT);
+    if (g->rcpt_accepted > 0) {
+        client_turn(c, SMTP_TURN_CONTENT);
+        c->cursor = (struct content_cursor){0};
+        return;
+    }
+    // RFC 2920 3.1: a 354 though nobody is there to receive; an empty message ends it.
+    client_turn(c, SMTP_TURN_LONE_DOT);
+    if (g->t != NULL)
+        done(g, e);
+}
+
+static void on_data(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
+{
+    switch (answer_of(e)) {
+    case ANSWER_YES: out_of_step(c, e); break;
+    case ANSWER_GO_AHEAD: on_go_ahead(c, g, e); break;
+    case ANSWER_NO:
+        client_leave_group(c);
+        c->needs_rset = g->mail_accepted;
+        if (g->t != NULL)
+            done(g, e);
+        break;
+    }
+}
+
+static void on_verdict(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
+{
+    bool accepted = answer_of(e) == ANSWER_YES;
+    // BDAT without a recipient is 503 or 554 (RFC 3030 3); who takes it, has it for whom? A lone
+    // dot's 250 says nothing.
+    if (accepted && g->rcpt_accepted == 0 && c->pace == SMTP_STREAMED) {
+        closed(c, e, "content accepted for nobody");
+        return;
+    }
+    // DATA's end clears the server's buffers, whatever its reply (RFC 5321 4.1.1.4). After a
+    // failed BDAT the state is indeterminate (RFC 3030 2).
+    c->needs_rset = c->pace == SMTP_STREAMED && !accepted;
+    if (g->t != NULL)
+        done(g, e);
+}
+
+static void on_content(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
+{
+    enum answer answer = answer_of(e);
+    bool before_its_end = is_being_said(c, g);
+    if (answer == ANSWER_GO_AHEAD || (answer == ANSWER_YES && before_its_end)) {
+        out_of_step(c, e);
+        return;
+    }
+    if (before_its_end) {
+        // A refusal that did not wait for the end. We would have to go on to the end, and could
+        // not tell a second reply from the next command's.
+        client_turn(c, SMTP_TURN_NONE);
+        c->close_next = "content refused before its end";
+    }
+    on_verdict(c, g, e);
+}
+
+// Replies come in order: what belongs to a group belongs to the oldest one.
+static struct smtp_group *group_answered(struct smtp_client *c, struct smtp_event *e)
+{
+    struct smtp_group *g = client_oldest(c);
+    CHECK(g->awaited > 0);
+    g->awaited--;
+    e->tag = g->tag;
+    return g;
+}
+
+static void on_expected(struct smtp_client *c, struct smtp_event *e)
+{
+    e->phase = client_oldest_pending(c);
+    c->pending_first = (c->pending_first + 1) & (SMTP_PENDING_MAX - 1);
+    c->pending_count--;
+    switch (e->phase) {
+    case SMTP_PHASE_GREETING: on_greeting(c, e); return;
+    case SMTP_PHASE_EHLO: on_ehlo(c, e); return;
+    case SMTP_PHASE_HELO: on_helo(c, e); return;
+    case SMTP_PHASE_QUIT: closed(c, e, "QUIT"); return;
+    case SMTP_PHASE_RSET: group_answered(c, e), on_rset(c, e); break;
+    case SMTP_PHASE_MAIL: on_mail(c, group_answered(c, e), e); break;
+    case SMTP_PHASE_RCPT: on_rcpt(c, group_answered(c, e), e); break;
+    case SMTP_PHASE_DATA: on_data(c, group_answered(c, e), e); break;
+    case SMTP_PHASE_CONTENT: on_content(c, group_answered(c, e), e); break;
+    case SMTP_PHASE_COUNT: CHECK(false);
+    }
+    if (client_oldest(c)->t == NULL && !c->closed)
+        retire(c);
+}
+
+// 421 may answer any command, and none (RFC 5321 4.2.1). What stood behind it was not processed.
+static void on_421(struct smtp_client *c, struct smtp_event *e)
+{
+    c->ended_by_421 = true;
+    if (c->pending_count > 0)
+        e->phase = client_oldest_pending(c);
+    if (c->group_count > 0)
+        e->tag = client_oldest(c)->tag;
+    closed(c, e, "421");
+}
+
+static void on_reply(struct smtp_client *c, struct smtp_event *e)
+{
+    *e = (struct smtp_event){.kind = SMTP_REPLIED, .reply = &c->parser.reply};
+    if (c->parser.reply.code == 421)
+        on_421(c, e);
+    else if (c->pending_count == 0)
+        closed(c, e, "reply to no command");
+    else
+        on_expected(c, e);
+}
+
+// ------------------------------------------------------------------------------------ EHLO
+
+static const struct {
+    struct slice keyword;
+    enum smtp_extension extension;
+} keywords[] = {
+    {{"PIPELINING", 10}, SMTP_PIPELINING},
+    {{"CHUNKING", 8}, SMTP_CHUNKING},
+    {{"SIZE", 4}, SMTP_SIZE},
+    {{"8BITMIME", 8}, SMTP_8BITMIME},
+    {{"SMTPUTF8", 8}, SMTP_SMTPUTF8},
+    {{"DSN", 3}, SMTP_DSN},
+    {{"ENHANCEDSTATUSCODES", 19}, SMTP_ENHANCEDSTATUSCODES},
+    {{"STARTTLS", 8}, SMTP_STARTTLS},
+};
+
+// "SIZE 10240000", in any case (RFC 5321 4.1.1.1). The first line holds the server's name.
+static void on_ehlo_line(struct smtp_client *c)
+{
+    struct slice rest = slice_trim(c->parser.line);
+    if (c->parser.line_count < 2 || !reply_is_success(&c->parser.reply))
+        return;
+    struct slice keyword = slice_cut(&rest, ' ');
+    for (size_t i = 0; i < COUNT_OF(keywords); i++)
+        if (slice_equal_nocase(keyword, keywords[i].keyword)) {
+            c->offered |= keywords[i].extension;
+            if (keywords[i].extension == SMTP_SIZE)
+                slice_to_u64(slice_trim(rest), UINT64_MAX, &c->size_max);
+        }
+}
+
+// ------------------------------------------------------------------------------- what is told
+
+static bool tell_decided(struct smtp_client *c, struct smtp_event *e)
+{
+    if (c->unsayable) {
+        *e = (struct smtp_event){.kind = SMTP_DONE,
+                                 .phase = SMTP_PHASE_MAIL,
+                                 .tag = c->unsayable->tag,
+                                 .reply = c->unsayable_reply};
+        c->unsayable = NULL;
+        return true;
+    }
+    if (c->done_next) { // the last refusal is still in the parser
+        struct smtp_group *g = client_oldest(c);
+        *e = (struct smtp_event){
+            .phase = SMTP_PHASE_RCPT, .tag = g->tag, .reply = &c->parser.reply};
+        c->done_next = false;
+        done(g, e);
+        retire(c);
+        return true;
+    }
+    if (c->close_next) {
+        *e = (struct smtp_event){.phase = SMTP_PHASE_CONTENT, .reply = &c->parser.reply};
+        closed(c, e, c->close_next);
+        return true;
+    }
+    return false;
+}
+
+static bool hear(struct smtp_client *c, struct slice *bytes, struct smtp_event *e)
+{
+    for (;;) {
+        size_t used;
+        enum reply_status status = reply_feed(&c->parser, *bytes, &used);
+        bytes->data += used;
+        bytes->len -= used;
+        if (status == REPLY_MORE)
+            return false;
+        if (status == REPLY_BROKEN) {
+            *e = (struct smtp_event){0};
+            closed(c, e, "not an SMTP reply");
+            return true;
+        }
+        if (!c->ready && c->pending_count > 0 && client_oldest_pending(c) == SMTP_PHASE_EHLO)
+            on_ehlo_line(c);
+        if (status == REPLY_DONE) {
+            on_reply(c, e);
+            return true;
+        }
+    }
+}
+
+struct smtp_event smtp_client_feed(struct smtp_client *c, struct slice *bytes)
+{
+    struct smtp_event e;
+    if (c->closed)
+        *bytes = slice_skip(*bytes, bytes->len);
+    else if (tell_decided(c, &e) || hear(c, bytes, &e))
+        return e;
+    smtp_client_check(c);
+    return (struct smtp_event){.kind = SMTP_MORE};
+}

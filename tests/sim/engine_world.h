@@ -1,0 +1,25 @@
+// tests/sim/engine_world.h: a whole engine, the programs that feed it and the exchangers that it
+// feeds, in one thread and one simulated world, from first connection to last descriptor.
+//
+// Order: everything starts; the loads send until they are done (or the engine is told to stop);
+//        the world heals, and all mail gets out; the engine stops; the exchangers stop; what is
+//        left must be nothing; the books are read.
+#ifndef POSTHASTE_TESTS_SIM_ENGINE_WORLD_H
+#define POSTHASTE_TESTS_SIM_ENGINE_WORLD_H
+
+#include "tests/sim/engine_books.h"
+#include "tests/sim/engine_plan.h"
+
+struct scene_result {
+    uint32_t complaint_count;
+    uint64_t trace;
+    uint64_t us; // of the world's time
+    uint64_t arrivals, duplicates, in_doubt;
+    struct worker_counters sum; // of the engine's workers
+};
+
+// Plays one scenario. When it never comes to its end, says so and ends the program: there is no way
+// to free it. `trace`: a line for each completion, and in the end all ledgers and events; or NULL.
+struct scene_result scene_play(const struct plan *p, FILE *trace);
+
+#endif
