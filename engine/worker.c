@@ -89,6 +89,7 @@ int shared_init(struct shared *s, const struct config *config, uint32_t worker_c
     epochs_init(&s->epochs, worker_count);
     for (uint32_t i = 0; i < config->listener_count; i++) {
         s->listeners[i] = listener_of(config, &config->listeners[i]);
+        s->listeners[i].session_count = &s->session_counts[i];
         s->listen_fds[i] = -1;
     }
     return 0;
@@ -103,6 +104,12 @@ void shared_release(struct shared *s)
 }
 
 // --- birth and death
+
+// A limit of the whole engine, dealt to its workers; none gets nothing.
+static uint32_t share_of(uint32_t limit, uint32_t worker_count)
+{
+    return limit > worker_count ? limit / worker_count : 1;
+}
 
 static struct deliver_options deliver_options_of(struct worker *w)
 {
@@ -120,7 +127,7 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .io_owner = OWNER_DELIVER,
         .port = (uint16_t)c->delivery.port,
         .private_targets = c->delivery.private_targets,
-        .conn_count_max = c->delivery.connection_count_max,
+        .conn_count_max = share_of(c->delivery.connection_count_max, w->shared->worker_count),
         .connect_timeout_us = c->delivery.connect_us_max,
         .idle_us = c->delivery.idle_us_max,
         .domain_idle_us = DOMAIN_IDLE_US,

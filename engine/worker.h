@@ -25,6 +25,7 @@ struct shared {
     struct domain_table *domains;  // for all
     struct epochs epochs;          // for all
     struct submit_listener listeners[CONFIG_LISTENERS_MAX];
+    _Atomic uint32_t session_counts[CONFIG_LISTENERS_MAX]; // for all
     int listen_fds[CONFIG_LISTENERS_MAX];
     int events_fd; // -1: none
     _Atomic uint8_t stop; // enum stop_stage

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 // Receives are long: streamed messages come in large runs.
-#define RECEIVE_BUFFER_BYTES (64 * 1024)
-#define RECEIVE_BUFFER_COUNT 256
+#define RECEIVE_BUFFER_BYTES (16 * 1024)
+#define RECEIVE_BUFFER_COUNT 1024
 
 int crew_new(struct crew **ret_crew, const struct sink_plan *plan, struct sink_listeners *listeners)
 {

@@ -213,7 +213,7 @@ void session_verdict(struct session *s, struct session_room *room, const struct 
 {
     char reply[64] = "250 2.0.0 Ok: queued as ";
     size_t len = strlen(reply);
-    if (s->closing)
+    if (s->closing || s->hung_up)
         return;
     CHECK(s->fate_count > 0 && s->fates[s->fate_first] == FATE_UNKNOWN);
     s->fate_first = (uint8_t)((s->fate_first + 1) % SERVER_UNCOMMITTED_MAX);
@@ -231,6 +231,7 @@ void session_hang_up(struct session *s, struct session_room *room, const char *r
     if (s->closing || s->close_when_sent)
         return;
     smtp_server_hang_up(&s->machine, reply, &s->out);
+    s->hung_up = true;
     s->close_when_sent = true;
 }
 

@@ -40,6 +40,7 @@ struct session {
     bool sending;
     bool closing;         // io_close() was asked
     bool close_when_sent; // after the replies
+    bool hung_up;         // told 421: no verdict is given any more
     bool peer_ended;      // the client sends no more
     bool want_flush;
     bool waiting;   // the machine takes no bytes before a verdict

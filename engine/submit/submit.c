@@ -13,7 +13,6 @@
 struct submit {
     struct session_room room;
     struct slab sessions;
-    uint32_t *listener_sessions; // by listener
     struct session *flush_first; // sessions with something to do at the end of the turn
 };
 
@@ -22,11 +21,6 @@ int submit_new(struct submit **ret, const struct submit_options *options)
     struct submit *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
-    s->listener_sessions = calloc(options->listener_count + 1u, sizeof(*s->listener_sessions));
-    if (!s->listener_sessions) {
-        free(s);
-        return -ENOMEM;
-    }
     s->room = (struct session_room){.o = *options};
     slab_init(&s->sessions, sizeof(struct session), options->session_count_max);
     *ret = s;
@@ -39,7 +33,6 @@ void submit_free(struct submit *s)
         return;
     CHECK(s->sessions.item_count == 0);
     slab_release(&s->sessions);
-    free(s->listener_sessions);
     free(s);
 }
 
@@ -64,7 +57,8 @@ void submit_serve(struct submit *s, int fd, uint32_t listener)
         return;
     }
     const char *refusal = NULL;
-    if (++s->listener_sessions[listener] > l->session_count_max)
+    if (atomic_fetch_add_explicit(l->session_count, 1, memory_order_relaxed) >=
+        l->session_count_max)
         refusal = REFUSE_FULL;
     else if (s->room.stopping)
         refusal = REFUSE_STOPPING;
@@ -77,7 +71,8 @@ void submit_serve(struct submit *s, int fd, uint32_t listener)
 
 static void submit_gone(struct submit *s, struct session *session)
 {
-    s->listener_sessions[session->listener]--;
+    atomic_fetch_sub_explicit(s->room.o.listeners[session->listener].session_count, 1,
+                              memory_order_relaxed);
     session_release(session, &s->room);
     slab_give(&s->sessions, session->index);
 }

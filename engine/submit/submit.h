@@ -23,8 +23,9 @@ struct submit_listener {
     struct smtp_server_options server;
     const struct io_network *relay_from;
     uint32_t relay_from_count;
-    uint32_t session_count_max; // on each worker
-    uint64_t idle_us;           // no command and no content for so long: 421
+    uint32_t session_count_max;
+    _Atomic uint32_t *session_count; // on all workers
+    uint64_t idle_us;                // no command and no content for so long: 421
 };
 
 struct submit_options {
