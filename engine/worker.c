@@ -379,7 +379,10 @@ static void take_letters(struct worker *w)
         case LETTER_RESULTS: take_results(w, CONTAINER_OF(l, struct result_page, letter)); break;
         case LETTER_CONNECTION: {
             struct dealt *dealt = CONTAINER_OF(l, struct dealt, letter);
-            submit_serve(w->submit, dealt->fd, dealt->listener);
+            if (w->quiet) // we have told that we have no session any more
+                io_close(w->io, dealt->fd);
+            else
+                submit_serve(w->submit, dealt->fd, dealt->listener);
             free(dealt);
             break;
         }

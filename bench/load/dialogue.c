@@ -99,7 +99,7 @@ static void on_closed(struct load_session *s, struct load_worker *w, const struc
 {
     struct slice why = e->reply ? e->reply->text : slice_of_text(e->why);
     uint16_t code = e->reply ? e->reply->code : 0;
-    if (!s->ready)
+    if (!s->ready && !s->quitting) // QUIT can come before it was ever ready
         load_session_count_failed(w, phase_word(e->phase), code, why);
     load_session_close(s, w, code, why);
 }

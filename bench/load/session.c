@@ -96,7 +96,7 @@ void load_session_count_failed(struct load_worker *w, const char *where, uint16_
 // The connection is no use any more, for a reason that is not in a reply.
 static void session_break(struct load_session *s, struct load_worker *w, const char *why)
 {
-    if (!s->ready)
+    if (!s->ready && !s->quitting)
         load_session_count_failed(w, s->state == LOAD_CONNECTING ? "connect" : "greeting", 0,
                                   slice_of_text(why));
     load_session_close(s, w, 0, slice_of_text(why));

@@ -215,12 +215,21 @@ static void conn_refused(struct deliver *d, struct conn *c)
     site_rest_address(s, &c->peer, now_us + (rest_us < REST_US_MAX ? rest_us : REST_US_MAX));
 }
 
+// Has the other side refused the session? Also when it became ready, and broke while work was waiting
+// for it: else the next one would be opened at once, and the next.
+static bool conn_is_refused(const struct conn *c)
+{
+    if (!c->session_ready)
+        return true;
+    return c->state == CONN_IDLE && c->message_count == 0 && c->site->ready_count > 0;
+}
+
 // c->failure says why.
 static void conn_fail(struct deliver *d, struct conn *c)
 {
     if (c->state == CONN_CLOSING)
         return;
-    bool refused = !c->session_ready;
+    bool refused = conn_is_refused(c);
     conn_enter(d, c, CONN_CLOSING);
     wheel_disarm(d->o.wheel, &c->timer);
     if (refused && !d->stopping)

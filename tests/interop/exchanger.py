@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from names import HOSTS
 from place import place
 
 CLOSE = object()  # the connection ends
@@ -56,11 +57,11 @@ class Exchanger:
     the other, a function that returns one, or None: as usual.
     """
 
-    numbers = iter(range(2, 250))
+    numbers = iter(HOSTS)
 
-    def __init__(self, script=None, number=None, numbers=1,
+    def __init__(self, script=None, number=None,
                  offers=("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")):
-        self.number = number or [next(Exchanger.numbers) for _ in range(numbers)][0]
+        self.number = number or next(Exchanger.numbers)
         self.domain = f"d{self.number}.example"
         self.script = script or {}
         self.offers = offers
@@ -96,9 +97,10 @@ class Exchanger:
                        for i, line in enumerate(lines)).encode()
 
 
-def is_good(action):
+def is_good(action, first_digits=(b"2", b"3")):
     """Does it begin with a reply that says yes?"""
-    return isinstance(action[0], bytes) and action[0][:1] in (b"2", b"3")
+    said = action[0]
+    return isinstance(said, bytes) and said[:1] in first_digits and said.endswith(b"\r\n")
 
 
 class _Ended(Exception):
@@ -181,7 +183,7 @@ class _Session:
             lines.append(line.removeprefix(b"."))
         action = self.decide("content")
         transaction, self.transaction = self.transaction, None
-        if transaction and transaction.rcpts and is_good(action):
+        if transaction and transaction.rcpts and is_good(action, (b"2",)):
             transaction.content = b"".join(lines)
             self.exchanger.transactions.append(transaction)
         self.carry_out(action)

@@ -1,6 +1,6 @@
 """A real name server (NSD) for the domains of these tests.
 
-Host number N (2..250) is at Place.address(N). It is the exchanger of
+Host number N (2..999) is at Place.address(N). It is the exchanger of
 
     dN.example and everything below it     by MX; all of these are one site
     pN.example                             preferred, with host N+1 as the next
@@ -21,7 +21,7 @@ import dns.query
 
 from place import Process, eventually, place
 
-HOSTS = range(2, 251)
+HOSTS = range(2, 1000)
 
 CONFIG = """
 server:

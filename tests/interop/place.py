@@ -116,8 +116,7 @@ class Place:
         self.folder = tempfile.mkdtemp(prefix="posthaste-interop-")
         os.chmod(self.folder, 0o755)
         self._start_keeper()
-        pid = os.getpid()
-        self.network = f"127.{1 + pid // 256 % 254}.{pid % 256}"
+        self.run = os.getpid() % (64 * 254)
         self.reserved = socket.socket()  # held, so that the port stays ours
         self.reserved.bind((self.address(1), 0))
         self.port = self.reserved.getsockname()[1]  # of every exchanger
@@ -136,7 +135,9 @@ class Place:
         self.orders.write(f"{word} {pid}\n")
 
     def address(self, number):
-        return f"{self.network}.{number}"
+        """Of a host, number 1 to 999."""
+        return (f"127.{1 + self.run // 64}.{self.run % 64 * 4 + number // 250}."
+                f"{1 + number % 250}")
 
     def path(self, name):
         return os.path.join(self.folder, name)

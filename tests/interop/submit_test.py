@@ -75,7 +75,7 @@ class Swaks(Submits):
         self.swaks("--socket", engine.unix, "--pipeline")
 
     def test_helo(self):
-        self.assertIn(" with SMTP ", self.swaks("--socket", engine.unix, "--protocol", "SMTP"))
+        self.assertRegex(self.swaks("--socket", engine.unix, "--protocol", "SMTP"), r"with SMTP\s")
 
 
 class Msmtp(Submits):

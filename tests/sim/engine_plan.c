@@ -33,22 +33,19 @@ static void draw_world(struct plan *p, struct random *r, bool fair)
 {
     struct world_options *w = &p->world;
     *w = (struct world_options){.seed = p->seed};
-    w->pipe_bytes_max = percent(r, 30) ? 64 << random_below(r, 8) : 0;
+    w->pipe_bytes_max = percent(r, 20) ? 64 << random_below(r, 8) : 0;
     w->dns_latency_us_max = percent(r, 30) ? 2000000 : 0;
-    // A share of byte-by-byte connections is for every third seed: they cost most of the time.
-    w->cut_mode = percent(r, 30) ? WORLD_CUT_DICE : between(r, WORLD_CUT_ANY, WORLD_CUT_NONE);
+    w->cut_mode = percent(r, 25) ? WORLD_CUT_DICE : between(r, WORLD_CUT_ANY, WORLD_CUT_NONE);
+    w->latency_us_max = percent(r, 20) ? 5000 : 0; // of each byte, where a line is cut so finely
+    w->receive_buffers_max = percent(r, 25) ? between(r, 2, 8) : 0;
+    w->faults.early_end = rate(r, 100000);
+    w->faults.stall = rate(r, 50000);
     if (fair)
         return;
-    w->latency_us_max = percent(r, 20) ? 200000 : 0;
-    w->receive_buffers_max = percent(r, 25) ? between(r, 2, 8) : 0;
-    w->faults = (struct world_faults){
-        .reset = rate(r, 4000),
-        .connect_failure = rate(r, 200000),
-        .accept_failure = rate(r, 100000),
-        .early_end = rate(r, 100000),
-        .dns_failure = rate(r, 300000),
-        .stall = rate(r, 50000),
-    };
+    w->faults.reset = rate(r, 4000);
+    w->faults.connect_failure = rate(r, 200000);
+    w->faults.accept_failure = rate(r, 100000);
+    w->faults.dns_failure = rate(r, 300000);
 }
 
 // --- domains and where their mail goes
@@ -196,7 +193,7 @@ static void draw_sink(struct plan *p, struct random *r, uint32_t nth, bool fair)
                  .smtputf8 = percent(r, 50),
                  .dsn = percent(r, 50),
                  .enhanced_codes = percent(r, 70)},
-        .silence_us_max = 300 * PLAN_SECOND,
+        .silence_us_max = PLAN_PATIENCE_US,
         .seed = p->seed * PLAN_SINKS_MAX + nth,
         .worker_count = 1,
     };
@@ -296,9 +293,11 @@ static void draw_loads(struct plan *p, struct random *r)
     for (uint32_t i = 0; i < p->load_count; i++)
         draw_load(p, r, i);
     p->content_from_files = percent(r, 40);
-    p->content_bytes_min = between(r, 300, 1000);
-    p->content_bytes_max = p->content_bytes_min + (percent(r, 80) ? between(r, 0, 2000)
-                                                                  : between(r, 0, 50000));
+    p->content_bytes_min = between(r, 300, 600);
+    p->content_bytes_max = p->content_bytes_min + between(r, 0, 1500);
+    // Large ones cost time: only where there are few, and they are not cut into bytes.
+    if (p->message_count <= 20 && !p->world.pipe_bytes_max && p->world.cut_mode != WORLD_CUT_DICE)
+        p->content_bytes_max = between(r, 1, 100) * KiB;
 }
 
 void plan_draw(struct plan *p, uint64_t seed, bool fair)

@@ -24,6 +24,7 @@
 #define PLAN_FILES 4
 
 #define PLAN_SECOND UINT64_C(1000000)
+#define PLAN_PATIENCE_US (300 * PLAN_SECOND) // of an exchanger, when all is well
 
 enum plan_address_kind {
     ADDRESS_SERVES,
@@ -98,8 +99,9 @@ struct plan {
     uint64_t cut_off_after_us;    // since the graceful stop
 };
 
-// A fair one has no faults, no refusals, and no dead host: every message to a domain that exists
-// is delivered at its first attempt.
+// A fair one has no refusals, no dead host, and no faults but those that an owner of an io must
+// take without loss (slow, short of buffers, standing requests that end): every message to a
+// domain that exists is delivered at its first attempt.
 void plan_draw(struct plan *p, uint64_t seed, bool fair);
 
 struct io_address plan_io_address(const struct plan_address *a);

@@ -11,6 +11,9 @@
 #define PHASE_US_MAX (2 * HOUR_US) // of virtual time: longer, and something waits for ever
 #define DRAINED_LOOK_TURNS 32
 
+static const struct io_options io_options = {.receive_buffer_count = 64,
+                                             .receive_buffer_bytes = 2048};
+
 enum phase { PHASE_LOADING, PHASE_DRAINING, PHASE_STOPPING, PHASE_CLOSING, PHASE_OVER };
 
 struct scene_worker {
@@ -101,8 +104,10 @@ static void heal(struct scene *s)
 {
     const struct plan *p = s->plan;
     world_heal(s->world);
-    for (uint32_t i = 0; i < p->sink_count; i++)
+    for (uint32_t i = 0; i < p->sink_count; i++) {
         s->sinks[i].plan.script = (struct sink_script){0};
+        s->sinks[i].plan.silence_us_max = PLAN_PATIENCE_US;
+    }
     for (uint32_t i = 0; i < p->site_count; i++)
         for (uint32_t h = 0; h < p->sites[i].host_count; h++)
             for (uint32_t a = 0; a < p->sites[i].hosts[h].address_count; a++) {
@@ -135,7 +140,7 @@ static void start_sink(struct scene *s, uint32_t nth)
     char name[16];
     uint32_t failed;
     k->plan = p->sinks[nth];
-    CHECK(io_new(&k->io, NULL) == 0);
+    CHECK(io_new(&k->io, &io_options) == 0);
     for (uint32_t i = 0; i < p->site_count; i++)
         for (uint32_t h = 0; h < p->sites[i].host_count && p->sites[i].sink == nth; h++)
             for (uint32_t a = 0; a < p->sites[i].hosts[h].address_count; a++)
@@ -202,7 +207,7 @@ static void start_load(struct scene *s, uint32_t nth)
 {
     struct scene_load *l = &s->loads[nth];
     char name[16];
-    CHECK(io_new(&l->io, NULL) == 0);
+    CHECK(io_new(&l->io, &io_options) == 0);
     file_name(name, "load", nth);
     l->plan = s->plan->loads[nth];
     l->plan.peers = s->engine_addresses;
@@ -253,7 +258,7 @@ static void start_engine(struct scene *s)
     s->config = p->config;
     CHECK(shared_init(&s->shared, &s->config, p->worker_count) == 0);
     for (uint32_t i = 0; i < p->worker_count; i++)
-        CHECK(io_new(&s->workers[i].io, NULL) == 0);
+        CHECK(io_new(&s->workers[i].io, &io_options) == 0);
     for (uint32_t i = 0; i < s->config.listener_count; i++) {
         s->engine_addresses[i] = s->config.listeners[i].address;
         s->shared.listen_fds[i] = io_listen(s->workers[0].io, &s->engine_addresses[i], NULL);
