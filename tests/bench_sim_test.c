@@ -73,7 +73,7 @@ static struct world_options world_of(uint64_t seed, bool faulty, struct random *
         .connect_failure = ONE_OF(dice, 0, 100000),
         .accept_failure = ONE_OF(dice, 0, 100000),
         .early_end = ONE_OF(dice, 0, 50000),
-        .append_failure = ONE_OF(dice, 0, 0, 0, 0, 20000),
+        .append_failure = ONE_OF(dice, 0, 0, 0, 20000, 200000),
         .stall = ONE_OF(dice, 0, 10000),
     };
     return o;
@@ -151,9 +151,10 @@ static void play(struct scene *s)
             s->sink_done = !sink_worker_turn(s->sink);
             io_wait(io, s->sink_done ? UINT64_MAX : sink_worker_due_us(s->sink));
         }
-        if (s->load_done || sink_worker_error(s->sink)) {
-            if (!s->load_done)
-                load_worker_stop(s->load);
+        // A sink whose ledger has failed is stopped too, some turns later.
+        if (s->load_done ||
+            (sink_worker_error(s->sink) && random_below(world_dice(s->world), 50) == 0)) {
+            load_worker_stop(s->load);
             bool stopping = s->sink->stop_us > 0;
             sink_worker_stop(s->sink);
             if (!stopping)

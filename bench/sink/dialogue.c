@@ -109,7 +109,7 @@ static bool keep(struct sink_session *s, struct sink_worker *w)
         return false;
     if (ledger_is_kept(&w->ledger))
         write_ledger(s, w);
-    return true;
+    return w->ledger.error == 0;
 }
 
 static void count_message(struct sink_session *s, struct sink_worker *w, uint64_t content_bytes)

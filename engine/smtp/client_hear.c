@@ -237,7 +237,10 @@ static void on_expected(struct smtp_client *c, struct smtp_event *e)
     case SMTP_PHASE_EHLO: on_ehlo(c, e); return;
     case SMTP_PHASE_HELO: on_helo(c, e); return;
     case SMTP_PHASE_QUIT: closed(c, e, "QUIT"); return;
-    case SMTP_PHASE_RSET: group_answered(c, e), on_rset(c, e); break;
+    case SMTP_PHASE_RSET:
+        group_answered(c, e);
+        on_rset(c, e);
+        break;
     case SMTP_PHASE_MAIL: on_mail(c, group_answered(c, e), e); break;
     case SMTP_PHASE_RCPT: on_rcpt(c, group_answered(c, e), e); break;
     case SMTP_PHASE_DATA: on_data(c, group_answered(c, e), e); break;
@@ -303,6 +306,8 @@ static void on_ehlo_line(struct smtp_client *c)
 
 // ------------------------------------------------------------------------------- what is told
 
+// Some replies decide two events; and what cannot be said is refused without any. Tells what is
+// left to tell of that. False: nothing.
 static bool tell_decided(struct smtp_client *c, struct smtp_event *e)
 {
     if (c->unsayable) {
@@ -330,6 +335,7 @@ static bool tell_decided(struct smtp_client *c, struct smtp_event *e)
     return false;
 }
 
+// Reads up to the end of one reply, and tells what it does. False: the bytes ended first.
 static bool hear(struct smtp_client *c, struct slice *bytes, struct smtp_event *e)
 {
     for (;;) {

@@ -244,7 +244,7 @@ class Recipients(WithExchangers):
 
     def test_some_are_refused(self):
         replies = [b"250 ok\r\n", b"550 5.1.1 who?\r\n", b"450 4.2.1 later\r\n", b"250 ok\r\n"]
-        exchanger = self.exchanger({"RCPT": lambda: replies.pop(0)})
+        exchanger = self.exchanger({"RCPT": lambda: replies.pop(0) if replies else None})
         names = ["kept", "unknown", "busy", "kept-too"]
         events = engine.outcomes(submit(*(f"{n}@{exchanger.domain}" for n in names)), count=4)
         self.assertEqual({e["recipient"].split("@")[0]: (e["event"], e["code"]) for e in events},

@@ -39,13 +39,17 @@ class Engine:
     def __init__(self, **settings):
         self.name = place().new_name("engine")
         self.config = configure(name=self.name, **settings)
+        self.events_read = []
+        self.partial_line = b""
+        self.start()
+        self.events_file = open(place().path(f"{self.name}.jsonl"), "rb")
+
+    def start(self):
+        """Again, too, once it has ended."""
         self.process = Process([PROGRAM, "serve", "-c", self.config], stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE)
         self.pid = self.process.pid
         self.unix, self.tcp = eventually(self._addresses, lambda: f"listeners: {self.log()}")
-        self.events_read = []
-        self.events_file = open(place().path(f"{self.name}.jsonl"), "rb")
-        self.partial_line = b""
 
     def _addresses(self):
         assert self.process.running() or not self.log(), self.log()
@@ -93,7 +97,7 @@ class Engine:
     def status(self):
         """Of the process, by the names of proc(5)."""
         with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
-            return dict(re.findall(r"^(\w+):\s*(.*)$", file.read(), re.MULTILINE))
+            return dict(re.findall(r"^(\w+):[ \t]*(.*)$", file.read(), re.MULTILINE))
 
     def resident_kb(self):
         return int(self.status()["VmRSS"].split()[0])
@@ -110,9 +114,13 @@ class Engine:
         assert last["event"] == "stopped" and last["events-dropped"] == 0, last
         return last
 
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.ended()
+
     def end(self):
         """For clean-up. When it has died already, that is a failure."""
-        died = not self.process.running() and self.process.popen.returncode != 0
+        died = not self.process.running() and self.process.popen.returncode not in (0, -9)
         self.process.end(signal.SIGKILL)
         self.events_file.close()
         assert not died, f"the engine has died: {self.process.popen.returncode} {self.log()}"

@@ -72,6 +72,12 @@ class Exchanger:
         self.listener = socket.create_server((place().address(self.number), place().port))
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def close(self):
         self.listener.close()
 
