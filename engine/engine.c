@@ -92,12 +92,6 @@ void engine_free(struct engine *e)
     free(e);
 }
 
-const struct io_address *engine_listener(const struct engine *e, uint32_t listener)
-{
-    CHECK(listener < e->config->listener_count);
-    return &e->addresses[listener];
-}
-
 // --- one worker's thread
 
 // All have come this far. False: one of them brought an error, nobody goes on.
@@ -110,6 +104,14 @@ static bool meet(struct engine *e, int error, bool no_ring)
     pthread_mutex_unlock(&e->gate);
     pthread_barrier_wait(&e->barrier);
     return e->error == 0;
+}
+
+static void tell_listeners(const struct engine *e)
+{
+    char text[IO_ADDRESS_TEXT_BYTES];
+    for (uint32_t i = 0; i < e->config->listener_count; i++)
+        log_line(LOG_LEVEL_INFO, "listening on %s", io_address_print(&e->addresses[i], text));
+    log_line(LOG_LEVEL_INFO, "accepted mail is kept in memory only");
 }
 
 static void serve(struct thread *t)
@@ -137,8 +139,10 @@ static void *thread_main(void *argument)
         error = worker_new(&t->worker, &e->shared, t->number, t->io);
     // Nobody serves before all are made: wake-ups need every worker's ring.
     if (meet(e, error, no_ring)) {
-        if (t->number == 0)
+        if (t->number == 0) {
             worker_hear_signals(t->worker, e->signal_fd);
+            tell_listeners(e);
+        }
         serve(t);
         t->counters = worker_counters(t->worker);
     }

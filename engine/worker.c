@@ -580,7 +580,7 @@ uint64_t worker_sleeps(struct worker *w)
         due_us = resolver_us;
     if (calendar_s != UINT32_MAX && (uint64_t)calendar_s * 1000000 < due_us)
         due_us = (uint64_t)calendar_s * 1000000;
-    if (deliver_busy(w->deliver) || (all_quiet(w) && !w->drained) || !inbox_sleep(w->inbox))
+    if (deliver_busy(w->deliver) || (all_quiet(w) && (!w->drained || worker_finished(w))) || !inbox_sleep(w->inbox))
         due_us = 0;
     epoch_turn_ends(&w->shared->epochs, w->number);
     return due_us;

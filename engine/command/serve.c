@@ -3,6 +3,7 @@
 #include "engine/base/log.h"
 #include "engine/command/command.h"
 #include "engine/config.h"
+#include "engine/directory.h"
 #include "engine/engine.h"
 #include "engine/privileges.h"
 #include "engine/state_dir.h"
@@ -53,12 +54,17 @@ static int open_events(const struct config *c, const struct privileges *p, struc
     return fd;
 }
 
-static void tell_listeners(const struct engine *e, const struct config *c)
+// The folders of unix sockets: /run is empty after each start of the machine.
+static bool make_socket_folders(const struct config *c, const struct privileges *p,
+                                struct refusal *why)
 {
-    char text[IO_ADDRESS_TEXT_BYTES];
-    for (uint32_t i = 0; i < c->listener_count; i++)
-        log_line(LOG_LEVEL_INFO, "listening on %s", io_address_print(engine_listener(e, i), text));
-    log_line(LOG_LEVEL_INFO, "accepted mail is kept in memory only");
+    for (uint32_t i = 0; i < c->listener_count; i++) {
+        const struct io_address *a = &c->listeners[i].address;
+        if (io_address_is_unix(a) &&
+            !directory_make_for(a->as.un.sun_path, 0755, p->uid, p->gid, why))
+            return false;
+    }
+    return true;
 }
 
 static bool serve(const struct config *c, struct refusal *why)
@@ -73,13 +79,8 @@ static bool serve(const struct config *c, struct refusal *why)
     int events_fd = open_events(c, &user, why);
     if (events_fd < 0 && c->events_file[0] != '\0')
         goto done;
-    struct engine *e = engine_new(c, why);
-    if (!e)
-        goto done;
-    if (privileges_drop(&user, why)) {
-        tell_listeners(e, c);
-        good = engine_run(e, signal_fd, events_fd, why);
-    }
+    struct engine *e = make_socket_folders(c, &user, why) ? engine_new(c, why) : NULL;
+    good = e && privileges_drop(&user, why) && engine_run(e, signal_fd, events_fd, why);
     engine_free(e);
 done:
     if (events_fd > STDOUT_FILENO)

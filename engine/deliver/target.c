@@ -148,6 +148,8 @@ static void target_end_ready(struct deliver *d, struct target *t, struct local_v
     struct failure why;
     struct job *j;
     CHECK(!t->site);
+    if (d->stopping)
+        return; // their home may take no letters any more: they stay as they are, and are left
     failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
     while ((j = job_list_take(&t->domain.ready))) {
         atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);

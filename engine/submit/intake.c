@@ -23,7 +23,7 @@ static const char *on_mail(struct session *s, struct session_room *room,
 {
     CHECK(!s->message);
     if (room->stopping)
-        return "421 4.3.2 Shutting down";
+        return SESSION_STOPPING;
     s->message = message_new(room->o.blocks, e->address.text, e->mail.dsn, e->mail.size_bytes);
     if (!s->message)
         return REPLY_NO_MEMORY;

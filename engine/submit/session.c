@@ -118,6 +118,8 @@ static void session_feed_held(struct session *s, struct session_room *room)
 {
     uint16_t used = 0;
     s->waiting = false;
+    if (!s->held)
+        return; // it waited with nothing in hand
     while (used < s->held_count && !s->waiting) {
         session_feed(s, room, &s->held[used].bytes);
         if (s->waiting)
@@ -272,8 +274,17 @@ static void session_send(struct session *s, struct session_room *room)
     io_send(room->o.io, s->fd, &s->sent_piece, 1, session_token(s, room, SESSION_OP_SEND));
 }
 
+// While the engine stops, a session stays for its transaction, and for the verdicts that it awaits.
+static bool session_must_go(const struct session *s, const struct session_room *room)
+{
+    return room->stopping && !smtp_server_in_transaction(&s->machine) &&
+           smtp_server_uncommitted(&s->machine) == 0;
+}
+
 bool session_flush(struct session *s, struct session_room *room)
 {
+    if (session_must_go(s, room))
+        session_hang_up(s, room, SESSION_STOPPING);
     if (!s->closing && s->waiting && s->out.len == 0)
         session_feed_held(s, room); // it was the replies that were too many
     if (!s->closing && !s->sending)

@@ -11,6 +11,8 @@
 
 #define SESSION_HELD_MAX 64 // receive buffers that one session may keep from the others
 
+#define SESSION_STOPPING "421 4.3.2 Shutting down"
+
 // What all sessions of a worker share.
 struct session_room {
     struct submit_options o;

@@ -8,7 +8,6 @@
 
 // What a session waits with when the client is too many, or is told to go.
 #define REFUSE_FULL "421 4.3.2 Too many connections, try again later"
-#define REFUSE_STOPPING "421 4.3.2 Shutting down"
 
 struct submit {
     struct session_room room;
@@ -61,7 +60,7 @@ void submit_serve(struct submit *s, int fd, uint32_t listener)
         l->session_count_max)
         refusal = REFUSE_FULL;
     else if (s->room.stopping)
-        refusal = REFUSE_STOPPING;
+        refusal = SESSION_STOPPING;
     session->index = index;
     session->generation = slab_generation(&s->sessions, index);
     session->listener = (uint16_t)listener;
@@ -116,12 +115,8 @@ void submit_stop(struct submit *s)
 {
     s->room.stopping = true;
     for (uint32_t i = slab_next(&s->sessions, 0); i != SLAB_NONE;
-         i = slab_next(&s->sessions, i + 1)) {
-        struct session *session = slab_at(&s->sessions, i);
-        if (!smtp_server_in_transaction(&session->machine))
-            session_hang_up(session, &s->room, REFUSE_STOPPING);
-        submit_mark(s, session);
-    }
+         i = slab_next(&s->sessions, i + 1))
+        submit_mark(s, slab_at(&s->sessions, i));
 }
 
 bool submit_stopped(const struct submit *s)

@@ -124,9 +124,9 @@ static void count_in_session(struct books *b, struct session_count **sessions, s
     if (s->last == m)
         return;
     s->last = m;
-    if (++s->count == site->limits.messages_per_connection + 1)
+    if (++s->count == site->messages_per_connection_max + 1)
         books_complain(b, "session %" PRIu64 " at %.*s: more than %u messages", number,
-                       SLICE_ARG(listener), site->limits.messages_per_connection);
+                       SLICE_ARG(listener), site->messages_per_connection_max);
 }
 
 void books_read_arrived(struct books *b, struct slice ledger)

@@ -129,11 +129,11 @@ static void draw_domains(struct plan *p, struct random *r, bool fair)
     p->site_count = between(r, 1, p->domain_count);
     for (uint32_t i = 0; i < p->site_count; i++)
         draw_site(p, r, i, fair);
-    uint32_t shared_count = p->site_count; // those behind them belong to one domain each
+    p->shared_site_count = p->site_count; // those behind them belong to one domain each
     for (uint32_t i = 0; i < p->domain_count; i++) {
         struct plan_domain *d = &p->domains[i];
         d->kind = draw_domain_kind(r);
-        d->site = random_below(r, shared_count);
+        d->site = random_below(r, p->shared_site_count);
         if (d->kind == DOMAIN_WITHOUT_MX) {
             d->site = p->site_count++;
             draw_site(p, r, d->site, fair);
@@ -141,6 +141,34 @@ static void draw_domains(struct plan *p, struct random *r, bool fair)
         snprintf(d->name, sizeof(d->name), "d%04u.example", i + 1);
         snprintf(p->rules[i].domain, sizeof(p->rules[i].domain), "%s", d->name);
         p->rules[i].limits = p->sites[d->site].limits;
+    }
+}
+
+static void allow(struct plan_site *s, const struct limits *l)
+{
+    if (s->connections_max < l->connections)
+        s->connections_max = l->connections;
+    if (s->messages_per_connection_max < l->messages_per_connection)
+        s->messages_per_connection_max = l->messages_per_connection;
+}
+
+// Domains that find another site while their mail is under way.
+static void draw_moves(struct plan *p, struct random *r, bool fair)
+{
+    for (uint32_t i = 0; i < p->site_count; i++)
+        allow(&p->sites[i], &p->sites[i].limits);
+    p->dns_ttl_s = percent(r, 50) ? between(r, 1, 5) : 300;
+    if (fair || percent(r, 70))
+        return;
+    uint32_t count = between(r, 1, PLAN_MOVES_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        struct plan_move m = {.domain = random_below(r, p->domain_count),
+                              .site = random_below(r, p->shared_site_count),
+                              .after_messages = random_below(r, p->message_count)};
+        if (!site_serves(&p->sites[m.site])) // its own domains die young, this one does not
+            continue;
+        p->moves[p->move_count++] = m;
+        allow(&p->sites[m.site], &p->rules[m.domain].limits);
     }
 }
 
@@ -279,6 +307,11 @@ static void draw_load(struct plan *p, struct random *r, uint32_t nth)
     };
     if (percent(r, 30))
         l->rate_per_s = between(r, 5, 500);
+    else if (percent(r, 10)) { // so slowly that domains are forgotten in between
+        l->rate_per_s = 1.0 / between(r, 1, 60);
+        if (l->message_count > 40)
+            l->message_count = 40;
+    }
     if (percent(r, 20))
         l->ignore |= SMTP_PIPELINING;
     if (percent(r, 20))
@@ -312,6 +345,7 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
         draw_sink(p, &r, i, fair);
     draw_config(p, &r, fair);
     draw_loads(p, &r);
+    draw_moves(p, &r, fair);
     if (!fair && percent(&r, 30))
         p->end = percent(&r, 50) ? END_STOPPED : END_CUT_OFF;
     p->stop_after_messages = between(&r, 0, p->message_count);

@@ -22,6 +22,7 @@
 #define PLAN_RCPTS_MAX 8
 #define PLAN_PORT 25 // of exchangers
 #define PLAN_FILES 4
+#define PLAN_MOVES_MAX 8
 
 #define PLAN_SECOND UINT64_C(1000000)
 #define PLAN_PATIENCE_US (300 * PLAN_SECOND) // of an exchanger, when all is well
@@ -50,7 +51,9 @@ struct plan_site {
     uint32_t sink;
     uint32_t host_count;
     struct plan_host hosts[PLAN_HOSTS_MAX];
-    struct limits limits; // of all its domains
+    struct limits limits; // of the domains that begin there
+    // What may be seen there: the loosest of all domains that ever come.
+    uint32_t connections_max, messages_per_connection_max;
 };
 
 enum plan_domain_kind {
@@ -64,6 +67,13 @@ struct plan_domain {
     enum plan_domain_kind kind;
     uint32_t site;
     char name[32]; // as load_domains_number() has it
+};
+
+// The domain's MX set becomes that of another site, when so many messages were acknowledged.
+struct plan_move {
+    uint32_t domain;
+    uint32_t site;
+    uint32_t after_messages;
 };
 
 enum plan_end {
@@ -83,8 +93,12 @@ struct plan {
 
     uint32_t domain_count;
     struct plan_domain domains[PLAN_DOMAINS_MAX];
+    uint32_t shared_site_count; // the first ones: others belong to one domain without MX each
     uint32_t site_count;
     struct plan_site sites[PLAN_SITES_MAX];
+    uint32_t dns_ttl_s;
+    uint32_t move_count;
+    struct plan_move moves[PLAN_MOVES_MAX];
     uint32_t sink_count;
     struct sink_plan sinks[PLAN_SINKS_MAX];
 

@@ -46,6 +46,7 @@ struct scene {
     enum phase phase;
     uint64_t phase_us; // when it began
     uint64_t turns;
+    uint32_t moves_done;
 
     struct config config;
     struct shared shared;
@@ -61,21 +62,22 @@ struct scene {
 
 // --- the world's furniture
 
+static void add_mx_set(struct scene *s, const char *domain, const struct plan_site *site)
+{
+    for (uint32_t h = 0; h < site->host_count; h++)
+        world_dns_add_mx(s->world, domain, site->hosts[h].preference, site->hosts[h].name);
+}
+
 static void add_records(struct scene *s, const struct plan_domain *d)
 {
     const struct plan_site *site = &s->plan->sites[d->site];
-    bool has_mx = d->kind == DOMAIN_WITH_MX;
+    if (d->kind == DOMAIN_WITH_MX)
+        add_mx_set(s, d->name, site);
     if (d->kind == DOMAIN_NULL_MX)
         world_dns_add_mx(s->world, d->name, 0, ".");
-    if (d->kind == DOMAIN_NULL_MX || d->kind == DOMAIN_MISSING)
-        return;
-    for (uint32_t h = 0; h < site->host_count; h++) {
-        const struct plan_host *host = &site->hosts[h];
-        if (has_mx)
-            world_dns_add_mx(s->world, d->name, host->preference, host->name);
-        for (uint32_t a = 0; a < host->address_count && !has_mx; a++)
-            world_dns_add_address(s->world, d->name, host->addresses[a].text);
-    }
+    for (uint32_t h = 0; h < site->host_count && d->kind == DOMAIN_WITHOUT_MX; h++)
+        for (uint32_t a = 0; a < site->hosts[h].address_count; a++)
+            world_dns_add_address(s->world, d->name, site->hosts[h].addresses[a].text);
 }
 
 static void add_host(struct scene *s, uint32_t site, const struct plan_host *host)
@@ -98,6 +100,18 @@ static void furnish(struct scene *s)
             add_host(s, i, &p->sites[i].hosts[h]);
     for (uint32_t i = 0; i < p->domain_count; i++)
         add_records(s, &p->domains[i]);
+    world_dns_set_ttl(s->world, p->dns_ttl_s);
+}
+
+static void move_domains(struct scene *s, uint64_t acknowledged)
+{
+    for (; s->moves_done < s->plan->move_count; s->moves_done++) {
+        const struct plan_move *m = &s->plan->moves[s->moves_done];
+        if (m->after_messages > acknowledged)
+            return;
+        world_dns_remove(s->world, s->plan->domains[m->domain].name);
+        add_mx_set(s, s->plan->domains[m->domain].name, &s->plan->sites[m->site]);
+    }
 }
 
 static void heal(struct scene *s)
@@ -357,6 +371,14 @@ static bool loads_done(const struct scene *s)
     return true;
 }
 
+static uint64_t acknowledged(const struct scene *s)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < s->plan->load_count; i++)
+        count += s->loads[i].worker->stats.counters.messages_accepted;
+    return count;
+}
+
 static bool engine_finished(const struct scene *s)
 {
     for (uint32_t i = 0; i < s->plan->worker_count; i++)
@@ -403,12 +425,13 @@ static void stop_sinks(struct scene *s)
 
 static void look_while_loading(struct scene *s)
 {
-    bool is_drained = s->plan->end == END_DRAINED;
-    if (is_drained && loads_done(s)) {
+    uint64_t count = acknowledged(s);
+    bool done = loads_done(s);
+    move_domains(s, count);
+    if (s->plan->end == END_DRAINED && done) {
         heal(s);
         enter(s, PHASE_DRAINING);
-    } else if (!is_drained && (loads_done(s) ||
-                               engine_counters(s).messages >= s->plan->stop_after_messages)) {
+    } else if (s->plan->end != END_DRAINED && (done || count >= s->plan->stop_after_messages)) {
         stop_engine(s);
     }
 }
@@ -463,9 +486,9 @@ static void check_limits(struct scene *s)
 {
     for (uint32_t i = 0; i < s->plan->site_count; i++) {
         uint32_t peak = world_connections_peak(s->world, i);
-        if (peak > s->plan->sites[i].limits.connections)
+        if (peak > s->plan->sites[i].connections_max)
             books_complain(&s->books, "site %u: %u connections at a time, %u allowed", i, peak,
-                           s->plan->sites[i].limits.connections);
+                           s->plan->sites[i].connections_max);
     }
 }
 
