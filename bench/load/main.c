@@ -2,6 +2,7 @@
 //
 // The main thread reads the options, starts the workers, draws the bar, writes the CSV file, and
 // prints the summary. See worker.h for what a worker does.
+#include "bench/clock.h"
 #include "bench/load/crew.h"
 #include "bench/load/options.h"
 #include "bench/load/report.h"
@@ -13,19 +14,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PROGRAM "posthaste-load"
 #define DESCRIPTORS_SPARE 256
 #define EXIT_INTERRUPTED 130
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 // What the main thread does while the workers work.
 struct watch {
@@ -74,7 +67,7 @@ static void warn_of_descriptors(const struct load_options *o)
 static void draw(struct watch *v, const struct load_counters *c)
 {
     const struct load_plan *plan = &v->options->plan;
-    uint64_t done = load_messages_ended(c), at_us = now_us();
+    uint64_t done = load_messages_ended(c), at_us = clock_now_us();
     bool counted = plan->message_count != UINT64_MAX;
     double share = counted ? (double)done / (double)plan->message_count
                            : (double)(at_us - v->start_us) / (double)plan->duration_us;
@@ -83,7 +76,7 @@ static void draw(struct watch *v, const struct load_counters *c)
 
 static void write_csv(struct watch *v, const struct load_counters *c, bool last)
 {
-    uint64_t at_us = now_us();
+    uint64_t at_us = clock_now_us();
     if (!v->csv || (!last && at_us - v->csv_us < 1000000))
         return;
     struct histogram latency;
@@ -175,7 +168,7 @@ static int run(struct load_options *o, FILE *csv)
         crew_free(v.crew);
         return EXIT_MACHINE;
     }
-    v.start_us = v.csv_us = now_us();
+    v.start_us = v.csv_us = clock_now_us();
     progress_init(&v.progress, o->progress, v.start_us);
     watch_crew(&v, &signals);
     int exit_code = machine_failed(v.crew) ? EXIT_MACHINE : summarise(&v);

@@ -3,6 +3,7 @@
 //
 // The main thread reads the options, starts the workers, draws the bar, decides when to end, and
 // prints the summary. See worker.h for what a worker does.
+#include "bench/clock.h"
 #include "bench/progress.h"
 #include "bench/sink/crew.h"
 #include "bench/sink/mailbox.h"
@@ -16,18 +17,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PROGRAM "posthaste-sink"
 #define DESCRIPTORS_WANTED (1u << 20)
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 static bool say_error(const char *what, int error)
 {
@@ -113,9 +106,9 @@ static void watch_crew(struct crew *c, const struct sink_options *o, const sigse
     struct progress progress;
     struct crew_view view;
     bool stopping = false;
-    progress_init(&progress, o->progress > 0, now_us());
+    progress_init(&progress, o->progress > 0, clock_now_us());
     for (crew_look(c, &view); view.runs; crew_look(c, &view)) {
-        uint64_t at_us = now_us();
+        uint64_t at_us = clock_now_us();
         progress_draw(&progress, at_us, view.stats.recipients, o->progress,
                       (double)view.stats.recipients / (double)o->progress);
         bool idle = view.heard_us > 0 && at_us > view.heard_us &&

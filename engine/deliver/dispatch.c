@@ -172,8 +172,8 @@ static void transaction_finish(struct deliver *d, struct conn *c, enum verdict v
     c->verdict_held = false;
 }
 
-// Nothing of it was answered, on a connection that had served before: the server let it go just
-// then. Its jobs are ready again, as if they had not been taken.
+// Nothing of it was answered: the server let the connection go just then, or did not take us on. Its
+// jobs are ready again, as if they had not been taken.
 static void transaction_give_back(struct deliver *d, struct conn *c)
 {
     uint32_t count = c->tx.rcpt_count;
@@ -204,7 +204,7 @@ static void conn_refused(struct deliver *d, struct conn *c)
     s->failure = c->failure;
     s->failure_host = c->host;
     s->failure_peer = c->peer;
-    if (c->failure.code != 0 && s->open_count > 0) {
+    if (c->failure.code >= 400 && s->open_count > 0) {
         // It serves others of ours, and says that this one is too many.
         s->connections_now = s->open_count;
         s->cap_until_us = now_us + CAP_KEPT_US;
@@ -215,13 +215,16 @@ static void conn_refused(struct deliver *d, struct conn *c)
     site_rest_address(s, &c->peer, now_us + (rest_us < REST_US_MAX ? rest_us : REST_US_MAX));
 }
 
-// Has the other side refused the session? Also when it became ready, and broke while work was waiting
-// for it: else the next one would be opened at once, and the next.
+// Has the other side refused the session? Also when it became ready, and then ended it, or was
+// silent, before it had answered anything of a first transaction: else the next session would be
+// opened at once, and the next.
 static bool conn_is_refused(const struct conn *c)
 {
     if (!c->session_ready)
         return true;
-    return c->state == CONN_IDLE && c->message_count == 0 && c->site->ready_count > 0;
+    if (c->message_count > 0 || c->answered)
+        return false;
+    return transaction_open(&c->tx) || (c->state == CONN_IDLE && c->site->ready_count > 0);
 }
 
 // c->failure says why.
@@ -254,7 +257,7 @@ static void conn_gone(struct deliver *d, struct conn *c)
         bool in_doubt = !c->verdict_held && c->failure.code != 421 && conn_wrote_all(c);
         if (c->verdict_held)
             verdict_carry_out(d, c);
-        else if (!in_doubt && c->message_count > 0 && !c->answered)
+        else if (!in_doubt && !c->answered)
             transaction_give_back(d, c);
         else
             transaction_finish(d, c, VERDICT_LATER, &c->failure, in_doubt);

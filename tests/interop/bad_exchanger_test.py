@@ -297,6 +297,10 @@ class Reuse(WithExchangers):
     def test_one_connection_serves_many(self):
         self.assertLessEqual(self.send_many({}).connection_count, 2)
 
+    def test_limits_of_connections(self):
+        """No more at a time than the domain's limit."""
+        self.assertEqual(self.send_many({"MAIL": after(0.05)}).connection_peak, 2)
+
     def test_closes_after_each(self):
         """The next message is not the worse for it."""
         self.send_many({"content": (b"250 2.0.0 kept\r\n", CLOSE)})

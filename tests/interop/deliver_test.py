@@ -1,5 +1,6 @@
 """Out: to servers that people run. What they keep is what went in, byte for byte."""
 
+import socket
 import unittest
 
 from client import Client
@@ -7,7 +8,7 @@ from engine import Engine
 from exchanger import Exchanger
 from mail_servers import Aiosmtpd, Exim, Postfix, SmtpSink
 from messages import big, cpython, harm, made, with_header_ended
-from place import eventually, long_or
+from place import eventually, long_or, place
 
 SENDER = "sender@client.example"
 BIG_BYTES = 20 * 1024 * 1024
@@ -194,6 +195,27 @@ class WhereTo(unittest.TestCase):
         event = self.send(f"a{server.number}.example")
         self.assertEqual((event["event"], event["host"]),
                          ("delivered", f"a{server.number}.example"))
+
+    def test_ipv6(self):
+        """An exchanger that has an AAAA record alone."""
+        try:
+            server = Exchanger(address="::1")
+        except OSError as why:
+            self.skipTest(f"no IPv6 on loopback, or its port is taken: {why}")
+        self.addCleanup(server.close)
+        event = self.send("v6.example")
+        self.assertEqual((event["event"], event["address"]),
+                         ("delivered", f"[::1]:{place().port}"))
+
+    def test_name_server_is_silent(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind((place().address(1), 0))
+            lost = Engine(resolver="{}:{}".format(*silent.getsockname()))
+            self.addCleanup(lost.end)
+            with Client(lost.unix) as client:
+                message_id = client.submit(SENDER, ["x@d2.example"], b"Subject: x\r\n\r\n")
+            event, = lost.outcomes(message_id)
+            self.assertEqual((event["event"], event["enhanced"]), ("deferred", "4.4.3"))
 
     def test_nobody_takes_it(self):
         for domain, enhanced in (("null.example", "5.1.10"), ("nowhere.example", "5.1.2"),

@@ -18,19 +18,21 @@ state = "{folder}/{name}"
 workers = 2
 listen "unix:{folder}/{name}.sock" {{ {listen} }}
 listen "127.0.0.1:0" {{ {listen} }}
-resolver {{ servers = {{"{resolver}"}}  timeout = 2s }}
+resolver {{ servers = {{"{resolver}"}}  timeout = 1s  tries = 2 }}
 delivery {{ port = {port}  private-targets = yes }}
 events {{ file = "{folder}/{name}.jsonl" }}
 domain "default" {{ {domain} }}
+{more}
 """
 
 
-def configure(listen="", domain="", name=None):
+def configure(listen="", domain="", more="", resolver=None, name=None):
     """Writes a configuration; its path."""
     name = name or place().new_name("engine")
     return place().write(f"{name}.conf", CONFIG.format(
         user='user = "nobody"' if IS_ROOT else "", folder=place().folder, name=name,
-        listen=listen, domain=domain, resolver=name_server(), port=place().port))
+        listen=listen, domain=domain, more=more, resolver=resolver or name_server(),
+        port=place().port))
 
 
 class Engine:
@@ -119,8 +121,12 @@ class Engine:
         self.process.ended()
 
     def end(self):
-        """For clean-up. When it has died already, that is a failure."""
-        died = not self.process.running() and self.process.popen.returncode not in (0, -9)
-        self.process.end(signal.SIGKILL)
+        """For clean-up, whatever is under way: at once, and not by having died."""
+        if self.process.running():
+            self.signal(signal.SIGTERM)
+            self.signal(signal.SIGINT)
+            self.process.ended()
+        self.process.end()
         self.events_file.close()
-        assert not died, f"the engine has died: {self.process.popen.returncode} {self.log()}"
+        status = self.process.popen.returncode
+        assert status in (0, -signal.SIGKILL), f"exit status {status}: {self.log()}"

@@ -59,7 +59,7 @@ class Exchanger:
 
     numbers = iter(HOSTS)
 
-    def __init__(self, script=None, number=None,
+    def __init__(self, script=None, number=None, address=None,
                  offers=("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")):
         self.number = number or next(Exchanger.numbers)
         self.domain = f"d{self.number}.example"
@@ -68,8 +68,10 @@ class Exchanger:
         self.transactions = []
         self.faults = []
         self.commands = []
-        self.connection_count = 0
-        self.listener = socket.create_server((place().address(self.number), place().port))
+        self.connection_count = self.connection_peak = self.connections_open = 0
+        address = address or place().address(self.number)
+        self.listener = socket.create_server(
+            (address, place().port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self):
@@ -196,11 +198,14 @@ class _Session:
 
 
 def _serve(exchanger, connection, number):
+    exchanger.connections_open += 1
+    exchanger.connection_peak = max(exchanger.connection_peak, exchanger.connections_open)
     session = _Session(exchanger, connection, number)
     try:
         session.talk()
     except (_Ended, OSError):
         pass
     finally:
+        exchanger.connections_open -= 1
         session.file.close()
         connection.close()

@@ -6,7 +6,7 @@ Host number N (2..999) is at Place.address(N). It is the exchanger of
     pN.example                             preferred, with host N+1 as the next
     aN.example                             without MX, by its address alone
 
-and there are null.example (RFC 7505), lost.example (its exchanger has no address), and
+The exchanger of v6.example is at ::1. And there are null.example (RFC 7505), lost.example (its exchanger has no address), and
 nowhere.example, which is not there.
 """
 
@@ -45,7 +45,7 @@ zone:
 
 def _zone():
     lines = ["$ORIGIN example.", "$TTL 300", "@ SOA ns hostmaster 1 3600 600 86400 60", "@ NS ns",
-             f"ns A {place().address(1)}", "null MX 0 .", "lost MX 10 no-address.lost"]
+             f"ns A {place().address(1)}", "null MX 0 .", "lost MX 10 no-address.lost", "v6 MX 10 mx.v6", "mx.v6 AAAA ::1"]
     for n in HOSTS:
         lines += [f"mx{n} A {place().address(n)}", f"d{n} MX 10 mx{n}", f"*.d{n} MX 10 mx{n}",
                   f"a{n} A {place().address(n)}"]
