@@ -287,6 +287,7 @@ static void conn_free_for_work(struct deliver *d, struct conn *c)
 static void on_ready(struct deliver *d, struct conn *c)
 {
     c->session_ready = true;
+    c->answered = false;
     c->site->proven = true;
     conn_free_for_work(d, c);
 }
