@@ -1,6 +1,7 @@
-// tests/sim_engine_test.c: the whole engine between its clients and their recipients' exchangers, in
-// a simulated world, many seeds: whatever goes wrong, what was acknowledged reaches an end, nothing
-// arrives twice without a doubt, nothing is changed, no limit is passed, and nothing is left over.
+// tests/sim_engine_test.c: the whole engine between its clients and their recipients' exchangers,
+// in a simulated world, many seeds: whatever goes wrong, what was acknowledged reaches an end,
+// nothing arrives twice without a doubt, nothing is changed, no limit is passed, and nothing is
+// left over.
 //
 //     sim_engine_test                 POSTHASTE_SEEDS scenarios (POSTHASTE_LONG: 20 times as many)
 //     sim_engine_test SEED [TRACE]    one scenario; a trace of it goes to the file TRACE

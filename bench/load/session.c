@@ -78,8 +78,7 @@ void load_session_close(struct load_session *s, struct load_worker *w, uint16_t 
     wheel_disarm(&w->wheel, &s->timer);
     io_close(w->io, s->fd);
     s->fd = -1;
-    if (s->ops == 0)
-        session_closed(s, w);
+    // The last completion does the rest: a connect or a receive is in flight, or has just ended.
 }
 
 void load_session_count_failed(struct load_worker *w, const char *where, uint16_t code,

@@ -22,8 +22,7 @@ static struct sink_outcome throw_dice(struct sink_worker *w, enum sink_step step
 
 static bool accepts(const struct sink_outcome *o)
 {
-    return o->deed == SINK_USUAL || o->deed == SINK_ACCEPT_DISCONNECT ||
-           (o->deed == SINK_REPLY && o->reply[0] == '2');
+    return o->deed != SINK_DISCONNECT && (!o->reply || o->reply[0] == '2');
 }
 
 static void disconnect(struct sink_session *s, struct sink_worker *w, uint64_t delay_us)

@@ -192,8 +192,9 @@ static bool target_place(struct deliver *d, struct target *t, const struct mx_se
     uint32_t owner = (uint32_t)(hash % d->o.post->worker_count);
     if (t->busy_count > 0 && t->site && !mx_set_equal(t->site->set, set))
         return true;
-    // A domain that is out of the table ends here: nobody else knows of it.
-    if (owner != d->o.worker && !t->unlinked) {
+    // A domain that is out of the table ends here: nobody else knows of it. While stopping, its
+    // owner may take no letters any more.
+    if (owner != d->o.worker && !t->unlinked && !d->stopping) {
         target_hand_over(d, t, set, owner);
         return false;
     }

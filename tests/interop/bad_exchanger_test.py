@@ -244,7 +244,7 @@ class Recipients(WithExchangers):
 
     def test_some_are_refused(self):
         replies = [b"250 ok\r\n", b"550 5.1.1 who?\r\n", b"450 4.2.1 later\r\n", b"250 ok\r\n"]
-        exchanger = self.exchanger({"RCPT": lambda: replies.pop(0) if replies else None})
+        exchanger = self.exchanger({"RCPT": lambda _session: replies.pop(0) if replies else None})
         names = ["kept", "unknown", "busy", "kept-too"]
         events = engine.outcomes(submit(*(f"{n}@{exchanger.domain}" for n in names)), count=4)
         self.assertEqual({e["recipient"].split("@")[0]: (e["event"], e["code"]) for e in events},
@@ -262,15 +262,10 @@ class Recipients(WithExchangers):
 
     def test_too_many_for_one_transaction(self):
         """452 4.5.3: the others go at once, in further transactions (RFC 5321 4.5.3.1.10)."""
-        exchanger = self.exchanger()
-        counts = []
-
-        def rcpt():
-            if exchanger.commands[-2].startswith("MAIL"):
-                counts.append(0)
-            counts[-1] += 1
-            return None if counts[-1] <= 10 else b"452 4.5.3 too many recipients\r\n"
-        exchanger.script["RCPT"] = rcpt
+        def rcpt(session):
+            accepted = len(session.transaction.rcpts)
+            return None if accepted < 10 else b"452 4.5.3 too many recipients\r\n"
+        exchanger = self.exchanger({"RCPT": rcpt})
         events = engine.outcomes(submit(*(f"x{n}@{exchanger.domain}" for n in range(35))), count=35)
         self.assertEqual({(e["event"], e["attempt"]) for e in events}, {("delivered", 1)})
         self.assertEqual([len(t.rcpts) for t in exchanger.transactions], [10, 10, 10, 5])
@@ -310,14 +305,13 @@ class Reuse(WithExchangers):
 
     def test_421_for_the_second_message(self):
         """RFC 5321 3.8: it may say 421 between transactions; that is no message's fault."""
-        exchanger = self.exchanger()
-        seen = {}
+        served = set()
 
-        def mail():
-            connection = exchanger.connection_count
-            seen[connection] = seen.get(connection, 0) + 1
-            return None if seen[connection] == 1 else (b"421 4.4.2 enough\r\n", CLOSE)
-        exchanger.script["MAIL"] = mail
+        def mail(session):
+            if session.number in served:
+                return b"421 4.4.2 enough\r\n", CLOSE
+            return served.add(session.number)
+        exchanger = self.exchanger({"MAIL": mail})
         with Client(retrying.unix) as client:
             ids = [client.submit(SENDER, [f"x{n}@{exchanger.domain}"], b"Subject: x\r\n\r\nx\r\n")
                    for n in range(5)]

@@ -38,12 +38,12 @@ class Transaction:
 def once(action):
     """The first time this, later as usual."""
     actions = [action]
-    return lambda: actions.pop() if actions else None
+    return lambda _session: actions.pop() if actions else None
 
 
 def after(seconds, reply=None):
     """The usual reply or another, later."""
-    def wait():
+    def wait(_session):
         time.sleep(seconds)
         return reply
     return wait
@@ -54,7 +54,7 @@ class Exchanger:
 
     script: {step: action}. A step is a verb, "greeting", "body" (content may come) or "content"
     (it has come). An action is the bytes to say, CLOSE, RESET or QUIET, a tuple of those one after
-    the other, a function that returns one, or None: as usual.
+    the other, a function of the session that returns one, or None: as usual.
     """
 
     numbers = iter(HOSTS)
@@ -115,7 +115,9 @@ class _Ended(Exception):
     pass
 
 
-class _Session:
+class Session:
+    """A connection that the exchanger serves."""
+
     def __init__(self, exchanger, connection, number):
         self.exchanger = exchanger
         self.connection = connection
@@ -127,7 +129,7 @@ class _Session:
         """What the script wants at this step."""
         action = self.exchanger.script.get(step)
         if callable(action):
-            action = action()
+            action = action(self)
         if action is None:
             action = self.exchanger.usual(step)
         return action if isinstance(action, tuple) else (action,)
@@ -200,7 +202,7 @@ class _Session:
 def _serve(exchanger, connection, number):
     exchanger.connections_open += 1
     exchanger.connection_peak = max(exchanger.connection_peak, exchanger.connections_open)
-    session = _Session(exchanger, connection, number)
+    session = Session(exchanger, connection, number)
     try:
         session.talk()
     except (_Ended, OSError):

@@ -6,8 +6,8 @@ Host number N (2..999) is at Place.address(N). It is the exchanger of
     pN.example                             preferred, with host N+1 as the next
     aN.example                             without MX, by its address alone
 
-The exchanger of v6.example is at ::1. And there are null.example (RFC 7505), lost.example (its exchanger has no address), and
-nowhere.example, which is not there.
+The exchanger of v6.example is at ::1. And there are null.example (RFC 7505), lost.example (its
+exchanger has no address), and nowhere.example, which is not there.
 """
 
 import functools

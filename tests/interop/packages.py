@@ -30,11 +30,8 @@ def _download(package, folder):
         _apt([*DOWNLOAD, package], folder)
 
 
-def _unpack(package):
-    folder = os.path.join(FOLDER, package)
+def _unpack(package, folder):
     new = folder + ".new"
-    if os.path.isdir(folder):
-        return folder
     subprocess.run(["rm", "-rf", new], check=True)
     os.makedirs(new)
     _download(package, new)
@@ -42,17 +39,21 @@ def _unpack(package):
         subprocess.run(["dpkg", "-x", archive, new], check=True, timeout=60)
         os.remove(archive)
     os.rename(new, folder)
-    return folder
 
 
 @functools.cache
 def unpacked(package):
     """The folder that holds the files of a Debian package."""
+    folder = os.path.join(FOLDER, package)
+    if os.path.isdir(folder):
+        return folder
     try:
         os.makedirs(FOLDER, exist_ok=True)
         with open(os.path.join(FOLDER, "lock"), "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # other subjects may run at the same time
-            return _unpack(package)
+            if not os.path.isdir(folder):
+                _unpack(package, folder)
+        return folder
     except (OSError, subprocess.SubprocessError) as why:
         raise unittest.SkipTest(f"the package {package} cannot be had: {why}") from None
 

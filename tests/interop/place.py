@@ -38,28 +38,24 @@ def eventually(condition, what, seconds=PATIENCE_S):
 
 def _keep(orders, folder):
     """The keeper: learns of processes from its pipe; when that ends, so do they."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    os.setsid()
     processes = {}
     for line in orders:
         word, pid = line.split()
-        if word == "gone":
-            os.close(processes.pop(pid))
-            continue
         try:
-            processes[pid] = os.pidfd_open(int(pid))
+            if word == "started":
+                processes[pid] = os.pidfd_open(int(pid))
+            elif pid in processes:
+                os.close(processes.pop(pid))
         except ProcessLookupError:
-            processes[pid] = os.open("/dev/null", os.O_RDONLY)
+            pass  # it has ended, and was waited for, before we came to it
     for number, grace_s in ((signal.SIGTERM, 0.5), (signal.SIGKILL, 0)):
         for descriptor in processes.values():
             try:
                 signal.pidfd_send_signal(descriptor, number)
-            except OSError:
+            except ProcessLookupError:
                 pass
         time.sleep(grace_s if processes else 0)
     shutil.rmtree(folder, ignore_errors=True)
-    os._exit(0)
 
 
 class Process:
@@ -71,6 +67,7 @@ class Process:
         self.popen = subprocess.Popen([str(word) for word in command], **options)
         self.pid = self.popen.pid
         self.output = []
+        self.kept = True
         place().tell_keeper("started", self.pid)
         stream = self.popen.stderr or self.popen.stdout
         if stream:
@@ -95,7 +92,7 @@ class Process:
         return status
 
     def end(self, number=signal.SIGTERM):
-        """Ends it, by force when it does not hear. Its exit status."""
+        """Ends it, by force when it does not hear. Its exit status. Once it has ended: that alone."""
         if self.popen.stdin:
             self.popen.stdin.close()  # a namespace ends with its input
         elif self.running():
@@ -105,7 +102,9 @@ class Process:
         except subprocess.TimeoutExpired:
             self.popen.kill()
             status = self.popen.wait()
-        place().tell_keeper("gone", self.pid)
+        if self.kept:
+            self.kept = False
+            place().tell_keeper("gone", self.pid)
         return status
 
 
@@ -125,9 +124,15 @@ class Place:
     def _start_keeper(self):
         read, write = os.pipe()
         if os.fork() == 0:
-            os.close(write)
-            with open(read, encoding="ascii") as orders:
-                _keep(orders, self.folder)
+            try:
+                os.setsid()
+                for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                    signal.signal(number, signal.SIG_IGN)
+                os.close(write)
+                with open(read, encoding="ascii") as orders:
+                    _keep(orders, self.folder)
+            finally:
+                os._exit(0)
         os.close(read)
         self.orders = open(write, "w", encoding="ascii", buffering=1)
 

@@ -50,7 +50,8 @@ void books_started(struct books *b, const struct load_message *m, struct load_au
     copy_text(n->id, sizeof(n->id), m->id);
     load_message_hash(m, author, n->hex);
     for (uint32_t i = 0; i < n->rcpt_count; i++)
-        copy_text(n->rcpts[i].address, sizeof(n->rcpts[i].address), m->transaction.rcpts[i].address);
+        copy_text(n->rcpts[i].address, sizeof(n->rcpts[i].address),
+                  m->transaction.rcpts[i].address);
 }
 
 // --- reading
@@ -263,7 +264,8 @@ void books_audit(struct books *b, const struct worker_counters *sum)
     // Accepted is accepted: what has not come to its end is left, and counted.
     uint64_t ended = sum->messages - sum->messages_left;
     if (ended < t.done || ended > t.done + t.unknown)
-        books_complain(b, "%" PRIu64 " messages are left of %" PRIu64 ", but %" PRIu64 " to %" PRIu64
+        books_complain(b,
+                       "%" PRIu64 " messages are left of %" PRIu64 ", but %" PRIu64 " to %" PRIu64
                        " have come to their end",
                        sum->messages_left, sum->messages, t.done, t.done + t.unknown);
     bool all = sum->recipients == t.delivered + t.failed;
@@ -271,5 +273,6 @@ void books_audit(struct books *b, const struct worker_counters *sum)
         books_complain(b, "%" PRIu64 " recipients accepted, %" PRIu64 " came to their end",
                        sum->recipients, t.delivered + t.failed);
     if (all != (sum->messages_left == 0))
-        books_complain(b, "%" PRIu64 " messages left, recipients say otherwise", sum->messages_left);
+        books_complain(b, "%" PRIu64 " messages left, recipients say otherwise",
+                       sum->messages_left);
 }

@@ -1,5 +1,5 @@
-// tests/sim/engine_books.h: what was sent, acknowledged, delivered and told of each recipient of each
-// message of a scenario, and whether that can be.
+// tests/sim/engine_books.h: what was sent, acknowledged, delivered and told of each recipient of
+// each message of a scenario, and whether that can be.
 //
 // Sources: what the loads started (each message while it is under way), their ledgers (what the
 //          engine acknowledged), the exchangers' ledgers (what arrived), the engine's events.
@@ -15,7 +15,7 @@ struct books_rcpt {
     char address[64];
     bool acknowledged;
     uint32_t arrivals;
-    uint32_t attempts; // of the last event
+    uint32_t attempts;                    // of the last event
     uint32_t delivered, failed, in_doubt; // events
 };
 
@@ -41,8 +41,7 @@ void books_init(struct books *b, const struct plan *p);
 void books_release(struct books *b);
 
 // Something is wrong: told on stderr, with the seed.
-void books_complain(struct books *b, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void books_complain(struct books *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static inline bool books_has(const struct books *b, uint64_t number)
 {

@@ -1,5 +1,6 @@
-// tests/sim/engine_plan.h: one scenario for the whole engine, drawn from a seed: which domains there
-// are and where their mail goes, who sends what, what goes wrong and how often, and how it ends.
+// tests/sim/engine_plan.h: one scenario for the whole engine, drawn from a seed: which domains
+// there are and where their mail goes, who sends what, what goes wrong and how often, and how it
+// ends.
 //
 // Swarm testing: a seed turns each kind of trouble on or off, at a rate of its own. Plain data: the
 // same seed gives the same plan.
