@@ -14,7 +14,7 @@
 #include "engine/setting.h"
 
 #define CONFIG_LISTENERS_MAX 16
-#define CONFIG_WORKERS_MAX 256
+#define CONFIG_WORKERS_MAX 64
 #define CONFIG_FILE_BYTES_MAX (16u * 1024 * 1024)
 #define CONFIG_DOMAIN_DEFAULT "default" // the section that all domains start from
 

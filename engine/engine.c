@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include <urcu-qsbr.h>
 
 #define SUMMARY_BYTES_MAX 16384u
 #define DESCRIPTORS_WANTED 1000000u
+#define LISTEN_TRIES 20 // a second in all
 
 struct thread {
     struct engine *engine;
@@ -36,13 +38,26 @@ struct engine {
     bool no_ring;         // it was io_new() that said so
 };
 
+// A process that was killed a moment ago holds its addresses until the kernel has taken its rings
+// down. The state directory is locked by now, so that it can only be that one, or a stranger.
+static int listen_patiently(struct io_address *address, uint32_t mode)
+{
+    int fd = -EADDRINUSE;
+    for (int tries = 0; fd == -EADDRINUSE && tries < LISTEN_TRIES; tries++) {
+        if (tries > 0)
+            nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+        fd = io_listen(NULL, address, &(struct io_listen_options){.mode = mode});
+    }
+    return fd;
+}
+
 static bool listen_all(struct engine *e, struct refusal *why)
 {
     for (uint32_t i = 0; i < e->config->listener_count; i++) {
         const struct config_listener *l = &e->config->listeners[i];
         char text[IO_ADDRESS_TEXT_BYTES];
         e->addresses[i] = l->address;
-        int fd = io_listen(NULL, &e->addresses[i], &(struct io_listen_options){.mode = l->mode});
+        int fd = listen_patiently(&e->addresses[i], l->mode);
         if (fd < 0) {
             refuse(why, "cannot listen on %s: %s%s",
                      io_address_print(&l->address, text), strerror(-fd),

@@ -14,6 +14,11 @@
 #define DOMAIN_IDLE_US (UINT64_C(300) * 1000 * 1000)
 #define NO_DOMAIN_DELAY_S 60u
 #define ACCEPT_AGAIN_US 100000u
+#define EVENTS_END_US 1000000u
+#define EVENTS_TOLD_US 1000000u // between two warnings
+
+_Static_assert(CONFIG_WORKERS_MAX == POST_WORKERS_MAX && CONFIG_WORKERS_MAX == EPOCH_WORKERS_MAX,
+               "what may be configured is what the queues can serve");
 
 // token.owner of requests and timers.
 enum owner { OWNER_SUBMIT, OWNER_DELIVER, OWNER_RESOLVER, OWNER_EVENTS, OWNER_LISTENER, OWNER_SIGNAL };
@@ -41,6 +46,8 @@ struct worker {
     bool quiet;         // nothing under way, and told so
     bool drained;       // had a whole turn after all were quiet
     uint64_t events_dropped_told;
+    uint64_t events_told_us;
+    uint64_t events_end_us; // STOP_AT_ONCE: whoever takes them has so long
     struct worker_counters counters;
 };
 
@@ -327,6 +334,7 @@ static void job_comes_home(struct worker *w, struct job *j)
     if (waits) {
         if (j->attempt_count < UINT16_MAX)
             j->attempt_count++;
+        j->give_back_count = 0;
         calendar_add(&w->calendar, j);
         return;
     }
@@ -498,6 +506,7 @@ static void follow_stop(struct worker *w)
         w->stop = STOP_AT_ONCE;
         submit_abandon(w->submit);
         deliver_abandon(w->deliver);
+        w->events_end_us = io_now_us(w->io) + EVENTS_END_US;
     }
 }
 
@@ -541,12 +550,14 @@ static void wake_others(struct worker *w)
 
 static void tell_dropped_events(struct worker *w)
 {
-    if (w->events.dropped_count == w->events_dropped_told)
+    if (w->events.dropped_count == w->events_dropped_told ||
+        io_now_us(w->io) - w->events_told_us < EVENTS_TOLD_US)
         return;
     log_line(LOG_LEVEL_WARNING, "events: %s; %llu lines lost so far",
              w->events.error ? strerror(-w->events.error) : "too many wait to be written",
              (unsigned long long)w->events.dropped_count);
     w->events_dropped_told = w->events.dropped_count;
+    w->events_told_us = io_now_us(w->io);
 }
 
 void worker_turn(struct worker *w)
@@ -565,6 +576,8 @@ void worker_turn(struct worker *w)
     deliver_turn(w->deliver);
     submit_flush(w->submit);
     events_flush(&w->events);
+    if (w->stop == STOP_AT_ONCE && io_now_us(w->io) >= w->events_end_us)
+        events_abandon(&w->events);
     tell_dropped_events(w);
     w->drained = last_letters;
     maybe_quiet(w);
@@ -580,6 +593,8 @@ uint64_t worker_sleeps(struct worker *w)
         due_us = resolver_us;
     if (calendar_s != UINT32_MAX && (uint64_t)calendar_s * 1000000 < due_us)
         due_us = (uint64_t)calendar_s * 1000000;
+    if (w->stop == STOP_AT_ONCE && !events_idle(&w->events) && w->events_end_us < due_us)
+        due_us = w->events_end_us;
     if (deliver_busy(w->deliver) || (all_quiet(w) && (!w->drained || worker_finished(w))) || !inbox_sleep(w->inbox))
         due_us = 0;
     epoch_turn_ends(&w->shared->epochs, w->number);

@@ -137,7 +137,7 @@ bool domain_drain(struct domain *d)
         struct job *j = CONTAINER_OF(node, struct job, link);
         ORDER_TAKE(j);
         job_list_add(&d->ready, j);
-        atomic_store_explicit(&j->place, JOB_READY, memory_order_relaxed);
+        atomic_store_explicit(&j->place, JOB_READY, memory_order_release);
     }
     return false;
 }

@@ -2,6 +2,7 @@
 
 #include "engine/base/utf8.h"
 
+#include <poll.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -65,7 +66,9 @@ void log_line(enum log_level level, const char *format, ...)
     clean(line, len);
     line[len++] = '\n'; // where the NUL stood
     // A log that nobody takes must not stop the mail: what does not get through is lost.
-    while (write(STDERR_FILENO, line, len) < 0 && errno == EINTR)
-        ;
+    struct pollfd log = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&log, 1, 0) == 1)
+        while (write(STDERR_FILENO, line, len) < 0 && errno == EINTR)
+            ;
     errno = saved_errno;
 }

@@ -39,13 +39,16 @@ static int block_signals(void)
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-// Where events go: a file, standard output, or nowhere (-1, with `error` empty).
+// Where events go: a file, standard output, or nowhere (-1, with nothing refused).
 static int open_events(const struct config *c, const struct privileges *p, struct refusal *why)
 {
     if (c->events_file[0] == '\0')
         return -1;
-    if (strcmp(c->events_file, "stdout") == 0)
+    if (strcmp(c->events_file, "stdout") == 0) {
+        // Two workers append to it; into a file that only works at its end.
+        (void)fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_APPEND);
         return STDOUT_FILENO;
+    }
     int fd = open(c->events_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         refuse(why, "cannot write events to %s: %s", c->events_file, strerror(errno));

@@ -4,9 +4,14 @@
 #include "engine/base/json.h"
 #include "engine/smtp/reply.h"
 
+#include <limits.h>
+#include <sys/stat.h>
+
 void events_init(struct events *e, struct io *io, int fd, uint8_t io_owner)
 {
+    struct stat status;
     *e = (struct events){.io = io, .fd = fd, .io_owner = io_owner};
+    e->whole_lines = fd >= 0 && fstat(fd, &status) == 0 && !S_ISREG(status.st_mode);
     buffer_init(&e->lines, EVENTS_BYTES_MAX);
     buffer_init(&e->written, EVENTS_BYTES_MAX);
 }
@@ -71,28 +76,38 @@ void events_result(struct events *e, const struct result *r)
     line_end(e, &j, before);
 }
 
-void events_line(struct events *e, struct slice object)
+static struct io_token events_token(const struct events *e)
 {
-    size_t before = e->lines.len;
-    if (e->fd < 0)
-        return;
-    if (buffer_append(&e->lines, object) && buffer_append_byte(&e->lines, '\n')) {
-        e->line_count++;
-        return;
-    }
-    e->lines.len = before;
-    e->dropped_count++;
+    return (struct io_token){0, 0, e->io_owner, 0};
+}
+
+// As many lines as fit into one write that nothing can come between; a longer line goes alone.
+static struct slice lines_for_pipe(struct slice rest)
+{
+    struct slice first = slice_take(rest, PIPE_BUF);
+    const char *end = memrchr(first.data, '\n', first.len);
+    return end ? slice_take(rest, (size_t)(end - first.data) + 1) : rest;
 }
 
 static void events_write(struct events *e)
 {
-    struct io_token token = {0, 0, e->io_owner, 0};
+    struct slice rest = slice_skip(buffer_slice(&e->written), e->written_bytes);
     e->writing = true;
-    io_append(e->io, e->fd, slice_skip(buffer_slice(&e->written), e->written_bytes), token);
+    io_append(e->io, e->fd, e->whole_lines ? lines_for_pipe(rest) : rest, events_token(e));
+}
+
+void events_abandon(struct events *e)
+{
+    e->abandoned = true;
+    buffer_clear(&e->lines);
+    if (e->writing)
+        io_cancel(e->io, events_token(e));
 }
 
 void events_flush(struct events *e)
 {
+    if (e->abandoned)
+        buffer_clear(&e->lines);
     if (e->writing || e->lines.len == 0)
         return;
     struct buffer gathered = e->lines;
@@ -113,7 +128,7 @@ void events_on_done(struct events *e, const struct io_done *done)
         return;
     }
     e->written_bytes += (size_t)done->result;
-    if (e->written_bytes < e->written.len)
+    if (e->written_bytes < e->written.len && !e->abandoned)
         events_write(e);
     else
         buffer_clear(&e->written);

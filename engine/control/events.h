@@ -25,19 +25,22 @@ struct events {
     size_t written_bytes;  // of these
     uint64_t line_count;
     uint64_t dropped_count;
-    int error; // the last that writing brought, or 0
+    int error;        // the last that writing brought, or 0
+    bool whole_lines; // at most PIPE_BUF at once
+    bool abandoned;
 };
 
-// `fd`: opened for appending; the caller's. -1: events are only counted.
+// `fd`: the caller's; -1: events are only counted. A file must be opened with O_APPEND; into anything
+// else (a pipe) each write holds whole lines and at most PIPE_BUF bytes, so that several workers'
+// lines do not mix.
 void events_init(struct events *e, struct io *io, int fd, uint8_t io_owner);
 void events_release(struct events *e);
 
 void events_result(struct events *e, const struct result *r);
-// Any other line: `add` is a finished JSON object.
-void events_line(struct events *e, struct slice object);
-
 void events_on_done(struct events *e, const struct io_done *done);
 void events_flush(struct events *e); // once a turn
+// Gives up what is not written: nobody takes it, and we must end.
+void events_abandon(struct events *e);
 bool events_idle(const struct events *e);
 
 #endif

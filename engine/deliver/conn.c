@@ -143,8 +143,8 @@ uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uin
     case CONN_QUITTING:
     case CONN_CLOSING: break;
     }
-    if (c->sending)
-        return PATIENCE_SEND_US;
+    if (!wire_empty(&c->wire))
+        return patience_send_us(c->wire.bytes);
     if (!smtp_client_awaits(&c->client, &phase))
         phase = SMTP_PHASE_GREETING;
     return patience_us(phase);

@@ -94,7 +94,7 @@ void deliver_on_timer(struct deliver *d, struct wheel_timer *t)
     memcpy(&token, &t->owner, sizeof(token));
     if (token.op == CONN_OP_COUNT) {
         targets_sweep(d, io_now_us(d->io));
-        dispatch_starved(d);
+        dispatch_starved(d, UINT32_MAX);
         wheel_arm(d->o.wheel, t, io_now_us(d->io) + SWEEP_US);
         return;
     }
@@ -142,7 +142,9 @@ void deliver_stop(struct deliver *d)
     d->stopping = true;
     for (uint32_t i = slab_next(&d->conns, 0); i != SLAB_NONE; i = slab_next(&d->conns, i + 1)) {
         struct conn *c = slab_at(&d->conns, i);
-        if (c->state < CONN_BUSY)
+        if (c->state == CONN_IDLE)
+            dispatch_quit(d, c);
+        else if (c->state < CONN_IDLE)
             dispatch_close(d, c, SLICE("shutting down"));
     }
 }

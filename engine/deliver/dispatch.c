@@ -28,15 +28,21 @@ static void site_starves(struct deliver *d, struct site *s)
     if (s->starved)
         return;
     s->starved = true;
-    s->starved_next = d->starved_sites;
-    d->starved_sites = s;
+    s->starved_next = NULL;
+    if (d->starved_last)
+        d->starved_last->starved_next = s;
+    else
+        d->starved_first = s;
+    d->starved_last = s;
 }
 
-void dispatch_starved(struct deliver *d)
+void dispatch_starved(struct deliver *d, uint32_t count_max)
 {
-    while (d->starved_sites) {
-        struct site *s = d->starved_sites;
-        d->starved_sites = s->starved_next;
+    for (; d->starved_first && count_max > 0; count_max--) {
+        struct site *s = d->starved_first;
+        d->starved_first = s->starved_next;
+        if (!d->starved_first)
+            d->starved_last = NULL;
         s->starved = false;
         dispatch_site(d, s);
     }
@@ -173,13 +179,15 @@ static void transaction_finish(struct deliver *d, struct conn *c, enum verdict v
 }
 
 // Nothing of it was answered: the server let the connection go just then, or did not take us on. Its
-// jobs are ready again, as if they had not been taken.
+// jobs are ready again, as if they had not been taken; once in an attempt, since it may also be this
+// message that the server dislikes.
 static void transaction_give_back(struct deliver *d, struct conn *c)
 {
     uint32_t count = c->tx.rcpt_count;
     struct job *last = NULL;
     for (uint32_t i = 0; i < count; i++) {
         struct job *j = c->tx.rcpts[i].job;
+        j->give_back_count++;
         if (j != last)
             target_requeue(d, job_target(j), j);
         last = j;
@@ -215,16 +223,14 @@ static void conn_refused(struct deliver *d, struct conn *c)
     site_rest_address(s, &c->peer, now_us + (rest_us < REST_US_MAX ? rest_us : REST_US_MAX));
 }
 
-// Has the other side refused the session? Also when it became ready, and then ended it, or was
-// silent, before it had answered anything of a first transaction: else the next session would be
-// opened at once, and the next.
+// Has the other side refused the session? Also when it became ready, and ended before it was given
+// anything, though there was work: else the next one would be opened at once, and the next.
 static bool conn_is_refused(const struct conn *c)
 {
     if (!c->session_ready)
         return true;
-    if (c->message_count > 0 || c->answered)
-        return false;
-    return transaction_open(&c->tx) || (c->state == CONN_IDLE && c->site->ready_count > 0);
+    return c->state == CONN_IDLE && c->message_count == 0 && !c->answered &&
+           c->site->ready_count > 0;
 }
 
 // c->failure says why.
@@ -246,8 +252,17 @@ static void conn_fail(struct deliver *d, struct conn *c)
 
 void dispatch_close(struct deliver *d, struct conn *c, struct slice why)
 {
+    if (c->state == CONN_CLOSING)
+        return;
     failure_set(&c->failure, 0, (struct enhanced_code){4, 3, 2}, why);
     conn_fail(d, c);
+}
+
+// A success that was said before our last byte had left is none.
+static bool conn_verdict_holds(const struct conn *c)
+{
+    return c->sent_bytes >= c->said_bytes ||
+           verdict_of_reply(c->verdict_phase, c->verdict.code) != VERDICT_DELIVERED;
 }
 
 static void conn_gone(struct deliver *d, struct conn *c)
@@ -255,9 +270,9 @@ static void conn_gone(struct deliver *d, struct conn *c)
     struct site *s = c->site;
     if (transaction_open(&c->tx)) {
         bool in_doubt = !c->verdict_held && c->failure.code != 421 && conn_wrote_all(c);
-        if (c->verdict_held)
+        if (c->verdict_held && conn_verdict_holds(c))
             verdict_carry_out(d, c);
-        else if (!in_doubt && !c->answered)
+        else if (!in_doubt && !c->answered && c->tx.rcpts[0].job->give_back_count == 0)
             transaction_give_back(d, c);
         else
             transaction_finish(d, c, VERDICT_LATER, &c->failure, in_doubt);
@@ -268,7 +283,7 @@ static void conn_gone(struct deliver *d, struct conn *c)
     s->conn_count--;
     d->counters.connections--;
     dispatch_site(d, s);
-    dispatch_starved(d);
+    dispatch_starved(d, 1); // there is room for one more
 }
 
 // --- what the machine tells
@@ -333,6 +348,7 @@ static void conn_events(struct deliver *d, struct conn *c, struct slice bytes)
 {
     while (c->state != CONN_CLOSING) {
         struct smtp_event e = smtp_client_feed(&c->client, &bytes);
+        c->moved |= e.kind != SMTP_MORE;
         switch (e.kind) {
         case SMTP_MORE: return;
         case SMTP_REPLIED: c->answered = true; break;
@@ -351,13 +367,17 @@ void dispatch_on_conn_done(struct deliver *d, const struct io_done *done)
     CHECK(c); // a slot lives until its last completion
     switch (conn_on_done(c, d->io, done, &bytes)) {
     case CONN_NOTHING: break;
-    case CONN_CONNECTED: conn_speaks(d, c); break;
+    case CONN_CONNECTED:
+        c->moved = true;
+        conn_speaks(d, c);
+        break;
     case CONN_BYTES:
         conn_speaks(d, c);
         conn_events(d, c, bytes);
         break;
     case CONN_SENT:
         conn_speaks(d, c);
+        c->moved |= wire_empty(&c->wire); // from here on it is the other side's turn
         if (c->verdict_held && wire_empty(&c->wire)) {
             verdict_carry_out(d, c);
             conn_free_for_work(d, c);
@@ -375,6 +395,15 @@ void dispatch_on_conn_done(struct deliver *d, const struct io_done *done)
         io_return(d->io, done->lent);
 }
 
+void dispatch_quit(struct deliver *d, struct conn *c)
+{
+    CHECK(c->state == CONN_IDLE);
+    smtp_client_quit(&c->client);
+    c->moved = true;
+    conn_enter(d, c, CONN_QUITTING);
+    conn_speaks(d, c);
+}
+
 void dispatch_on_conn_timer(struct deliver *d, struct conn *c)
 {
     uint64_t now_us = io_now_us(d->io);
@@ -383,9 +412,7 @@ void dispatch_on_conn_timer(struct deliver *d, struct conn *c)
         return;
     }
     if (c->state == CONN_IDLE) {
-        smtp_client_quit(&c->client);
-        conn_enter(d, c, CONN_QUITTING);
-        conn_speaks(d, c);
+        dispatch_quit(d, c);
         return;
     }
     failure_set(&c->failure, 0, (struct enhanced_code){4, 4, 2},
@@ -413,7 +440,7 @@ static void add_siblings(struct deliver *d, struct conn *c, struct job *first, u
     for (int seen = 0; j != first && seen < TRANSACTION_SIBLINGS_SEEN_MAX; seen++, j = j->sibling) {
         if (c->tx.rcpt_count == limit || c->tx.rcpt_count == c->tx.rcpt_room)
             return;
-        if (!job_is_ours(d, j) || job_target(j)->site != c->site)
+        if (!job_is_ours(d, j) || job_target(j)->site != c->site || !job_target(j)->in_ring)
             continue;
         target_took(d, j);
         transaction_add(&c->tx, j, limit);
@@ -432,6 +459,7 @@ static void conn_start_job(struct deliver *d, struct conn *c)
     c->answered = false;
     d->counters.transactions++;
     d->counters.connections_reused += c->message_count > 0;
+    c->moved = true;
     conn_enter(d, c, CONN_BUSY);
     smtp_client_start(&c->client, &c->tx.smtp);
     conn_speaks(d, c);
@@ -474,6 +502,7 @@ static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_
     s->open_count++;
     s->spare_count++;
     s->opening_count++;
+    c->moved = true;
     d->counters.connections_opened++;
     if (++d->counters.connections > d->counters.connections_peak)
         d->counters.connections_peak = d->counters.connections;
@@ -591,6 +620,21 @@ void dispatch_sites(struct deliver *d)
     }
 }
 
+// Sends what there is to say. The deadline moves only when the session has: bytes that drip without
+// ever making a reply, or being taken, do not keep it.
+static void conn_say(struct deliver *d, struct conn *c)
+{
+    bool was_silent = wire_empty(&c->wire);
+    conn_flush(c, d->io);
+    if (!c->moved && !(was_silent && !wire_empty(&c->wire)))
+        return;
+    c->moved = false;
+    c->deadline_us =
+        io_now_us(d->io) + conn_patience_us(c, d->o.connect_timeout_us, d->o.idle_us);
+    if (!wheel_armed(&c->timer) || c->timer.due_us > c->deadline_us)
+        wheel_arm(d->o.wheel, &c->timer, c->deadline_us);
+}
+
 void dispatch_flush(struct deliver *d)
 {
     struct conn *c = d->send_first;
@@ -601,11 +645,7 @@ void dispatch_flush(struct deliver *d)
         if (c->gone) {
             conn_gone(d, c);
         } else if (c->state != CONN_CLOSING) {
-            conn_flush(c, d->io);
-            c->deadline_us = io_now_us(d->io) + conn_patience_us(c, d->o.connect_timeout_us,
-                                                                 d->o.idle_us);
-            if (!wheel_armed(&c->timer) || c->timer.due_us > c->deadline_us)
-                wheel_arm(d->o.wheel, &c->timer, c->deadline_us);
+            conn_say(d, c);
         }
         c = next;
     }

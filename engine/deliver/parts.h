@@ -34,6 +34,7 @@ struct target {
     uint64_t idle_since_us;
     uint64_t mx_expires_us;
     struct mx_set *carried; // the answer, on its way to a new owner
+    struct mx_set *next_set; // moves there once none of its jobs is in a transaction
     struct epoch_mark *mark;
 };
 
@@ -56,7 +57,7 @@ struct deliver {
     struct slab questions;
     struct site *site_buckets[SITE_BUCKETS];
     struct site *dirty_sites;   // dispatch looks at them in this turn
-    struct site *starved_sites; // no connection was to be had for them
+    struct site *starved_first, *starved_last; // no connection was to be had for them
     struct conn *send_first;
     struct target *again_first; // to drain again
     struct target *idle_first, *idle_last; // by idle_since_us
@@ -95,7 +96,8 @@ void targets_release(struct deliver *d); // what the table does not know of
 void dispatch_site(struct deliver *d, struct site *s); // marks it for this turn
 void dispatch_on_address(struct deliver *d, struct site *s, uint8_t host,
                          const struct dns_address_answer *a);
-void dispatch_starved(struct deliver *d); // room again: they are looked at in this turn
+void dispatch_starved(struct deliver *d, uint32_t count_max); // the longest waiting ones first
+void dispatch_quit(struct deliver *d, struct conn *c);        // an idle connection
 void dispatch_sites(struct deliver *d);  // work for connections, connections for work
 void dispatch_flush(struct deliver *d);  // what connections have to say goes out
 void dispatch_on_conn_done(struct deliver *d, const struct io_done *done);

@@ -14,7 +14,7 @@
 static void target_check(const struct target *t)
 {
     CHECK((t->state == TARGET_PLACED) == (t->site != NULL));
-    CHECK(!t->in_ring || t->domain.ready.count > 0);
+    CHECK(!t->in_ring || (t->domain.ready.count > 0 && !t->next_set));
     CHECK(!t->idle || (t->busy_count == 0 && t->domain.ready.count == 0 && !t->asking));
 }
 
@@ -112,15 +112,23 @@ static struct site *site_make(struct deliver *d, const struct mx_set *set, uint6
     return s;
 }
 
+// Its ready jobs are the site's no longer.
+static void target_withdraw(struct target *t)
+{
+    if (!t->in_ring)
+        return;
+    ring_remove(t);
+    t->site->ready_count -= t->domain.ready.count;
+}
+
 static void target_leave_site(struct deliver *d, struct target *t)
 {
     struct site *s = t->site;
     if (!s)
         return;
-    if (t->in_ring) {
-        ring_remove(t);
-        s->ready_count -= t->domain.ready.count;
-    }
+    target_withdraw(t);
+    free(t->next_set);
+    t->next_set = NULL;
     t->site = NULL;
     t->state = TARGET_NEW;
     CHECK(s->target_count > 0);
@@ -142,14 +150,14 @@ static void target_join_site(struct deliver *d, struct target *t, struct site *s
     }
 }
 
-// All its ready jobs end with the same verdict. It belongs to no site.
+// All its ready jobs end with the same verdict.
 static void target_end_ready(struct deliver *d, struct target *t, struct local_verdict v)
 {
     struct failure why;
     struct job *j;
-    CHECK(!t->site);
     if (d->stopping)
         return; // their home may take no letters any more: they stay as they are, and are left
+    target_withdraw(t);
     failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
     while ((j = job_list_take(&t->domain.ready))) {
         atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
@@ -166,13 +174,19 @@ static void again_remove(struct deliver *d, struct target *t)
     t->drain_again = false;
 }
 
+static struct mx_set *copy_set(const struct mx_set *set)
+{
+    size_t bytes = sizeof(*set) + set->count * sizeof(set->hosts[0]);
+    struct mx_set *copy = malloc(bytes);
+    CHECK(copy); // a few kilobytes at most
+    memcpy(copy, set, bytes);
+    return copy;
+}
+
 static void target_hand_over(struct deliver *d, struct target *t, const struct mx_set *set,
                              uint32_t owner)
 {
-    size_t bytes = sizeof(*set) + set->count * sizeof(set->hosts[0]);
-    struct mx_set *carried = malloc(bytes);
-    CHECK(carried); // a few hundred bytes
-    memcpy(carried, set, bytes);
+    struct mx_set *carried = copy_set(set); // `set` may be next_set, which goes now
     target_leave_site(d, t);
     if (t->idle)
         idle_remove(d, t);
@@ -184,14 +198,13 @@ static void target_hand_over(struct deliver *d, struct target *t, const struct m
     post_leave(d->o.post, owner, &t->domain.handover_letter);
 }
 
-// True: it is still ours. Jobs in transactions tie it to this worker: it stays until a later answer.
+// True: it is still ours. None of its jobs is in a transaction: these would tie it to its site.
 static bool target_place(struct deliver *d, struct target *t, const struct mx_set *set)
 {
     uint64_t hash = mx_set_hash(set, 0);
     const struct limits *l = limits_of_domain(d->o.limits, domain_name(&t->domain));
     uint32_t owner = (uint32_t)(hash % d->o.post->worker_count);
-    if (t->busy_count > 0 && t->site && !mx_set_equal(t->site->set, set))
-        return true;
+    CHECK(t->busy_count == 0);
     // A domain that is out of the table ends here: nobody else knows of it. While stopping, its
     // owner may take no letters any more.
     if (owner != d->o.worker && !t->unlinked && !d->stopping) {
@@ -209,6 +222,36 @@ static bool target_place(struct deliver *d, struct target *t, const struct mx_se
     else
         target_end_ready(d, t, (struct local_verdict){VERDICT_LATER, 452, {4, 3, 1}, "too many sites"});
     return true;
+}
+
+// Other exchangers than before: no more jobs go to the old ones. It moves when those under way there
+// have ended. True: it is still ours.
+static bool target_move(struct deliver *d, struct target *t, const struct mx_set *set)
+{
+    if (t->busy_count == 0)
+        return target_place(d, t, set);
+    bool same = mx_set_equal(t->site->set, set);
+    target_withdraw(t);
+    free(t->next_set);
+    t->next_set = same ? NULL : copy_set(set);
+    if (same && t->domain.ready.count > 0) {
+        ring_add(t);
+        t->site->ready_count += t->domain.ready.count;
+        dispatch_site(d, t->site);
+    }
+    return true;
+}
+
+// A job of it has left its transaction. True: it is still ours.
+static bool target_moves_on(struct deliver *d, struct target *t)
+{
+    if (!t->next_set || t->busy_count > 0)
+        return true;
+    struct mx_set *set = t->next_set;
+    t->next_set = NULL;
+    bool ours = target_place(d, t, set);
+    free(set);
+    return ours;
 }
 
 static bool question_mx(struct deliver *d, struct target *t)
@@ -245,10 +288,11 @@ void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answe
     t->mx_expires_us = a->expires_us;
     bool ours = true;
     if (a->status == DNS_FOUND) {
-        ours = target_place(d, t, a->hosts);
-    } else if (!(t->site && (a->status == DNS_TRY_LATER || t->busy_count > 0))) {
-        target_leave_site(d, t); // else what was known still serves
+        ours = target_move(d, t, a->hosts);
+    } else if (!(t->site && a->status == DNS_TRY_LATER)) { // else what was known still serves
         target_end_ready(d, t, verdict_of_mx(a->status));
+        if (t->busy_count == 0)
+            target_leave_site(d, t);
     }
     if (ours)
         target_maybe_idle(d, t);
@@ -266,12 +310,13 @@ static void target_has_jobs(struct deliver *d, struct target *t, uint32_t new_co
     bool old = t->state == TARGET_PLACED && io_now_us(d->io) >= t->mx_expires_us;
     if ((t->state == TARGET_NEW || old) && !t->asking)
         target_ask(d, t);
-    if (t->state == TARGET_PLACED) {
+    if (t->state == TARGET_PLACED && !t->next_set) {
         t->site->ready_count += new_count;
         if (!t->in_ring && t->domain.ready.count > 0)
             ring_add(t);
         dispatch_site(d, t->site);
     }
+    target_maybe_idle(d, t); // its jobs may have ended at once
 }
 
 static void target_drain(struct deliver *d, struct target *t)
@@ -366,15 +411,17 @@ void target_requeue(struct deliver *d, struct target *t, struct job *j)
     CHECK(t->busy_count > 0);
     t->busy_count--;
     job_list_add_front(&t->domain.ready, j);
-    atomic_store_explicit(&j->place, JOB_READY, memory_order_relaxed);
+    atomic_store_explicit(&j->place, JOB_READY, memory_order_release);
     target_has_jobs(d, t, 1);
+    target_moves_on(d, t);
 }
 
 void target_job_left(struct deliver *d, struct target *t)
 {
     CHECK(t->busy_count > 0);
     t->busy_count--;
-    target_maybe_idle(d, t);
+    if (target_moves_on(d, t))
+        target_maybe_idle(d, t);
 }
 
 // --- forgetting

@@ -1,5 +1,6 @@
 #include "engine/policy/verdict.h"
 
+#define PATIENCE_QUIT_US (UINT64_C(5) * 1000 * 1000)
 #define MINUTES(n) (UINT64_C(60) * 1000 * 1000 * (n))
 
 enum verdict verdict_of_reply(enum smtp_phase phase, uint16_t code)
@@ -58,8 +59,13 @@ uint64_t patience_us(enum smtp_phase phase)
     // Ten minutes, never less: a receiver that took the message and was not waited for gets it
     // twice (RFC 1047).
     case SMTP_PHASE_CONTENT: return MINUTES(10);
-    case SMTP_PHASE_QUIT:
+    case SMTP_PHASE_QUIT: // of courtesy: nothing depends on it any more
     case SMTP_PHASE_COUNT: break;
     }
-    return MINUTES(1);
+    return PATIENCE_QUIT_US;
+}
+
+uint64_t patience_send_us(uint64_t bytes)
+{
+    return PATIENCE_SEND_US + bytes / PATIENCE_SEND_BYTES_PER_S * 1000000;
 }

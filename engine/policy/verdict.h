@@ -26,9 +26,12 @@ struct local_verdict verdict_of_mx(enum dns_status status);
 // None of the hosts has an address that we may connect to. `temporary`: some lookup failed for now.
 struct local_verdict verdict_of_no_address(bool temporary);
 
-// How long the answer to a command may take (RFC 5321 4.5.3.2). Content has its own, for each part
-// that is sent.
+// How long the answer to a command may take (RFC 5321 4.5.3.2).
 uint64_t patience_us(enum smtp_phase phase);
+// How long it may take until so many bytes have been taken: three minutes (4.5.3.2.5), and what a
+// very slow line needs.
 #define PATIENCE_SEND_US (UINT64_C(180) * 1000 * 1000)
+#define PATIENCE_SEND_BYTES_PER_S 4096
+uint64_t patience_send_us(uint64_t bytes);
 
 #endif

@@ -7,7 +7,7 @@
 enum line_status {
     LINE_MORE,
     LINE_WHOLE,
-    LINE_TOO_LONG, // and all read
+    LINE_TOO_LONG, // and all read; the line's beginning is told
     LINE_ENDLESS,
 };
 
@@ -37,8 +37,9 @@ static enum line_status read_line(struct smtp_server *s, struct slice *bytes, st
         return LINE_ENDLESS;
     if (s->line_bytes == 0)
         buffer_clear(&s->line);
-    if (!in_one_piece && total_bytes <= SERVER_COMMAND_BYTES_MAX)
-        s->broken |= !buffer_append(&s->line, part);
+    if (!in_one_piece && s->line.len < SERVER_COMMAND_BYTES_MAX) // of a longer one, its beginning
+        s->broken |=
+            !buffer_append(&s->line, slice_take(part, SERVER_COMMAND_BYTES_MAX - s->line.len));
     if (line_bytes == 0) {
         s->line_bytes = (uint32_t)total_bytes;
         s->line_cr = part.data[part.len - 1] == '\r';
@@ -46,9 +47,10 @@ static enum line_status read_line(struct smtp_server *s, struct slice *bytes, st
     }
     s->line_bytes = 0;
     s->line_cr = false;
+    *ret = in_one_piece ? part : buffer_slice(&s->line);
     if (total_bytes > SERVER_COMMAND_BYTES_MAX)
         return LINE_TOO_LONG;
-    *ret = slice_take(in_one_piece ? part : buffer_slice(&s->line), total_bytes - 2);
+    *ret = slice_take(*ret, total_bytes - 2);
     return LINE_WHOLE;
 }
 
@@ -257,7 +259,10 @@ bool server_feed_line(struct smtp_server *s, struct slice *bytes, struct buffer 
     case LINE_MORE: return false;
     case LINE_WHOLE: return !s->broken && on_line(s, line, out, event);
     case LINE_TOO_LONG:
-        if (!count_error(s, out))
+        // Of a chunk whose size is not known, the content would be taken for commands.
+        if (slice_starts_nocase(line, SLICE("BDAT")))
+            too_much(s, SLICE("421 5.5.2 Line too long\r\n"), out);
+        else if (!count_error(s, out))
             server_say(s, SLICE("500 5.5.2 Line too long\r\n"), out);
         return false;
     case LINE_ENDLESS: too_much(s, SLICE("421 4.7.0 Line too long\r\n"), out); return false;

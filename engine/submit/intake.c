@@ -24,7 +24,8 @@ static const char *on_mail(struct session *s, struct session_room *room,
     CHECK(!s->message);
     if (room->stopping)
         return SESSION_STOPPING;
-    s->message = message_new(room->o.blocks, e->address.text, e->mail.dsn, e->mail.size_bytes);
+    // Nothing is set aside for what a client declares: memory is taken for what has arrived.
+    s->message = message_new(room->o.blocks, e->address.text, e->mail.dsn, 0);
     if (!s->message)
         return REPLY_NO_MEMORY;
     s->message->smtputf8 = e->mail.smtputf8;

@@ -39,6 +39,7 @@ void session_open(struct session *s, struct session_room *room, int fd, const ch
     s->fd = fd;
     buffer_init(&s->out, SERVER_OUT_BYTES_MAX);
     buffer_init(&s->sent, SERVER_OUT_BYTES_MAX);
+    buffer_init(&s->held, SESSION_HELD_BYTES_MAX);
     smtp_server_init(&s->machine, &l->server);
     room->counters.sessions_opened++;
     s->progress_us = io_now_us(room->o.io);
@@ -89,47 +90,29 @@ static void session_feed(struct session *s, struct session_room *room, struct sl
     *bytes = SLICE_EMPTY; // nobody will read them
 }
 
-// Keeps a receive buffer until the machine takes bytes again. Receiving pauses meanwhile.
-static void session_hold(struct session *s, struct session_room *room, struct slice bytes,
-                         uint16_t lent)
+// Keeps bytes until the machine takes some again. Receiving pauses meanwhile.
+static void session_hold(struct session *s, struct session_room *room, struct slice bytes)
 {
-    if (!s->held)
-        s->held = calloc(SESSION_HELD_MAX, sizeof(*s->held));
-    if (!s->held || s->held_count == SESSION_HELD_MAX) {
-        io_return(room->o.io, lent);
+    if (!buffer_append(&s->held, bytes)) {
         session_hang_up(s, room, "421 4.3.1 Insufficient memory");
         return;
     }
-    s->held[s->held_count++] = (struct session_held){bytes, lent};
     if (s->receiving)
         io_cancel(room->o.io, session_token(s, room, SESSION_OP_RECEIVE));
 }
 
-static void session_drop_held(struct session *s, struct session_room *room)
-{
-    for (uint16_t i = 0; i < s->held_count; i++)
-        io_return(room->o.io, s->held[i].lent);
-    s->held_count = 0;
-    free(s->held);
-    s->held = NULL;
-}
-
+// The machine may take bytes again; also none: then it tells what was to follow the verdicts.
 static void session_feed_held(struct session *s, struct session_room *room)
 {
-    uint16_t used = 0;
+    struct slice bytes = slice_skip(buffer_slice(&s->held), s->held_used);
+    size_t before = bytes.len;
     s->waiting = false;
-    if (!s->held)
-        return; // it waited with nothing in hand
-    while (used < s->held_count && !s->waiting) {
-        session_feed(s, room, &s->held[used].bytes);
-        if (s->waiting)
-            break;
-        io_return(room->o.io, s->held[used++].lent);
-    }
-    s->held_count -= used;
-    memmove(s->held, s->held + used, s->held_count * sizeof(*s->held));
-    if (s->held_count == 0)
-        session_drop_held(s, room);
+    session_feed(s, room, &bytes);
+    s->held_used += before - bytes.len;
+    if (bytes.len > 0)
+        return;
+    buffer_release(&s->held);
+    s->held_used = 0;
 }
 
 static void on_receive(struct session *s, struct session_room *room, const struct io_done *done)
@@ -145,9 +128,8 @@ static void on_receive(struct session *s, struct session_room *room, const struc
     if (!s->waiting && !s->closing)
         session_feed(s, room, &bytes);
     if (s->waiting && !s->closing && !s->close_when_sent && bytes.len > 0)
-        session_hold(s, room, bytes, done->lent);
-    else
-        io_return(room->o.io, done->lent);
+        session_hold(s, room, bytes);
+    io_return(room->o.io, done->lent);
 }
 
 static void on_send(struct session *s, struct session_room *room, const struct io_done *done)
@@ -243,7 +225,7 @@ void session_close(struct session *s, struct session_room *room)
         return;
     s->closing = true;
     wheel_disarm(room->o.wheel, &s->timer);
-    session_drop_held(s, room);
+    buffer_release(&s->held);
     message_free(room->o.blocks, s->message);
     s->message = NULL;
     io_close(room->o.io, s->fd);
@@ -300,7 +282,7 @@ void session_release(struct session *s, struct session_room *room)
 {
     CHECK(s->ops_in_flight == 0);
     wheel_disarm(room->o.wheel, &s->timer);
-    session_drop_held(s, room);
+    buffer_release(&s->held);
     message_free(room->o.blocks, s->message);
     buffer_release(&s->out);
     buffer_release(&s->sent);

@@ -9,7 +9,10 @@
 #include "engine/message/trace.h"
 #include "engine/submit/submit.h"
 
-#define SESSION_HELD_MAX 64 // receive buffers that one session may keep from the others
+// What may arrive between the turn in which a session stops receiving and the next: the whole ring of
+// buffers. They are copied, so that no session keeps buffers from the others.
+#define SESSION_HELD_BYTES_MAX                                                                     \
+    ((size_t)IO_RECEIVE_BUFFER_COUNT_DEFAULT * IO_RECEIVE_BUFFER_BYTES_DEFAULT * 2)
 
 #define SESSION_STOPPING "421 4.3.2 Shutting down"
 
@@ -25,12 +28,6 @@ enum session_op { SESSION_OP_RECEIVE, SESSION_OP_SEND };
 
 // What is known of a message that has no verdict yet, because an older one has none.
 enum fate { FATE_UNKNOWN, FATE_NO_MEMORY, FATE_LOOP };
-
-// Received bytes that wait for a verdict.
-struct session_held {
-    struct slice bytes;
-    uint16_t lent;
-};
 
 struct session {
     uint32_t index;
@@ -57,8 +54,8 @@ struct session {
     struct header_scan header;  // of its content
     uint8_t fates[SERVER_UNCOMMITTED_MAX]; // enum fate: a ring, of messages without verdict
     uint8_t fate_first, fate_count;
-    struct session_held *held;  // held_count of them, oldest first
-    uint16_t held_count;
+    struct buffer held; // received bytes that wait for a verdict
+    size_t held_used;   // of these, fed to the machine
     struct buffer out;     // replies that gather
     struct buffer sent;    // replies lent to the kernel
     size_t sent_bytes;     // of these

@@ -58,6 +58,17 @@ static void note_started(struct scene *s, struct scene_load *l)
     }
 }
 
+// A letter without a wake-up would wait for whatever comes by next, and nobody would ever know.
+static void check_nobody_sleeps_over_a_letter(struct scene *s)
+{
+    for (uint32_t i = 0; i < s->plan->worker_count; i++) {
+        struct inbox *inbox = &s->shared.inboxes[i];
+        if (!s->workers[i].finished && !world_is_awake(s->workers[i].io) &&
+            !cds_wfcq_empty(&inbox->head, &inbox->tail))
+            books_complain(&s->books, "worker %u sleeps over a letter", i);
+    }
+}
+
 // One that has finished has no turn any more: whatever still comes to it is lost.
 static void worker_has_turn(struct scene *s, struct scene_worker *k)
 {
@@ -73,6 +84,7 @@ static void worker_has_turn(struct scene *s, struct scene_worker *k)
         k->finished = worker_finished(k->worker);
     }
     io_wait(k->io, k->finished ? UINT64_MAX : due_us);
+    check_nobody_sleeps_over_a_letter(s);
 }
 
 static void load_has_turn(struct scene *s, struct scene_load *l)

@@ -195,6 +195,12 @@ uint32_t world_connections_peak(const struct world *w, uint32_t group)
     return w->groups[group].open_peak;
 }
 
+bool world_is_awake(const struct io *io)
+{
+    return !io->waiting || io->woken || io->ready_count > 0 || io->arrived_count > 0 ||
+           io->due_us <= io->world->now_us;
+}
+
 uint32_t world_descriptors_open(const struct world *w)
 {
     uint32_t count = 0;

@@ -84,6 +84,9 @@ void world_black_hole(struct world *w, const struct io_address *address, bool go
 void world_count_connections(struct world *w, const struct io_address *address, uint32_t group);
 uint32_t world_connections_peak(const struct world *w, uint32_t group);
 
+// Its owner will have a turn though nothing more happens and no time passes.
+bool world_is_awake(const struct io *io);
+
 uint32_t world_descriptors_open(const struct world *w);
 uint32_t world_requests_in_flight(const struct world *w);
 uint32_t world_buffers_lent(const struct world *w);
