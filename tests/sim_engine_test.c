@@ -79,7 +79,8 @@ static void test_seeds(void)
         struct scene_result r = play(seed, NULL);
         CU_ASSERT_EQUAL(r.complaint_count, 0);
         if (seed % FAIR_EVERY == 0)
-            CU_ASSERT(r.in_doubt == 0 && r.sum.deliver.deferred == 0 && r.sum.messages_left == 0);
+            CU_ASSERT(r.in_doubt == 0 && r.unanswered == 0 && r.sum.deliver.deferred == 0 &&
+                      r.sum.messages_left == 0);
         if (seed % TWICE_EVERY == 1)
             CU_ASSERT_EQUAL(r.trace, play(seed, NULL).trace);
         add(&sum, &r);

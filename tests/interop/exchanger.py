@@ -124,6 +124,7 @@ class Session:
         self.number = number
         self.file = connection.makefile("rb")
         self.transaction = None
+        self.said = None  # the command under way
 
     def decide(self, step):
         """What the script wants at this step."""
@@ -172,6 +173,7 @@ class Session:
             text = line.decode(errors="replace").rstrip()
             verb = text.split(" ")[0].upper()
             self.exchanger.commands.append(text)
+            self.said = text
             good = self.act(verb)
             if verb == "MAIL" and good:
                 self.transaction = Transaction(self.number, text)

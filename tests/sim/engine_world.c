@@ -271,6 +271,8 @@ static struct scene_result scene_end(struct scene *s, FILE *trace)
     read_files(s, "events", p->worker_count, books_read_events, trace);
     books_audit(&s->books, &result.sum);
     check_limits(s);
+    for (uint32_t i = 0; i < p->load_count; i++)
+        result.unanswered += s->loads[i].worker->stats.counters.messages_lost;
     result.trace = world_trace(s->world);
     result.us = world_now_us(s->world);
     cast_free(s);
