@@ -160,8 +160,7 @@ static bool store_listener(struct config *c, cfg_t *section)
         return false;
     }
     for (uint32_t i = 0; i < c->listener_count; i++)
-        if (io_address_equal(&c->listeners[i].address, &l->address) &&
-            (io_address_is_unix(&l->address) || io_address_port(&l->address) != 0)) {
+        if (io_address_equal(&c->listeners[i].address, &l->address)) {
             cfg_error(section, "listen \"%s\" stands here for the second time", cfg_title(section));
             return false;
         }

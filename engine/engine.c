@@ -23,7 +23,7 @@ struct thread {
     pthread_t id;
     struct io *io;
     struct worker *worker;
-    struct worker_counters counters; // once it has ended
+    struct counters counters; // once it has ended
 };
 
 struct engine {
@@ -59,11 +59,11 @@ static bool listen_all(struct engine *e, struct refusal *why)
         e->addresses[i] = l->address;
         int fd = listen_patiently(&e->addresses[i], l->mode);
         if (fd < 0) {
-            refuse(why, "cannot listen on %s: %s%s",
-                     io_address_print(&l->address, text), strerror(-fd),
-                     fd == -EADDRINUSE ? "; another program has it: stop that one, or choose "
-                                         "another address for this listener"
-                                       : "");
+            refuse(why, "cannot listen on %s: %s%s", io_address_print(&l->address, text),
+                   strerror(-fd),
+                   fd == -EADDRINUSE ? "; another program has it: stop that one, or choose "
+                                       "another address for this listener"
+                                     : "");
             return false;
         }
         e->shared.listen_fds[i] = fd;
@@ -171,72 +171,10 @@ static void *thread_main(void *argument)
 
 // --- the summary
 
-static void counters_add(struct worker_counters *sum, const struct worker_counters *c)
-{
-    sum->messages += c->messages;
-    sum->recipients += c->recipients;
-    sum->jobs += c->jobs;
-    sum->jobs_crossed += c->jobs_crossed;
-    sum->jobs_retried += c->jobs_retried;
-    sum->turns += c->turns;
-    sum->wakes += c->wakes;
-    sum->submit.sessions_opened += c->submit.sessions_opened;
-    sum->submit.sessions_peak += c->submit.sessions_peak;
-    sum->submit.refused += c->submit.refused;
-    sum->deliver.connections_opened += c->deliver.connections_opened;
-    sum->deliver.connections_failed += c->deliver.connections_failed;
-    sum->deliver.connections_reused += c->deliver.connections_reused;
-    sum->deliver.connections_peak += c->deliver.connections_peak;
-    sum->deliver.transactions += c->deliver.transactions;
-    sum->deliver.delivered += c->deliver.delivered;
-    sum->deliver.deferred += c->deliver.deferred;
-    sum->deliver.failed += c->deliver.failed;
-    sum->deliver.in_doubt += c->deliver.in_doubt;
-    sum->queries += c->queries;
-    sum->cache_hits += c->cache_hits;
-    sum->events += c->events;
-    sum->events_dropped += c->events_dropped;
-    sum->block_bytes_peak += c->block_bytes_peak;
-    sum->block_heap_calls += c->block_heap_calls;
-    sum->messages_left += c->messages_left;
-}
-
-static void print_counters(struct json *j, const struct worker_counters *c)
-{
-    json_u64(j, "messages", c->messages);
-    json_u64(j, "recipients", c->recipients);
-    json_u64(j, "jobs", c->jobs);
-    json_u64(j, "jobs-crossed", c->jobs_crossed);
-    json_u64(j, "jobs-retried", c->jobs_retried);
-    json_u64(j, "delivered", c->deliver.delivered);
-    json_u64(j, "deferred", c->deliver.deferred);
-    json_u64(j, "failed", c->deliver.failed);
-    json_u64(j, "in-doubt", c->deliver.in_doubt);
-    json_u64(j, "messages-left", c->messages_left);
-    json_u64(j, "sessions", c->submit.sessions_opened);
-    json_u64(j, "sessions-peak", c->submit.sessions_peak);
-    json_u64(j, "sessions-refused", c->submit.refused);
-    json_u64(j, "connections", c->deliver.connections_opened);
-    json_u64(j, "connections-peak", c->deliver.connections_peak);
-    json_u64(j, "connections-failed", c->deliver.connections_failed);
-    json_u64(j, "connections-reused", c->deliver.connections_reused);
-    json_u64(j, "transactions", c->deliver.transactions);
-    json_u64(j, "dns-queries", c->queries);
-    json_u64(j, "dns-cache-hits", c->cache_hits);
-    json_u64(j, "turns", c->turns);
-    json_u64(j, "wakes", c->wakes);
-    json_u64(j, "events", c->events);
-    json_u64(j, "events-dropped", c->events_dropped);
-    json_u64(j, "block-bytes-peak", c->block_bytes_peak);
-    json_u64(j, "block-heap-calls", c->block_heap_calls);
-    json_u64(j, "cpu-us", process_cpu_us());
-    json_u64(j, "resident-bytes-peak", process_resident_bytes_peak());
-}
-
 // The last line of the events: what this run has done.
 static void sum_up(struct engine *e, int events_fd)
 {
-    struct worker_counters sum = {0};
+    struct counters sum = {0};
     struct buffer line;
     struct json j;
     struct timespec now;
@@ -249,17 +187,18 @@ static void sum_up(struct engine *e, int events_fd)
     json_time(&j, "time", (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
     json_text(&j, "event", SLICE("stopped"));
     json_u64(&j, "workers", e->shared.worker_count);
-    print_counters(&j, &sum);
+    counters_print(&sum, &j);
     json_end(&j);
     if (events_fd >= 0 && json_ok(&j) && buffer_append_byte(&line, '\n') &&
         write(events_fd, line.data, line.len) < 0)
         log_line(LOG_LEVEL_WARNING, "events: %s", strerror(errno));
     buffer_release(&line);
     if (sum.messages_left > 0)
-        log_line(LOG_LEVEL_WARNING,
-                 "%llu accepted messages were not delivered yet and are lost: accepted mail is kept "
-                 "in memory only",
-                 (unsigned long long)sum.messages_left);
+        log_line(
+            LOG_LEVEL_WARNING,
+            "%llu accepted messages were not delivered yet and are lost: accepted mail is kept "
+            "in memory only",
+            (unsigned long long)sum.messages_left);
 }
 
 bool engine_run(struct engine *e, int signal_fd, int events_fd, struct refusal *why)
@@ -270,7 +209,8 @@ bool engine_run(struct engine *e, int signal_fd, int events_fd, struct refusal *
     pthread_barrier_init(&e->barrier, NULL, count);
     for (; started < count; started++) {
         // Without a thread there is no way on and none back: the others wait for it.
-        CHECK(pthread_create(&e->threads[started].id, NULL, thread_main, &e->threads[started]) == 0);
+        CHECK(pthread_create(&e->threads[started].id, NULL, thread_main, &e->threads[started]) ==
+              0);
     }
     thread_main(&e->threads[0]);
     for (uint32_t i = 1; i < count; i++)
@@ -280,8 +220,7 @@ bool engine_run(struct engine *e, int signal_fd, int events_fd, struct refusal *
         if (e->no_ring)
             refuse(why, "%s", io_new_explain(e->error));
         else
-            refuse(why, "cannot start the workers: %s",
-                     strerror(-e->error));
+            refuse(why, "cannot start the workers: %s", strerror(-e->error));
         return false;
     }
     sum_up(e, events_fd);

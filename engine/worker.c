@@ -2,6 +2,10 @@
 
 #include "engine/base/check.h"
 #include "engine/base/log.h"
+#include "engine/control/events.h"
+#include "engine/deliver/deliver.h"
+#include "engine/home.h"
+#include "engine/submit/submit.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -9,19 +13,21 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define JOBS_MAX 20000000u
 #define SESSIONS_MAX 100000u
 #define DOMAIN_IDLE_US (UINT64_C(300) * 1000 * 1000)
-#define NO_DOMAIN_DELAY_S 60u
 #define ACCEPT_AGAIN_US 100000u
 #define EVENTS_END_US 1000000u
 #define EVENTS_TOLD_US 1000000u // between two warnings
 
-_Static_assert(CONFIG_WORKERS_MAX == POST_WORKERS_MAX && CONFIG_WORKERS_MAX == EPOCH_WORKERS_MAX,
-               "what may be configured is what the queues can serve");
-
 // token.owner of requests and timers.
-enum owner { OWNER_SUBMIT, OWNER_DELIVER, OWNER_RESOLVER, OWNER_EVENTS, OWNER_LISTENER, OWNER_SIGNAL };
+enum owner {
+    OWNER_SUBMIT,
+    OWNER_DELIVER,
+    OWNER_RESOLVER,
+    OWNER_EVENTS,
+    OWNER_LISTENER,
+    OWNER_SIGNAL
+};
 
 struct worker {
     struct shared *shared;
@@ -30,10 +36,7 @@ struct worker {
     struct inbox *inbox;
     struct post post;
     struct wheel wheel;
-    struct block_pool blocks;
-    struct journal journal;
-    struct slab jobs;
-    struct calendar calendar;
+    struct home home;
     struct resolver *resolver;
     struct deliver *deliver;
     struct submit *submit;
@@ -42,13 +45,13 @@ struct worker {
     uint32_t listening; // listeners with an accept under way, a bit each
     struct wheel_timer accept_timer;
     int signal_fd;
-    uint8_t stop;       // enum stop_stage, as far as it was carried out
-    bool quiet;         // nothing under way, and told so
-    bool drained;       // had a whole turn after all were quiet
+    uint8_t stop; // enum stop_stage, as far as it was carried out
+    bool quiet;   // nothing under way, and told so
+    bool drained; // had a whole turn after all were quiet
     uint64_t events_dropped_told;
     uint64_t events_told_us;
     uint64_t events_end_us; // STOP_AT_ONCE: whoever takes them has so long
-    struct worker_counters counters;
+    uint64_t turn_count, wake_count;
 };
 
 // An accepted connection on its way to the worker that serves it.
@@ -57,58 +60,6 @@ struct dealt {
     int fd;
     uint32_t listener;
 };
-
-// --- what all share
-
-static struct submit_listener listener_of(const struct config *c, const struct config_listener *l)
-{
-    return (struct submit_listener){
-        .server = {.hostname = slice_of_text(c->hostname),
-                   .banner = SLICE("ESMTP posthaste"),
-                   .message_bytes_max = l->message_bytes_max,
-                   .rcpt_count_max = l->rcpt_count_max,
-                   .pipelining = true,
-                   .chunking = true,
-                   .eightbitmime = true,
-                   .smtputf8 = true,
-                   .dsn = true,
-                   .enhanced_codes = true},
-        .relay_from = l->relay_from.items,
-        .relay_from_count = l->relay_from.count,
-        .session_count_max = l->connection_count_max,
-        .idle_us = l->idle_us_max,
-    };
-}
-
-int shared_init(struct shared *s, const struct config *config, uint32_t worker_count)
-{
-    CHECK(worker_count > 0 && worker_count <= POST_WORKERS_MAX);
-    *s = (struct shared){.config = config, .worker_count = worker_count, .events_fd = -1};
-    s->inboxes = aligned_alloc(64, worker_count * sizeof(*s->inboxes));
-    s->ios = calloc(worker_count, sizeof(*s->ios));
-    s->domains = domain_table_new(deliver_domain_bytes(), worker_count);
-    if (!s->inboxes || !s->ios || !s->domains) {
-        shared_release(s);
-        return -ENOMEM;
-    }
-    for (uint32_t i = 0; i < worker_count; i++)
-        inbox_init(&s->inboxes[i]);
-    epochs_init(&s->epochs, worker_count);
-    for (uint32_t i = 0; i < config->listener_count; i++) {
-        s->listeners[i] = listener_of(config, &config->listeners[i]);
-        s->listeners[i].session_count = &s->session_counts[i];
-        s->listen_fds[i] = -1;
-    }
-    return 0;
-}
-
-void shared_release(struct shared *s)
-{
-    domain_table_free(s->domains);
-    free(s->inboxes);
-    free(s->ios);
-    *s = (struct shared){.events_fd = -1};
-}
 
 // --- birth and death
 
@@ -168,9 +119,9 @@ static int worker_open(struct worker *w)
     struct submit_options submit = {
         .io = w->io,
         .wheel = &w->wheel,
-        .blocks = &w->blocks,
-        .jobs = &w->jobs,
-        .journal = &w->journal,
+        .blocks = &w->home.blocks,
+        .jobs = &w->home.jobs,
+        .journal = &w->home.journal,
         .listeners = w->shared->listeners,
         .listener_count = c->listener_count,
         .worker = w->number,
@@ -199,10 +150,12 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
     w->post = (struct post){.inboxes = shared->inboxes, .worker_count = shared->worker_count};
     w->deal_next = number;
     wheel_init(&w->wheel, io_now_us(io));
-    block_pool_init(&w->blocks, shared->config->memory_bytes_max / shared->worker_count);
-    journal_init(&w->journal);
-    slab_init(&w->jobs, sizeof(struct job), JOBS_MAX);
-    calendar_init(&w->calendar, (uint32_t)(io_now_us(io) / 1000000));
+    w->home = (struct home){.io = io,
+                            .post = &w->post,
+                            .domains = shared->domains,
+                            .events = &w->events,
+                            .number = number};
+    home_init(&w->home, shared->config->memory_bytes_max / shared->worker_count);
     events_init(&w->events, io, shared->events_fd, OWNER_EVENTS);
     struct io_token accept = {0, 0, OWNER_LISTENER, 0};
     memcpy(&w->accept_timer.owner, &accept, sizeof(accept));
@@ -216,18 +169,6 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
     epoch_turn_begins(&shared->epochs, number);
     *ret = w;
     return 0;
-}
-
-// What is still waiting, when we end before it is delivered.
-static void free_messages(struct worker *w)
-{
-    for (uint32_t i = slab_next(&w->jobs, 0); i != SLAB_NONE; i = slab_next(&w->jobs, i + 1)) {
-        struct job *j = slab_at(&w->jobs, i);
-        if (j->message->job_first != j)
-            j->message = NULL; // the first of the ring frees it
-    }
-    for (uint32_t i = slab_next(&w->jobs, 0); i != SLAB_NONE; i = slab_next(&w->jobs, i + 1))
-        message_free(&w->blocks, ((struct job *)slab_at(&w->jobs, i))->message);
 }
 
 // Pages lie in inboxes until the end.
@@ -249,132 +190,8 @@ void worker_free(struct worker *w)
     deliver_free(w->deliver);
     resolver_free(w->resolver);
     events_release(&w->events);
-    free_messages(w);
-    slab_release(&w->jobs);
-    block_pool_release(&w->blocks);
+    home_release(&w->home);
     free(w);
-}
-
-// --- a message's jobs
-
-static void job_push(struct worker *w, struct job *j)
-{
-    struct domain *d = j->domain;
-    uint32_t owner = atomic_load_explicit(&d->owner, memory_order_relaxed);
-    w->counters.jobs++;
-    w->counters.jobs_crossed += owner != w->number;
-    atomic_store_explicit(&j->place, JOB_QUEUED, memory_order_relaxed);
-    if (domain_push(d, j)) {
-        // Read again: whoever hands the domain over passes on letters that came to him.
-        owner = atomic_load_explicit(&d->owner, memory_order_acquire);
-        post_leave(&w->post, owner, &d->dirty_letter);
-    }
-}
-
-// False where there is no room for one more domain: then the job waits in the calendar.
-static bool job_find_domain(struct worker *w, struct job *j)
-{
-    struct slice name = message_rcpt_domain(j->message, j->rcpt_first);
-    j->domain = domain_find(w->shared->domains, name);
-    if (j->domain) {
-        domain_ref(j->domain);
-        return true;
-    }
-    j->due_s = (uint32_t)(io_now_us(w->io) / 1000000) + NO_DOMAIN_DELAY_S;
-    calendar_add(&w->calendar, j);
-    return false;
-}
-
-// Durable now: the client is told, and delivery begins. Jobs learn their domains before the first
-// of them is pushed, since its new owner may look at the others.
-static void message_committed(struct worker *w, struct message *m)
-{
-    struct job *first = m->job_first, *j = first;
-    w->counters.messages++;
-    w->counters.recipients += m->rcpt_count;
-    submit_verdict(w->submit, m);
-    do {
-        job_find_domain(w, j);
-        j = j->sibling;
-    } while (j != first);
-    do {
-        struct job *next = j->sibling;
-        if (j->domain)
-            job_push(w, j);
-        j = next;
-    } while (j != first);
-}
-
-static void message_done(struct worker *w, struct message *m)
-{
-    struct job *first = m->job_first, *j = first;
-    do {
-        struct job *next = j->sibling;
-        slab_give(&w->jobs, j->index);
-        j = next;
-    } while (j != first);
-    journal_forget(&w->journal, m);
-    message_free(&w->blocks, m);
-}
-
-// An attempt has ended. What was deferred waits in the calendar; else the job is over. Its slot
-// stays in the ring of the message's jobs until all are.
-static void job_comes_home(struct worker *w, struct job *j)
-{
-    struct message *m = j->message;
-    bool waits = false;
-    atomic_store_explicit(&j->place, JOB_HOME, memory_order_relaxed);
-    for (uint32_t i = 0; i < j->rcpt_count; i++) {
-        struct recipient *r = message_rcpt(m, j->rcpt_first + i);
-        if (r->state == RECIPIENT_DEFERRED) {
-            r->state = RECIPIENT_OPEN;
-            waits = true;
-        }
-    }
-    if (waits) {
-        if (j->attempt_count < UINT16_MAX)
-            j->attempt_count++;
-        j->give_back_count = 0;
-        calendar_add(&w->calendar, j);
-        return;
-    }
-    domain_unref(j->domain);
-    CHECK(m->job_count_open > 0);
-    if (--m->job_count_open == 0)
-        message_done(w, m);
-}
-
-static void take_results(struct worker *w, struct result_page *p)
-{
-    struct result r;
-    uint32_t offset = 0;
-    while (result_page_next(p, &offset, &r)) {
-        CHECK(r.job->home == w->number);
-        if (r.rcpt != RESULT_NO_RCPT) {
-            journal_result(&w->journal, &r);
-            events_result(&w->events, &r);
-        }
-        if (r.job_comes_home)
-            job_comes_home(w, r.job);
-    }
-    p->letter.kind = LETTER_PAGE_BACK;
-    post_leave(&w->post, p->from, &p->letter);
-}
-
-static void push_what_is_due(struct worker *w)
-{
-    uint32_t now_s = (uint32_t)(io_now_us(w->io) / 1000000);
-    if (calendar_next_s(&w->calendar) > now_s)
-        return;
-    struct job *j = calendar_take(&w->calendar, now_s);
-    while (j) {
-        struct job *next = j->next;
-        w->counters.jobs_retried++;
-        j->due_s = 0;
-        if (j->domain || job_find_domain(w, j))
-            job_push(w, j);
-        j = next;
-    }
 }
 
 // --- letters and completions
@@ -384,7 +201,9 @@ static void take_letters(struct worker *w)
     struct letter *l;
     while ((l = inbox_pop(w->inbox))) {
         switch ((enum letter_kind)l->kind) {
-        case LETTER_RESULTS: take_results(w, CONTAINER_OF(l, struct result_page, letter)); break;
+        case LETTER_RESULTS:
+            home_take_results(&w->home, CONTAINER_OF(l, struct result_page, letter));
+            break;
         case LETTER_CONNECTION: {
             struct dealt *dealt = CONTAINER_OF(l, struct dealt, letter);
             if (w->quiet) // we have told that we have no session any more
@@ -544,7 +363,7 @@ static void wake_others(struct worker *w)
         if (other == w->number)
             continue;
         io_wake(w->io, w->shared->ios[other]);
-        w->counters.wakes++;
+        w->wake_count++;
     }
 }
 
@@ -563,14 +382,14 @@ static void tell_dropped_events(struct worker *w)
 void worker_turn(struct worker *w)
 {
     struct message *m;
-    w->counters.turns++;
+    w->turn_count++;
     bool last_letters = all_quiet(w);
     take_completions(w);
     run_timers(w);
-    push_what_is_due(w);
-    journal_turn(&w->journal);
-    while ((m = journal_committed(&w->journal)))
-        message_committed(w, m);
+    home_push_due(&w->home);
+    journal_turn(&w->home.journal);
+    while ((m = home_next_committed(&w->home)))
+        submit_verdict(w->submit, m);
     take_letters(w);
     follow_stop(w);
     deliver_turn(w->deliver);
@@ -588,14 +407,15 @@ uint64_t worker_sleeps(struct worker *w)
 {
     uint64_t due_us = wheel_next_us(&w->wheel);
     uint64_t resolver_us = resolver_due_us(w->resolver);
-    uint32_t calendar_s = calendar_next_s(&w->calendar);
+    uint64_t home_us = home_due_us(&w->home);
     if (resolver_us < due_us)
         due_us = resolver_us;
-    if (calendar_s != UINT32_MAX && (uint64_t)calendar_s * 1000000 < due_us)
-        due_us = (uint64_t)calendar_s * 1000000;
+    if (home_us < due_us)
+        due_us = home_us;
     if (w->stop == STOP_AT_ONCE && !events_idle(&w->events) && w->events_end_us < due_us)
         due_us = w->events_end_us;
-    if (deliver_busy(w->deliver) || (all_quiet(w) && (!w->drained || worker_finished(w))) || !inbox_sleep(w->inbox))
+    if (deliver_busy(w->deliver) || (all_quiet(w) && (!w->drained || worker_finished(w))) ||
+        !inbox_sleep(w->inbox))
         due_us = 0;
     epoch_turn_ends(&w->shared->epochs, w->number);
     return due_us;
@@ -607,18 +427,26 @@ void worker_wakes(struct worker *w)
     epoch_turn_begins(&w->shared->epochs, w->number);
 }
 
-struct worker_counters worker_counters(const struct worker *w)
+struct counters worker_counters(const struct worker *w)
 {
-    struct worker_counters c = w->counters;
+    const struct home *h = &w->home;
     struct resolver_counters r = resolver_counters(w->resolver);
-    c.submit = submit_counters(w->submit);
-    c.deliver = deliver_counters(w->deliver);
-    c.queries = r.queries;
-    c.cache_hits = r.cache_hits;
-    c.events = w->events.line_count;
-    c.events_dropped = w->events.dropped_count;
-    c.block_bytes_peak = w->blocks.bytes_peak;
-    c.block_heap_calls = w->blocks.heap_calls;
-    c.messages_left = w->journal.message_count - w->journal.forgotten_count;
-    return c;
+    return (struct counters){
+        .messages = h->counters.messages,
+        .recipients = h->counters.recipients,
+        .jobs = h->counters.jobs,
+        .jobs_crossed = h->counters.jobs_crossed,
+        .jobs_retried = h->counters.jobs_retried,
+        .turns = w->turn_count,
+        .wakes = w->wake_count,
+        .submit = submit_counters(w->submit),
+        .deliver = deliver_counters(w->deliver),
+        .queries = r.queries,
+        .cache_hits = r.cache_hits,
+        .events = w->events.line_count,
+        .events_dropped = w->events.dropped_count,
+        .block_bytes_peak = h->blocks.bytes_peak,
+        .block_heap_calls = h->blocks.heap_calls,
+        .messages_left = home_messages_left(h),
+    };
 }

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <urcu/urcu-qsbr.h>
 
-// Chains stay short up to a quarter of a million domains; the table itself is 4 MiB. Tests that make
-// thousands of tables want smaller ones.
+// Chains stay short up to a quarter of a million domains; the table itself is 4 MiB. Tests that
+// make thousands of tables want smaller ones.
 #ifndef DOMAIN_BUCKETS
 #define DOMAIN_BUCKETS (1u << 18)
 #endif

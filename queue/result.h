@@ -32,7 +32,7 @@ struct result {
 struct result_page {
     struct letter letter;
     struct result_page *next; // the filler's free list
-    uint8_t from, to;         // workers
+    uint8_t from;             // the worker who fills it
     uint32_t used_bytes;
     uint32_t result_count;
     char bytes[RESULT_PAGE_BYTES];

@@ -286,12 +286,19 @@ static void test_limits_of_domains(void)
     config_free(c);
 }
 
-// What config_place_now() finds must be a place that works.
+// What config_place_now() finds must be a place that works. Paths that are not absolute count as
+// not given (XDG Base Directory Specification).
 static void test_this_place(void)
 {
     struct config_place place;
     struct refusal why = {""};
+    setenv("HOME", "/home/of/the/test", 1);
+    setenv("XDG_STATE_HOME", "state", 1);
+    setenv("XDG_RUNTIME_DIR", "", 1);
     config_place_now(&place);
+    CU_ASSERT_STRING_EQUAL(place.home, "/home/of/the/test");
+    CU_ASSERT_STRING_EQUAL(place.xdg_state_home, "");
+    CU_ASSERT_STRING_EQUAL(place.xdg_runtime_dir, "");
     struct config *c = config_load(NULL, &place, &why);
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
     CU_ASSERT(c->worker_count >= 1);

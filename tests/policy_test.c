@@ -58,9 +58,9 @@ static const struct {
     struct enhanced_code enhanced;
     bool want;
 } rcpt_limit_cases[] = {
-    {452, {0, 0, 0}, true},   {552, {0, 0, 0}, true},  {452, {4, 5, 3}, true},
-    {452, {4, 2, 2}, false},  {452, {4, 3, 1}, false}, // a full mailbox, a full disk
-    {552, {5, 2, 2}, false},  {450, {0, 0, 0}, false}, {550, {5, 5, 3}, false},
+    {452, {0, 0, 0}, true},  {552, {0, 0, 0}, true},  {452, {4, 5, 3}, true},
+    {452, {4, 2, 2}, false}, {452, {4, 3, 1}, false}, // a full mailbox, a full disk
+    {552, {5, 2, 2}, false}, {450, {0, 0, 0}, false}, {550, {5, 5, 3}, false},
 };
 
 static void test_too_many_recipients(void)
@@ -176,9 +176,9 @@ static void test_limits_of_domains(void)
     static const struct {
         const char *domain;
         uint32_t want;
-    } cases[] = {{"example.com", 1},   {"example.org", 2}, {"org", 3},      {"example.co", 20},
-                 {"example.comm", 20}, {"a.org", 20},      {"", 20},        {"zzz", 20},
-                 {"aaa", 20}};
+    } cases[] = {{"example.com", 1}, {"example.org", 2},   {"org", 3},
+                 {"example.co", 20}, {"example.comm", 20}, {"a.org", 20},
+                 {"", 20},           {"zzz", 20},          {"aaa", 20}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         CU_ASSERT_EQUAL(limits_of_domain(&t, slice_of_text(cases[i].domain))->connections,
                         cases[i].want);
@@ -203,7 +203,11 @@ static const struct {
     // Nobody has answered yet: two probes.
     {{.ready_count = 99, .open_count = 1, .opening_count = 1, .connections_now = 99}, true},
     {{.ready_count = 99, .open_count = 2, .opening_count = 2, .connections_now = 99}, false},
-    {{.ready_count = 99, .open_count = 2, .opening_count = 2, .connections_now = 99, .proven = true},
+    {{.ready_count = 99,
+      .open_count = 2,
+      .opening_count = 2,
+      .connections_now = 99,
+      .proven = true},
      true},
 };
 

@@ -60,8 +60,8 @@ static void learn(struct world *w, uint8_t host, enum dns_status status, const c
         struct slice one = slice_cut(&rest, ' ');
         CU_ASSERT_TRUE_FATAL(io_address_parse(one, 0, &addresses[count++]));
     }
-    struct dns_address_answer a = {.status = status, .expires_us = LATER, .addresses = addresses,
-                                   .address_count = count};
+    struct dns_address_answer a = {
+        .status = status, .expires_us = LATER, .addresses = addresses, .address_count = count};
     site_learn_addresses(&w->site, host, &a, false, 25);
 }
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -219,7 +220,9 @@ static int dropped(void)
 {
     struct privileges p;
     struct refusal why;
-    if (!privileges_find("nobody", &p, &why) || !privileges_drop(&p, &why))
+    gid_t group = 0;
+    if (setgroups(1, &group) != 0 || !privileges_find("nobody", &p, &why) ||
+        !privileges_drop(&p, &why))
         return 1;
     if (getuid() != NOBODY_UID || geteuid() != NOBODY_UID || getegid() != NOBODY_GID)
         return 2;

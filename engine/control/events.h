@@ -30,9 +30,9 @@ struct events {
     bool abandoned;
 };
 
-// `fd`: the caller's; -1: events are only counted. A file must be opened with O_APPEND; into anything
-// else (a pipe) each write holds whole lines and at most PIPE_BUF bytes, so that several workers'
-// lines do not mix.
+// `fd`: the caller's; -1: events are only counted. A file must be opened with O_APPEND; into
+// anything else (a pipe) each write holds whole lines and at most PIPE_BUF bytes, so that several
+// workers' lines do not mix.
 void events_init(struct events *e, struct io *io, int fd, uint8_t io_owner);
 void events_release(struct events *e);
 

@@ -32,11 +32,11 @@ struct conn {
     uint8_t host; // of the site
     bool sending;
     bool receiving;
-    bool want_send; // in the turn's list of connections with something to say
-    bool verdict_held; // the transaction's verdict is in, its bytes still lent to a send
-    bool moved;        // since the deadline was set: a reply, a change of state
-    bool answered;     // the server has said something about the transaction
-    bool gone;         // nothing is lent any more; the turn's list still holds it
+    bool want_send;     // in the turn's list of connections with something to say
+    bool verdict_held;  // the transaction's verdict is in, its bytes still lent to a send
+    bool moved;         // since the deadline was set: a reply, a change of state
+    bool answered;      // the server has said something about the transaction
+    bool gone;          // nothing is lent any more; the turn's list still holds it
     bool session_ready; // it has been IDLE once: a failure now is not the host's refusal
     int fd;
     uint32_t message_count;

@@ -14,11 +14,6 @@ size_t deliver_domain_bytes(void)
     return sizeof(struct target);
 }
 
-size_t deliver_conn_bytes(void)
-{
-    return sizeof(struct conn);
-}
-
 int deliver_new(struct deliver **ret, const struct deliver_options *options)
 {
     struct deliver *d = calloc(1, sizeof(*d));
@@ -75,9 +70,7 @@ void deliver_on_letter(struct deliver *d, struct letter *l)
     case LETTER_DOMAIN_HANDOVER:
         target_handed_over(d, target_of(CONTAINER_OF(l, struct domain, handover_letter)));
         break;
-    case LETTER_PAGE_BACK:
-        outbox_page_back(d, CONTAINER_OF(l, struct result_page, letter));
-        break;
+    case LETTER_PAGE_BACK: outbox_page_back(d, CONTAINER_OF(l, struct result_page, letter)); break;
     case LETTER_RESULTS:
     case LETTER_CONNECTION: CHECK(false);
     }
@@ -85,7 +78,7 @@ void deliver_on_letter(struct deliver *d, struct letter *l)
 
 void deliver_on_done(struct deliver *d, const struct io_done *done)
 {
-    dispatch_on_conn_done(d, done);
+    attempt_on_done(d, done);
 }
 
 void deliver_on_timer(struct deliver *d, struct wheel_timer *t)
@@ -98,7 +91,7 @@ void deliver_on_timer(struct deliver *d, struct wheel_timer *t)
         wheel_arm(d->o.wheel, t, io_now_us(d->io) + SWEEP_US);
         return;
     }
-    dispatch_on_conn_timer(d, slab_at(&d->conns, token.index));
+    attempt_on_timer(d, slab_at(&d->conns, token.index));
 }
 
 static void take_answers(struct deliver *d)
@@ -143,9 +136,9 @@ void deliver_stop(struct deliver *d)
     for (uint32_t i = slab_next(&d->conns, 0); i != SLAB_NONE; i = slab_next(&d->conns, i + 1)) {
         struct conn *c = slab_at(&d->conns, i);
         if (c->state == CONN_IDLE)
-            dispatch_quit(d, c);
+            attempt_quit(d, c);
         else if (c->state < CONN_IDLE)
-            dispatch_close(d, c, SLICE("shutting down"));
+            attempt_close(d, c, SLICE("shutting down"));
     }
 }
 
@@ -157,7 +150,7 @@ bool deliver_stopped(const struct deliver *d)
 void deliver_abandon(struct deliver *d)
 {
     for (uint32_t i = slab_next(&d->conns, 0); i != SLAB_NONE; i = slab_next(&d->conns, i + 1))
-        dispatch_close(d, slab_at(&d->conns, i), SLICE("shutting down"));
+        attempt_close(d, slab_at(&d->conns, i), SLICE("shutting down"));
 }
 
 struct deliver_counters deliver_counters(const struct deliver *d)

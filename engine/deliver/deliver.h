@@ -1,12 +1,13 @@
 // engine/deliver/deliver.h: the way out. Jobs come in by domain, results go home.
 //
-// Owns:    the sites, connections and resolver of one worker, and what these have under way.
+// Owns:    the sites and connections of one worker, and what these have under way.
 // Knows not of: where messages come from, what a home does with a result.
 // Parts:   target.c  a recipient domain: its exchangers are looked up, it joins a site
 //          site.c    an MX set: hosts, addresses and their health, connections, limits
 //          conn.c    one connection: sockets and time-outs around smtp/client
 //          transaction.c  jobs of one message put together for one site
 //          dispatch.c     joins work, permission and connection
+//          attempt.c      what a connection's replies and end mean for the jobs on it
 //          outbox.c  results on their way home
 // A turn:  deliver_on_done(), deliver_on_timer(), deliver_on_letter() as they come, and then one
 //          deliver_turn().
@@ -32,9 +33,9 @@ struct deliver_options {
     const struct limits_table *limits;
     struct slice helo_name;
     uint32_t worker;
-    uint8_t io_owner;      // token.owner of our requests
-    uint16_t port;         // of exchangers
-    bool private_targets;  // loopback and private addresses may be exchangers
+    uint8_t io_owner;     // token.owner of our requests
+    uint16_t port;        // of exchangers
+    bool private_targets; // loopback and private addresses may be exchangers
     uint32_t conn_count_max;
     uint64_t connect_timeout_us;
     uint64_t idle_us;        // an unused connection is kept this long
@@ -66,6 +67,5 @@ bool deliver_stopped(const struct deliver *d); // nothing under way any more
 void deliver_abandon(struct deliver *d);
 
 struct deliver_counters deliver_counters(const struct deliver *d);
-size_t deliver_conn_bytes(void); // of memory for a connection, without its lazily grown buffers
 
 #endif

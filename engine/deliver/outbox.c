@@ -35,7 +35,6 @@ static void page_leave(struct deliver *d, uint32_t home)
     struct result_page *p = d->pages[home];
     d->pages[home] = NULL;
     p->letter.kind = LETTER_RESULTS;
-    p->to = (uint8_t)home;
     post_leave(d->o.post, home, &p->letter);
 }
 

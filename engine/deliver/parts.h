@@ -33,7 +33,7 @@ struct target {
     struct target *idle_next, *idle_prev;
     uint64_t idle_since_us;
     uint64_t mx_expires_us;
-    struct mx_set *carried; // the answer, on its way to a new owner
+    struct mx_set *carried;  // the answer, on its way to a new owner
     struct mx_set *next_set; // moves there once none of its jobs is in a transaction
     struct epoch_mark *mark;
 };
@@ -56,14 +56,14 @@ struct deliver {
     struct slab sites;
     struct slab questions;
     struct site *site_buckets[SITE_BUCKETS];
-    struct site *dirty_sites;   // dispatch looks at them in this turn
+    struct site *dirty_sites;                  // dispatch looks at them in this turn
     struct site *starved_first, *starved_last; // no connection was to be had for them
     struct conn *send_first;
-    struct target *again_first; // to drain again
+    struct target *again_first;            // to drain again
     struct target *idle_first, *idle_last; // by idle_since_us
     struct target *unlinked_first;
     struct wheel_timer sweep_timer;
-    struct result_page **pages;  // being filled, one a home
+    struct result_page **pages; // being filled, one a home
     struct result_page *free_pages;
     uint32_t page_count;
     bool stopping;
@@ -81,29 +81,35 @@ static inline struct target *job_target(const struct job *j)
 }
 
 // target.c
-void target_dirty(struct deliver *d, struct target *t);     // its queue became non-empty
+void target_dirty(struct deliver *d, struct target *t); // its queue became non-empty
 void target_handed_over(struct deliver *d, struct target *t);
 void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a);
 void target_requeue(struct deliver *d, struct target *t, struct job *j); // to the front
-struct job *target_take(struct deliver *d, struct site *s); // the next job of a site, in turn
-void target_took(struct deliver *d, struct job *j);         // a sibling, out of its ready list
-void target_job_left(struct deliver *d, struct target *t);  // one that was taken has ended
+struct job *target_take(struct site *s);                   // the next job of a site, in turn
+void target_took(struct job *j);                           // a sibling, out of its ready list
+void target_job_left(struct deliver *d, struct target *t); // one that was taken has ended
 void targets_drain_again(struct deliver *d);
-void targets_sweep(struct deliver *d, uint64_t now_us);     // forgets idle domains
-void targets_release(struct deliver *d); // what the table does not know of
+void targets_sweep(struct deliver *d, uint64_t now_us); // forgets idle domains
+void targets_release(struct deliver *d);                // what the table does not know of
 
 // dispatch.c
 void dispatch_site(struct deliver *d, struct site *s); // marks it for this turn
 void dispatch_on_address(struct deliver *d, struct site *s, uint8_t host,
                          const struct dns_address_answer *a);
 void dispatch_starved(struct deliver *d, uint32_t count_max); // the longest waiting ones first
-void dispatch_quit(struct deliver *d, struct conn *c);        // an idle connection
-void dispatch_sites(struct deliver *d);  // work for connections, connections for work
-void dispatch_flush(struct deliver *d);  // what connections have to say goes out
-void dispatch_on_conn_done(struct deliver *d, const struct io_done *done);
-void dispatch_on_conn_timer(struct deliver *d, struct conn *c);
-void dispatch_close(struct deliver *d, struct conn *c, struct slice why);
+void dispatch_sites(struct deliver *d); // work for connections, connections for work
+void dispatch_flush(struct deliver *d); // what connections have to say goes out
 void dispatch_site_unused(struct deliver *d, struct site *s); // frees it when nothing hangs on it
+
+// attempt.c
+void attempt_on_done(struct deliver *d, const struct io_done *done);
+void attempt_on_timer(struct deliver *d, struct conn *c);
+void attempt_close(struct deliver *d, struct conn *c, struct slice why);
+void attempt_quit(struct deliver *d, struct conn *c);                       // an idle one
+void attempt_events(struct deliver *d, struct conn *c, struct slice bytes); // what bytes bring
+void attempt_gone(struct deliver *d, struct conn *c); // nothing of it is under way any more
+void conn_enter(struct deliver *d, struct conn *c, enum conn_state state); // the one place to
+void conn_speaks(struct deliver *d, struct conn *c); // looked at, at the end of the turn
 
 // outbox.c
 // Whom an attempt spoke to, for the result. NULL where nobody was reached.

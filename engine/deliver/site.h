@@ -54,11 +54,11 @@ struct site {
     uint32_t target_count;                   // domains attached
 
     struct conn *idle_first;
-    uint32_t conn_count;  // all of its connections
-    uint32_t open_count;  // of these, not being closed
-    uint32_t spare_count; // of these, idle or being opened
-    uint32_t opening_count; // of these, not ready yet
-    bool proven;            // a session became ready, and none has failed to since
+    uint32_t conn_count;      // all of its connections
+    uint32_t open_count;      // of these, not being closed
+    uint32_t spare_count;     // of these, idle or being opened
+    uint32_t opening_count;   // of these, not ready yet
+    bool proven;              // a session became ready, and none has failed to since
     uint32_t connections_now; // learned cap; UINT32_MAX: none
     uint64_t cap_until_us;
 

@@ -193,7 +193,6 @@ static void target_hand_over(struct deliver *d, struct target *t, const struct m
     if (t->drain_again)
         again_remove(d, t);
     t->carried = carried;
-    t->domain.handover_letter.kind = LETTER_DOMAIN_HANDOVER;
     atomic_store_explicit(&t->domain.owner, (uint16_t)owner, memory_order_release);
     post_leave(d->o.post, owner, &t->domain.handover_letter);
 }
@@ -220,12 +219,13 @@ static bool target_place(struct deliver *d, struct target *t, const struct mx_se
     if (s)
         target_join_site(d, t, s, l);
     else
-        target_end_ready(d, t, (struct local_verdict){VERDICT_LATER, 452, {4, 3, 1}, "too many sites"});
+        target_end_ready(d, t,
+                         (struct local_verdict){VERDICT_LATER, 452, {4, 3, 1}, "too many sites"});
     return true;
 }
 
-// Other exchangers than before: no more jobs go to the old ones. It moves when those under way there
-// have ended. True: it is still ours.
+// Other exchangers than before: no more jobs go to the old ones. It moves when those under way
+// there have ended. True: it is still ours.
 static bool target_move(struct deliver *d, struct target *t, const struct mx_set *set)
 {
     if (t->busy_count == 0)
@@ -276,8 +276,8 @@ static void target_ask(struct deliver *d, struct target *t)
     if (t->asking)
         t->state = TARGET_ASKING;
     else
-        target_end_ready(
-            d, t, (struct local_verdict){VERDICT_LATER, 451, {4, 4, 3}, "too many lookups"});
+        target_end_ready(d, t,
+                         (struct local_verdict){VERDICT_LATER, 451, {4, 4, 3}, "too many lookups"});
 }
 
 void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a)
@@ -380,10 +380,9 @@ static void target_left_ready(struct target *t)
         ring_remove(t);
 }
 
-struct job *target_take(struct deliver *d, struct site *s)
+struct job *target_take(struct site *s)
 {
     struct target *t = s->ready_first;
-    (void)d;
     if (!t)
         return NULL;
     struct job *j = job_list_take(&t->domain.ready);
@@ -397,10 +396,9 @@ struct job *target_take(struct deliver *d, struct site *s)
     return j;
 }
 
-void target_took(struct deliver *d, struct job *j)
+void target_took(struct job *j)
 {
-    struct target *t = target_of(j->domain);
-    (void)d;
+    struct target *t = job_target(j);
     job_list_remove(&t->domain.ready, j);
     atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
     target_left_ready(t);

@@ -34,9 +34,9 @@ struct limits limits_tighter(const struct limits *a, const struct limits *b);
 
 // May another connection be opened?
 struct site_load {
-    uint32_t ready_count;   // jobs that wait
-    uint32_t open_count;    // connections in use, idle or being opened
-    uint32_t spare_count;   // of these, idle or being opened: each takes a job by itself
+    uint32_t ready_count;     // jobs that wait
+    uint32_t open_count;      // connections in use, idle or being opened
+    uint32_t spare_count;     // of these, idle or being opened: each takes a job by itself
     uint32_t connections_now; // cap learned from refusals; UINT32_MAX: none
     uint32_t opening_count;   // of the open ones, not ready yet
     bool proven;              // the site has answered lately

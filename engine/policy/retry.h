@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct retry_policy {
-    uint64_t delay_us_first;    // after the first failure; then doubled
+    uint64_t delay_us_first; // after the first failure; then doubled
     uint64_t delay_us_max;
     uint64_t lifetime_us;       // since the message was accepted; then it fails for good
     uint64_t delay_us_in_doubt; // at least this, when the message may have arrived (RFC 1047)

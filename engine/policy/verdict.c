@@ -26,11 +26,11 @@ struct local_verdict verdict_of_mx(enum dns_status status)
     case DNS_NO_DOMAIN:
         return (struct local_verdict){VERDICT_NEVER, 550, {5, 1, 2}, "domain does not exist"};
     case DNS_NULL_MX:
-        return (struct local_verdict){VERDICT_NEVER, 556, {5, 1, 10},
-                                      "domain does not accept mail (null MX)"};
+        return (struct local_verdict){
+            VERDICT_NEVER, 556, {5, 1, 10}, "domain does not accept mail (null MX)"};
     case DNS_NO_RECORDS:
-        return (struct local_verdict){VERDICT_NEVER, 550, {5, 4, 4},
-                                      "domain has no usable mail exchanger"};
+        return (struct local_verdict){
+            VERDICT_NEVER, 550, {5, 4, 4}, "domain has no usable mail exchanger"};
     case DNS_FOUND:
     case DNS_TRY_LATER: break;
     }
@@ -40,10 +40,10 @@ struct local_verdict verdict_of_mx(enum dns_status status)
 struct local_verdict verdict_of_no_address(bool temporary)
 {
     if (temporary)
-        return (struct local_verdict){VERDICT_LATER, 451, {4, 4, 3},
-                                      "address lookup of the mail exchangers failed for now"};
-    return (struct local_verdict){VERDICT_NEVER, 550, {5, 4, 4},
-                                  "no mail exchanger has a usable address"};
+        return (struct local_verdict){
+            VERDICT_LATER, 451, {4, 4, 3}, "address lookup of the mail exchangers failed for now"};
+    return (struct local_verdict){
+        VERDICT_NEVER, 550, {5, 4, 4}, "no mail exchanger has a usable address"};
 }
 
 uint64_t patience_us(enum smtp_phase phase)

@@ -42,8 +42,8 @@ static const char *on_rcpt(struct session *s, struct session_room *room,
     struct slice address = e->address.text;
     if (!s->may_relay)
         return "550 5.7.1 Relaying denied";
-    size_t domain_len = address_domain_ascii(e->address.domain.len > 0 ? e->address.domain : hostname,
-                                             domain);
+    size_t domain_len = address_domain_ascii(
+        e->address.domain.len > 0 ? e->address.domain : hostname, domain);
     if (domain_len == 0)
         return "501 5.1.3 Bad recipient domain";
     if (e->address.domain.len == 0) { // <postmaster>: ours (RFC 5321 4.5.1)

@@ -120,8 +120,8 @@ static void on_receive(struct session *s, struct session_room *room, const struc
     struct slice bytes = done->bytes;
     if (done->ended)
         s->receiving = false;
-    if (done->result == 0 || (done->result < 0 && done->result != -ENOBUFS &&
-                              done->result != -ECANCELED))
+    if (done->result == 0 ||
+        (done->result < 0 && done->result != -ENOBUFS && done->result != -ECANCELED))
         s->peer_ended = true;
     if (!done->lends)
         return;

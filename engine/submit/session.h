@@ -9,8 +9,8 @@
 #include "engine/message/trace.h"
 #include "engine/submit/submit.h"
 
-// What may arrive between the turn in which a session stops receiving and the next: the whole ring of
-// buffers. They are copied, so that no session keeps buffers from the others.
+// What may arrive between the turn in which a session stops receiving and the next: the whole ring
+// of buffers. They are copied, so that no session keeps buffers from the others.
 #define SESSION_HELD_BYTES_MAX                                                                     \
     ((size_t)IO_RECEIVE_BUFFER_COUNT_DEFAULT * IO_RECEIVE_BUFFER_BYTES_DEFAULT * 2)
 
@@ -42,7 +42,7 @@ struct session {
     bool hung_up;         // told 421: no verdict is given any more
     bool peer_ended;      // the client sends no more
     bool want_flush;
-    bool waiting;   // the machine takes no bytes before a verdict
+    bool waiting; // the machine takes no bytes before a verdict
     bool may_relay;
     bool no_memory; // for the message being built: 452 when it ends
     struct session *flush_next;
@@ -50,15 +50,15 @@ struct session {
     uint32_t content_bytes; // received since then
     struct wheel_timer timer;
     struct io_peer peer;
-    struct message *message;    // being built
-    struct header_scan header;  // of its content
+    struct message *message;               // being built
+    struct header_scan header;             // of its content
     uint8_t fates[SERVER_UNCOMMITTED_MAX]; // enum fate: a ring, of messages without verdict
     uint8_t fate_first, fate_count;
     struct buffer held; // received bytes that wait for a verdict
     size_t held_used;   // of these, fed to the machine
-    struct buffer out;     // replies that gather
-    struct buffer sent;    // replies lent to the kernel
-    size_t sent_bytes;     // of these
+    struct buffer out;  // replies that gather
+    struct buffer sent; // replies lent to the kernel
+    size_t sent_bytes;  // of these
     struct iovec sent_piece;
     struct smtp_server machine;
 };
@@ -77,7 +77,6 @@ bool session_flush(struct session *s, struct session_room *room);
 void session_release(struct session *s, struct session_room *room);
 
 // intake.c: what the machine's events mean for the message.
-void intake_event(struct session *s, struct session_room *room,
-                  const struct smtp_server_event *e);
+void intake_event(struct session *s, struct session_room *room, const struct smtp_server_event *e);
 
 #endif

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-// What a session waits with when the client is too many, or is told to go.
+// What a client hears that is one too many.
 #define REFUSE_FULL "421 4.3.2 Too many connections, try again later"
 
 struct submit {
@@ -140,9 +140,4 @@ struct submit_counters submit_counters(const struct submit *s)
     c.sessions = s->sessions.item_count;
     c.sessions_peak = s->sessions.item_count_peak;
     return c;
-}
-
-size_t submit_session_bytes(void)
-{
-    return sizeof(struct session);
 }

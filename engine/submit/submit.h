@@ -54,8 +54,8 @@ void submit_free(struct submit *s);
 void submit_serve(struct submit *s, int fd, uint32_t listener);
 void submit_on_done(struct submit *s, const struct io_done *done);
 void submit_on_timer(struct submit *s, struct wheel_timer *t);
-// The fate of the oldest uncommitted message of that session: durable under m->id. The client may be
-// gone by now.
+// The fate of the oldest uncommitted message of that session: durable under m->id. The client may
+// be gone by now.
 void submit_verdict(struct submit *s, const struct message *m);
 void submit_flush(struct submit *s); // replies leave
 
@@ -65,6 +65,5 @@ bool submit_stopped(const struct submit *s);
 void submit_abandon(struct submit *s); // closes all at once
 
 struct submit_counters submit_counters(const struct submit *s);
-size_t submit_session_bytes(void);
 
 #endif

@@ -1,5 +1,5 @@
-"""Input that breaks the rules: commands, content, chunks. Each gets the reply that SMTP has for it, and
-nothing is half accepted."""
+"""Input that breaks the rules: commands, content, chunks. Each gets the reply that SMTP has for it,
+and nothing is half accepted."""
 
 from neighbour import GOOD, MESSAGE_BYTES_MAX, SENDER, WithNeighbour
 
@@ -55,19 +55,23 @@ class Commands(WithNeighbour):
         self.assertEqual(client.say("RSET")[0], 250)
 
 
-
 class Content(WithNeighbour):
     # By RFC 5321 2.3.8 and 4.1.1.4 only CRLF ends a line, and only CRLF.CRLF the content. Whatever
     # else looks like an end must not be one, or a second message could be smuggled in.
-    contents = {name: b"Subject: x\r\n\r\nx" + end + b"MAIL FROM:<smuggled@x>\r\n" for name, end in {
+    ends = {
         "LF . LF": b"\n.\n", "CR . CR": b"\r.\r", "CR . LF": b"\r.\n", "LF . CR": b"\n.\r",
         "LF . CRLF": b"\n.\r\n", "CRLF . LF": b"\r\n.\n", "CR . CRLF": b"\r.\r\n",
-        "CRLF . CR": b"\r\n.\r", "CRLF NUL . CRLF": b"\r\n\0.\r\n", "CRLF . NUL CRLF": b"\r\n.\0\r\n",
-        "CR CR LF": b"\r\r\n", "NUL": b"\0", "999 bytes": b"\r\n" + b"x" * 999 + b"\r\n",
-    }.items()}
+        "CRLF . CR": b"\r\n.\r", "CRLF NUL . CRLF": b"\r\n\0.\r\n",
+        "CRLF . NUL CRLF": b"\r\n.\0\r\n", "CR CR LF": b"\r\r\n", "NUL": b"\0",
+        "999 bytes": b"\r\n" + b"x" * 999 + b"\r\n",
+    }
+
+    def contents(self):
+        for name, end in self.ends.items():
+            yield name, b"Subject: x\r\n\r\nx" + end + b"MAIL FROM:<smuggled@x>\r\n"
 
     def test_bad_content_by_data(self):
-        for name, content in self.contents.items():
+        for name, content in self.contents():
             for piece in (0, 1):
                 with self.subTest(name, piece=piece):
                     client = self.client()
@@ -78,7 +82,7 @@ class Content(WithNeighbour):
                     self.submit_good(client)
 
     def test_bad_content_by_bdat(self):
-        for name, content in self.contents.items():
+        for name, content in self.contents():
             for chunk_bytes in (len(content), 1):
                 with self.subTest(name, chunk_bytes=chunk_bytes):
                     client = self.client()
@@ -115,7 +119,6 @@ class Content(WithNeighbour):
             self.assertEqual(reply[0], code)
             if code == 250:
                 self.was_good(reply)
-
 
 
 class Chunks(WithNeighbour):

@@ -6,7 +6,9 @@ import unittest
 from client import Client
 from engine import Engine
 from exchanger import Exchanger
-from mail_servers import Aiosmtpd, Exim, Postfix, SmtpSink
+from exim import Exim
+from mail_server import Aiosmtpd
+from postfix import Postfix, SmtpSink
 from messages import big, cpython, harm, made, with_header_ended
 from place import eventually, long_or, place
 
@@ -50,12 +52,17 @@ class Keeps:
         arrived = self.server.arrived()
         return arrived if arrived.keys() >= sent.keys() else None
 
+    def cpython(self):
+        messages = cpython()
+        if len(messages) < 40:
+            self.skipTest("libpython3.11-testsuite is missing")
+        return messages
+
     def test_cpython_messages_by_data(self):
-        self.assertGreater(len(cpython()), 40, "libpython3.11-testsuite is missing")
-        self.deliver(cpython(), "data")
+        self.deliver(self.cpython(), "data")
 
     def test_cpython_messages_by_bdat(self):
-        self.deliver(cpython(), "bdat", by_bdat=True)
+        self.deliver(self.cpython(), "bdat", by_bdat=True)
 
     def test_made_messages_by_data(self):
         self.deliver(made(), "made-data")

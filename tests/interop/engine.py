@@ -38,7 +38,9 @@ def configure(listen="", domain="", more="", resolver=None, name=None):
 class Engine:
     """Runs `posthaste serve` until end() or stop()."""
 
-    def __init__(self, **settings):
+    def __init__(self, under=(), **settings):
+        """`under`: a command that runs another, as this one runs the engine."""
+        self.under = under
         self.name = place().new_name("engine")
         self.config = configure(name=self.name, **settings)
         self.events_read = []
@@ -48,8 +50,8 @@ class Engine:
 
     def start(self):
         """Again, too, once it has ended."""
-        self.process = Process([PROGRAM, "serve", "-c", self.config], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE)
+        self.process = Process([*self.under, PROGRAM, "serve", "-c", self.config],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.pid = self.process.pid
         self.unix, self.tcp = eventually(self._addresses, lambda: f"listeners: {self.log()}")
 

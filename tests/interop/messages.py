@@ -127,10 +127,14 @@ def harm(sent, arrived):
 
 
 def _difference(sent, arrived):
+    """Where they differ first, seen from the end."""
     common = 0
     for ours, theirs in zip(reversed(sent), reversed(arrived)):
         if ours != theirs:
             break
         common += 1
-    return (f"sent ...{sent[max(0, len(sent) - common - 60):len(sent) - common + 20]!r}, "
-            f"arrived ...{arrived[max(0, len(arrived) - common - 60):len(arrived) - common + 20]!r}")
+
+    def around(content):
+        at = len(content) - common
+        return content[max(0, at - 60):at + 20]
+    return f"sent ...{around(sent)!r}, arrived ...{around(arrived)!r}"

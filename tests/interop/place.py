@@ -5,6 +5,7 @@ However the run ends, a keeper process ends what it has started and removes the 
 
 import functools
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -92,7 +93,7 @@ class Process:
         return status
 
     def end(self, number=signal.SIGTERM):
-        """Ends it, by force when it does not hear. Its exit status. Once it has ended: that alone."""
+        """Ends it, by force when it does not hear. Its exit status."""
         if self.popen.stdin:
             self.popen.stdin.close()  # a namespace ends with its input
         elif self.running():
@@ -112,6 +113,8 @@ class Place:
     """A folder that others may look into, and a loopback network that no other run uses."""
 
     def __init__(self):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self.folder = tempfile.mkdtemp(prefix="posthaste-interop-")
         os.chmod(self.folder, 0o755)
         self._start_keeper()

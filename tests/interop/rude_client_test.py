@@ -11,15 +11,29 @@ from exchanger import Exchanger
 from neighbour import GOOD, MESSAGE_BYTES_MAX, SENDER, WithNeighbour
 from place import eventually, long_or
 
+# What a session says, step by step, and never to its end.
+SESSION = [b"EHLO client.example\r\n", b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<%s>\r\n",
+           b"DATA\r\n", b"Subject: x\r\n\r\n.", b".\r\nx\r\n", b"\r\n."]
+CHUNKED = SESSION[:3] + [b"BDAT 5\r\nSubje", b"BDAT 9\r\nct: x\r\n\r\n", b"BDAT 100 LAST\r\nx"]
 
-class Vanish(WithNeighbour):
-    session = [b"EHLO client.example\r\n", b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<%s>\r\n",
-               b"DATA\r\n", b"Subject: x\r\n\r\n.", b".\r\nx\r\n", b"\r\n."]
-    chunked = session[:3] + [b"BDAT 5\r\nSubje", b"BDAT 9\r\nct: x\r\n\r\n", b"BDAT 100 LAST\r\nx"]
 
+class RudeClients(WithNeighbour):
+    def said(self, steps):
+        return b"".join(steps).replace(b"%s", self.rcpt("rude").encode())
+
+    def whole(self):
+        """A session as it should be, up to the end of its message."""
+        return self.said(SESSION[:4]) + stuff(GOOD)
+
+    def expect_whole(self, client):
+        self.assertEqual(client.codes(5), [220, 250, 250, 250, 354])
+        self.was_good(client.reply())
+
+
+class Vanish(RudeClients):
     def vanish(self, steps, how):
         """After every step, and in the middle of each, before the message is whole."""
-        said = b"".join(steps).replace(b"%s", self.rcpt("vanished").encode())
+        said = self.said(steps)
         cuts = sorted({*range(0, len(said), long_or(1, 7)), len(said)})
         for cut in cuts:
             client = self.client(hello=None)
@@ -29,7 +43,7 @@ class Vanish(WithNeighbour):
             how(client)
 
     def test_vanish(self):
-        for steps in (self.session, self.chunked):
+        for steps in (SESSION, CHUNKED):
             for how in (Client.close, Client.reset):
                 with self.subTest(how=how.__name__, last=steps[-1]):
                     self.vanish(steps, how)
@@ -37,30 +51,27 @@ class Vanish(WithNeighbour):
     def test_end_of_input_is_not_the_end(self):
         """All said at once, and the writing side closed: the replies come, and the mail goes."""
         client = self.client(hello=None)
-        said = b"".join(self.session[:4]).replace(b"%s", self.rcpt("good").encode())
-        client.send(said + stuff(GOOD) + b"QUIT\r\n")
+        client.send(self.whole() + b"QUIT\r\n")
         client.socket.shutdown(socket.SHUT_WR)
-        self.assertEqual(client.codes(5), [220, 250, 250, 250, 354])
-        self.was_good(client.reply())
+        self.expect_whole(client)
         self.assertEqual(client.codes(2), [221, 0])
 
 
+class Dawdle(RudeClients):
+    listen = "idle-timeout = 3s"
 
-class Dawdle(WithNeighbour):
     def test_byte_by_byte(self):
         client = self.client(hello=None)
-        said = b"".join(self.session[:4]).replace(b"%s", self.rcpt("good").encode())
-        client.send(said + stuff(GOOD), piece=1, pause_s=0.001)
-        self.assertEqual(client.codes(5), [220, 250, 250, 250, 354])
-        self.was_good(client.reply())
+        client.send(self.whole(), piece=1, pause_s=0.001)
+        self.expect_whole(client)
 
     def test_silent(self):
         """At every step of a session: after idle-timeout it is over."""
         clients = []
-        for steps in (self.session, self.chunked):
+        for steps in (SESSION, CHUNKED):
             for count in range(len(steps) + 1):
                 client = self.client(hello=None)
-                client.send(b"".join(steps[:count]).replace(b"%s", self.rcpt("silent").encode()))
+                client.send(self.said(steps[:count]))
                 clients.append(client)
         for client in clients:
             codes = []
@@ -95,12 +106,12 @@ class Dawdle(WithNeighbour):
                 sent += client.socket.send(b"NOOP\r\n" * 10000)
 
 
-
-class Many(WithNeighbour):
+class Many(RudeClients):
     def test_garbage(self):
         dice = random.Random(1)
         for address in (self.engine.unix, self.engine.tcp):
-            for size in [1024 * 1024] + [dice.randrange(1, 3000) for _ in range(long_or(2000, 100))]:
+            sizes = [dice.randrange(1, 3000) for _ in range(long_or(2000, 100))]
+            for size in [1024 * 1024] + sizes:
                 client = Client(address, hello=None)
                 try:
                     client.send(dice.randbytes(size))
@@ -135,8 +146,7 @@ class Many(WithNeighbour):
             client.close()
         eventually(lambda: self.descriptors() < before + 20, "the descriptors")
 
-    @staticmethod
-    def descriptors():
+    def descriptors(self):
         return len(os.listdir(f"/proc/{self.engine.pid}/fd"))
 
 

@@ -259,7 +259,7 @@ static void audit_message(struct books *b, const struct books_message *m, struct
 }
 
 // The counters of what was told.
-static void audit_events(struct books *b, const struct worker_counters *sum, const struct tally *t)
+static void audit_events(struct books *b, const struct counters *sum, const struct tally *t)
 {
     if (sum->deliver.delivered != t->delivered || sum->deliver.failed != t->failed ||
         sum->deliver.in_doubt != b->in_doubt)
@@ -275,7 +275,7 @@ static void audit_events(struct books *b, const struct worker_counters *sum, con
                        sum->messages_left, sum->messages, t->done, t->done + t->unknown);
 }
 
-void books_audit(struct books *b, const struct worker_counters *sum)
+void books_audit(struct books *b, const struct counters *sum)
 {
     struct tally t = {0};
     for (uint32_t i = 1; i <= b->plan->message_count; i++)

@@ -54,6 +54,6 @@ void books_read_arrived(struct books *b, struct slice ledger);      // of an exc
 void books_read_events(struct books *b, struct slice events);
 
 // `sum`: the counters of all workers, when they had stopped.
-void books_audit(struct books *b, const struct worker_counters *sum);
+void books_audit(struct books *b, const struct counters *sum);
 
 #endif

@@ -12,11 +12,11 @@
 
 // --- the engine as a whole
 
-static struct worker_counters engine_counters(const struct scene *s)
+static struct counters engine_counters(const struct scene *s)
 {
-    struct worker_counters sum = {0};
+    struct counters sum = {0};
     for (uint32_t i = 0; i < s->plan->worker_count; i++) {
-        struct worker_counters c = worker_counters(s->workers[i].worker);
+        struct counters c = worker_counters(s->workers[i].worker);
         sum.messages += c.messages;
         sum.recipients += c.recipients;
         sum.jobs += c.jobs;
@@ -221,7 +221,7 @@ static void look(struct scene *s)
 static _Noreturn void give_up(struct scene *s)
 {
     static const char *const words[] = {"loading", "draining", "stopping", "closing", "over"};
-    struct worker_counters sum = engine_counters(s);
+    struct counters sum = engine_counters(s);
     fprintf(stderr,
             "\n  seed %" PRIu64 ": %s never ends: %" PRIu64 " messages left, %u connections of the "
             "engine, finished:",

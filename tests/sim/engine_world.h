@@ -16,7 +16,7 @@ struct scene_result {
     uint64_t us; // of the world's time
     uint64_t arrivals, duplicates, in_doubt;
     uint64_t unanswered; // messages whose client was cut off before it heard a verdict
-    struct worker_counters sum; // of the engine's workers
+    struct counters sum; // of the engine's workers
 };
 
 // Plays one scenario. When it never comes to its end, says so and ends the program: there is no way

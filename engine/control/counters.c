@@ -1,0 +1,65 @@
+#include "engine/control/counters.h"
+
+#include "engine/base/process.h"
+
+void counters_add(struct counters *sum, const struct counters *c)
+{
+    sum->messages += c->messages;
+    sum->recipients += c->recipients;
+    sum->jobs += c->jobs;
+    sum->jobs_crossed += c->jobs_crossed;
+    sum->jobs_retried += c->jobs_retried;
+    sum->turns += c->turns;
+    sum->wakes += c->wakes;
+    sum->submit.sessions_opened += c->submit.sessions_opened;
+    sum->submit.sessions_peak += c->submit.sessions_peak;
+    sum->submit.refused += c->submit.refused;
+    sum->deliver.connections_opened += c->deliver.connections_opened;
+    sum->deliver.connections_failed += c->deliver.connections_failed;
+    sum->deliver.connections_reused += c->deliver.connections_reused;
+    sum->deliver.connections_peak += c->deliver.connections_peak;
+    sum->deliver.transactions += c->deliver.transactions;
+    sum->deliver.delivered += c->deliver.delivered;
+    sum->deliver.deferred += c->deliver.deferred;
+    sum->deliver.failed += c->deliver.failed;
+    sum->deliver.in_doubt += c->deliver.in_doubt;
+    sum->queries += c->queries;
+    sum->cache_hits += c->cache_hits;
+    sum->events += c->events;
+    sum->events_dropped += c->events_dropped;
+    sum->block_bytes_peak += c->block_bytes_peak;
+    sum->block_heap_calls += c->block_heap_calls;
+    sum->messages_left += c->messages_left;
+}
+
+void counters_print(const struct counters *c, struct json *j)
+{
+    json_u64(j, "messages", c->messages);
+    json_u64(j, "recipients", c->recipients);
+    json_u64(j, "jobs", c->jobs);
+    json_u64(j, "jobs-crossed", c->jobs_crossed);
+    json_u64(j, "jobs-retried", c->jobs_retried);
+    json_u64(j, "delivered", c->deliver.delivered);
+    json_u64(j, "deferred", c->deliver.deferred);
+    json_u64(j, "failed", c->deliver.failed);
+    json_u64(j, "in-doubt", c->deliver.in_doubt);
+    json_u64(j, "messages-left", c->messages_left);
+    json_u64(j, "sessions", c->submit.sessions_opened);
+    json_u64(j, "sessions-peak", c->submit.sessions_peak);
+    json_u64(j, "sessions-refused", c->submit.refused);
+    json_u64(j, "connections", c->deliver.connections_opened);
+    json_u64(j, "connections-peak", c->deliver.connections_peak);
+    json_u64(j, "connections-failed", c->deliver.connections_failed);
+    json_u64(j, "connections-reused", c->deliver.connections_reused);
+    json_u64(j, "transactions", c->deliver.transactions);
+    json_u64(j, "dns-queries", c->queries);
+    json_u64(j, "dns-cache-hits", c->cache_hits);
+    json_u64(j, "turns", c->turns);
+    json_u64(j, "wakes", c->wakes);
+    json_u64(j, "events", c->events);
+    json_u64(j, "events-dropped", c->events_dropped);
+    json_u64(j, "block-bytes-peak", c->block_bytes_peak);
+    json_u64(j, "block-heap-calls", c->block_heap_calls);
+    json_u64(j, "cpu-us", process_cpu_us());
+    json_u64(j, "resident-bytes-peak", process_resident_bytes_peak());
+}

@@ -1,0 +1,61 @@
+#include "engine/shared.h"
+
+#include "engine/base/check.h"
+#include "engine/deliver/deliver.h"
+#include "queue/post.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+_Static_assert(CONFIG_WORKERS_MAX == POST_WORKERS_MAX && CONFIG_WORKERS_MAX == EPOCH_WORKERS_MAX,
+               "what may be configured is what the queues can serve");
+
+static struct submit_listener listener_of(const struct config *c, const struct config_listener *l)
+{
+    return (struct submit_listener){
+        .server = {.hostname = slice_of_text(c->hostname),
+                   .banner = SLICE("ESMTP posthaste"),
+                   .message_bytes_max = l->message_bytes_max,
+                   .rcpt_count_max = l->rcpt_count_max,
+                   .pipelining = true,
+                   .chunking = true,
+                   .eightbitmime = true,
+                   .smtputf8 = true,
+                   .dsn = true,
+                   .enhanced_codes = true},
+        .relay_from = l->relay_from.items,
+        .relay_from_count = l->relay_from.count,
+        .session_count_max = l->connection_count_max,
+        .idle_us = l->idle_us_max,
+    };
+}
+
+int shared_init(struct shared *s, const struct config *config, uint32_t worker_count)
+{
+    CHECK(worker_count > 0 && worker_count <= POST_WORKERS_MAX);
+    *s = (struct shared){.config = config, .worker_count = worker_count, .events_fd = -1};
+    s->inboxes = aligned_alloc(64, worker_count * sizeof(*s->inboxes));
+    s->ios = calloc(worker_count, sizeof(*s->ios));
+    s->domains = domain_table_new(deliver_domain_bytes(), worker_count);
+    if (!s->inboxes || !s->ios || !s->domains) {
+        shared_release(s);
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < worker_count; i++)
+        inbox_init(&s->inboxes[i]);
+    epochs_init(&s->epochs, worker_count);
+    for (uint32_t i = 0; i < config->listener_count; i++) {
+        s->listeners[i] = listener_of(config, &config->listeners[i]);
+        s->listeners[i].session_count = &s->session_counts[i];
+        s->listen_fds[i] = -1;
+    }
+    return 0;
+}
+
+void shared_release(struct shared *s)
+{
+    domain_table_free(s->domains);
+    free(s->inboxes);
+    free(s->ios);
+    *s = (struct shared){.events_fd = -1};
+}

@@ -1,0 +1,70 @@
+"""Exim, as Debian builds it."""
+
+import os
+import subprocess
+
+from mail_server import CONTAINED, MailServer
+from packages import unpacked
+
+PASSWD = "root:x:0:0::/:/bin/false\nDebian-exim:x:65534:65534::/:/bin/false\n"
+GROUP = "root:x:0:\nDebian-exim:x:65534:\n"
+CONFIG = """
+exim_path = {program}
+primary_hostname = exim.example
+spool_directory = {folder}/spool
+log_file_path = {folder}/log/%slog
+pid_file_path = {folder}/log/pid
+keep_environment =
+tls_advertise_hosts =
+host_lookup =
+rfc1413_query_timeout = 0s
+acl_smtp_rcpt = accept
+acl_smtp_mail = accept
+allow_utf8_domains = true
+smtputf8_advertise_hosts = *
+message_size_limit = 100M
+header_maxsize = 4M
+smtp_accept_max = 50
+smtp_accept_queue_per_connection = 0
+check_spool_space = 0
+check_log_space = 0
+check_spool_inodes = 0
+check_log_inodes = 0
+return_path_remove = false
+envelope_to_remove = false
+delivery_date_remove = false
+begin routers
+all:
+  driver = accept
+  transport = keep
+begin transports
+keep:
+  driver = appendfile
+  directory = {folder}/mail
+  maildir_format
+  user = 65534
+  group = 65534
+  envelope_to_add
+  return_path_add
+"""
+
+
+class Exim(MailServer):
+    """The whole server, in a user namespace of its own: it needs a user of the name Debian-exim,
+    and no rights."""
+
+    ends_headers = True
+
+    def __init__(self):
+        program = os.path.join(unpacked("exim4-daemon-light"), "usr/sbin/exim4")
+        super().__init__()
+        for name in ("spool", "log", "mail"):
+            self.make_folder(name, owner=0)
+        config = self.write("exim.conf", CONFIG.format(program=program, folder=self.folder))
+        self.start([CONTAINED, self.write("passwd", PASSWD), self.write("group", GROUP),
+                    "--user --map-user=65534 --map-group=65534 --keep-caps",
+                    program, "-bdf", "-C", config, "-oX", ":".join(map(str, self.address))],
+                   stdin=subprocess.PIPE)
+
+    def arrived(self):
+        return self.contents("mail/new/*", "Envelope-to")

@@ -1,0 +1,110 @@
+"""Real mail servers that take what the engine delivers, and keep it.
+
+Each has .domain, arrived() with what it keeps by recipient, and close(). Content is as it was on
+the wire, with the fields that the server itself puts in front. Those that may end a header section
+which has no end say so by .ends_headers.
+"""
+
+import glob
+import os
+import re
+import socket
+import unittest
+
+from exchanger import Exchanger
+from messages import with_crlf
+from place import IS_ROOT, NOBODY, Process, eventually, place
+
+# Runs a server apart from the rest of the machine.
+CONTAINED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "contained")
+
+
+def _accepts(address):
+    try:
+        with socket.create_connection(address, timeout=5) as probe:
+            return probe.recv(100).startswith(b"220")
+    except OSError:
+        return False
+
+
+class MailServer:
+    """A program at the address of a host of its own, with a folder of its own."""
+
+    ends_headers = False
+
+    def __init__(self):
+        self.number = next(Exchanger.numbers)
+        self.domain = f"d{self.number}.example"
+        self.address = place().address(self.number), place().port
+        self.folder = place().path(f"{type(self).__name__.lower()}{self.number}")
+        os.mkdir(self.folder, 0o755)
+
+    def make_folder(self, name, owner=NOBODY):
+        path = os.path.join(self.folder, name)
+        os.mkdir(path, 0o755)
+        if IS_ROOT:
+            os.chown(path, owner, owner)
+        return path
+
+    def write(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        return path
+
+    def start(self, command, **options):
+        self.process = Process(command, **options)
+
+        def ready():
+            if not self.process.running():
+                raise unittest.SkipTest(f"{type(self).__name__}: {self.process.output}")
+            return _accepts(self.address)
+        eventually(ready, lambda: f"{type(self).__name__}: {self.process.output}")
+
+    def close(self):
+        self.process.end()
+
+    def contents(self, files, rcpt_field):
+        """What the files hold, by recipient, whom this field of theirs names."""
+        found = {}
+        for path in glob.glob(os.path.join(self.folder, files)):
+            try:
+                with open(path, "rb") as file:
+                    content = with_crlf(file.read())
+            except PermissionError:  # it came this moment
+                continue
+            for rcpt in re.findall(rb"^%s: <?([^>\r\n]*)>?\r\n" % rcpt_field.encode(),
+                                   content.split(b"\r\n\r\n")[0] + b"\r\n", re.MULTILINE):
+                found[rcpt.decode()] = content
+        return found
+
+
+class Aiosmtpd:
+    """The Python library, in this process."""
+
+    ends_headers = False
+
+    def __init__(self, smtputf8=True):
+        try:
+            from aiosmtpd.controller import Controller
+        except ImportError:
+            raise unittest.SkipTest("python3-aiosmtpd is missing") from None
+        self.number = next(Exchanger.numbers)
+        self.domain = f"d{self.number}.example"
+        self.kept = {}
+        self.envelopes = []
+        self.controller = Controller(self, hostname=place().address(self.number),
+                                     port=place().port, enable_SMTPUTF8=smtputf8)
+        self.controller.start()
+
+    async def handle_DATA(self, _server, _session, envelope):
+        self.envelopes.append(envelope)
+        for rcpt in envelope.rcpt_tos:
+            self.kept[rcpt] = envelope.original_content
+        return "250 2.0.0 kept"
+
+    def arrived(self):
+        return self.kept
+
+    def close(self):
+        self.controller.stop()
