@@ -120,7 +120,7 @@ static void job_comes_home(struct home *h, struct job *j)
     if (waits) {
         if (j->attempt_count < UINT16_MAX)
             j->attempt_count++;
-        j->give_back_count = 0;
+        j->given_back = 0;
         calendar_add(&h->calendar, j);
         return;
     }

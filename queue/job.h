@@ -37,7 +37,8 @@ struct job {
     uint32_t rcpt_count;
     uint32_t due_s; // calendar: monotonic seconds
     uint16_t attempt_count;
-    uint8_t give_back_count; // in this attempt: sessions that ended before they answered it
+    uint8_t
+        given_back; // in this attempt: weight of the sessions that ended before they answered it
     uint8_t home;
     _Atomic uint8_t place; // enum job_place; see below
 };

@@ -5,6 +5,9 @@
 #include "engine/deliver/parts.h"
 
 #define CAP_KEPT_US (UINT64_C(60) * 1000 * 1000)
+#define GIVEN_BACK_MAX 8
+#define GIVEN_BACK_BY_USED 1
+#define GIVEN_BACK_BY_FRESH 4
 #define REST_US_MAX (UINT64_C(60) * 1000 * 1000)
 
 // --- states of a connection, seen from its site
@@ -125,17 +128,20 @@ static void transaction_finish(struct deliver *d, struct conn *c, enum verdict v
 }
 
 // Nothing of it was answered: the server let the connection go just then, or did not take us on.
-// Its jobs are ready again, as if they had not been taken; once in an attempt, since it may also be
-// this message that the server dislikes.
+// Its jobs are ready again, as if they had not been taken; up to a limit, since it may also be this
+// message that the server dislikes. A session that had served before is likely to have ended for
+// reasons of its own, and weighs less.
 static void transaction_give_back(struct deliver *d, struct conn *c)
 {
+    uint8_t weight = c->message_count > 0 ? GIVEN_BACK_BY_USED : GIVEN_BACK_BY_FRESH;
     uint32_t count = c->tx.rcpt_count;
     struct job *last = NULL;
     for (uint32_t i = 0; i < count; i++) {
         struct job *j = c->tx.rcpts[i].job;
-        j->give_back_count++;
-        if (j != last)
-            target_requeue(d, job_target(j), j);
+        if (j == last)
+            continue;
+        j->given_back = (uint8_t)(j->given_back + weight);
+        target_requeue(d, job_target(j), j);
         last = j;
     }
     transaction_clear(&c->tx);
@@ -218,7 +224,7 @@ void attempt_gone(struct deliver *d, struct conn *c)
         bool in_doubt = !c->verdict_held && c->failure.code != 421 && conn_wrote_all(c);
         if (c->verdict_held && conn_verdict_holds(c))
             verdict_carry_out(d, c);
-        else if (!in_doubt && !c->answered && c->tx.rcpts[0].job->give_back_count == 0)
+        else if (!in_doubt && !c->answered && c->tx.rcpts[0].job->given_back < GIVEN_BACK_MAX)
             transaction_give_back(d, c);
         else
             transaction_finish(d, c, VERDICT_LATER, &c->failure, in_doubt);
