@@ -170,7 +170,10 @@ void dispatch_on_address(struct deliver *d, struct site *s, uint8_t host,
 {
     CHECK(s->ask_count > 0);
     s->ask_count--;
+    uint64_t kept_us = io_now_us(d->io) + SITE_ADDRESSES_KEPT_US;
     site_learn_addresses(s, host, a, d->o.private_targets, d->o.port);
+    if (s->hosts[host].expires_us < kept_us)
+        s->hosts[host].expires_us = kept_us;
     dispatch_site(d, s);
 }
 

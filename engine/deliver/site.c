@@ -40,11 +40,19 @@ void site_release(struct site *s)
     s->set = NULL;
 }
 
+// It failed, has rested, and has not served since.
+static bool has_failed_lately(const struct site_address *a, uint64_t now_us)
+{
+    return a->rests_until_us > 0 && now_us - a->rests_until_us < SITE_FAILURE_KEPT_US;
+}
+
 enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dice,
                              uint8_t *ret_host, uint8_t *ret_address, bool *ret_temporary)
 {
     uint8_t order[MX_HOSTS_MAX];
     bool any_address = false, temporary = false;
+    const struct site_address *rested = NULL; // the longest
+    uint8_t rested_host = 0, rested_at = 0;
     mx_order(s->set, dice, order);
     for (uint32_t i = 0; i < s->set->count; i++) {
         struct site_host *host = &s->hosts[order[i]];
@@ -56,11 +64,24 @@ enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dic
         temporary |= host->state == HOST_NONE_FOR_NOW;
         any_address |= host->address_count > 0;
         for (uint8_t a = 0; a < host->address_count; a++) {
-            if (host->addresses[a].rests_until_us <= now_us) {
+            const struct site_address *at = &host->addresses[a];
+            if (at->rests_until_us > now_us)
+                continue;
+            if (!has_failed_lately(at, now_us)) {
                 *ret_address = a;
                 return SITE_CONNECT;
             }
+            if (!rested || at->rests_until_us < rested->rests_until_us) {
+                rested = at;
+                rested_host = order[i];
+                rested_at = a;
+            }
         }
+    }
+    if (rested) {
+        *ret_host = rested_host;
+        *ret_address = rested_at;
+        return SITE_CONNECT;
     }
     if (any_address)
         return SITE_RESTING;

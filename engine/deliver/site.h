@@ -13,6 +13,11 @@
 
 #define SITE_ADDRESSES_PER_HOST_MAX 16
 #define SITE_TEXT_BYTES_MAX 200
+// An address that failed comes behind those that did not, for so long after its rest: else the walk
+// over several dead ones begins anew before it has come to the one that serves.
+#define SITE_FAILURE_KEPT_US (UINT64_C(600) * 1000 * 1000)
+// What was learned of a host's addresses serves for so long at least, for the same reason.
+#define SITE_ADDRESSES_KEPT_US (UINT64_C(60) * 1000 * 1000)
 
 struct conn;
 struct target;

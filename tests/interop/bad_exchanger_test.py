@@ -5,8 +5,8 @@ import unittest
 
 from client import Client
 from engine import Engine
-from exchanger import CLOSE, QUIET, RESET, Exchanger, after, once
-from messages import harm
+from exchanger import CLOSE, QUIET, RESET, USUAL, Exchanger, after, bytewise, once
+from messages import big, harm
 from place import eventually, place
 
 SENDER = "sender@client.example"
@@ -114,6 +114,7 @@ class Replies(WithExchangers):
         "DATA: 350": ({"DATA": b"350 go\r\n"}, {}),
         "slow": ({step: after(0.3) for step in ("greeting", "EHLO", "MAIL", "RCPT", "DATA",
                                                 "content")}, {}),
+        "byte by byte": ({step: bytewise(reply) for step, reply in USUAL.items() if reply}, {}),
         "QUIT: silence": ({"QUIT": QUIET}, {}),
         "QUIT: rubbish": ({"QUIT": b"ok\r\n"}, {}),
     }
@@ -170,6 +171,15 @@ class Replies(WithExchangers):
             got, = exchanger.transactions
             self.assertIsNone(harm(CONTENT, got.content))
         self.try_all(self.delivered, 1, check)
+
+    def test_goes_in_the_middle_of_content(self):
+        """It cannot have the message: that is no doubt."""
+        exchanger = self.exchanger({"body": CLOSE})
+        with Client(engine.unix) as client:
+            message_id = client.submit(SENDER, [f"x@{exchanger.domain}"], big(20_000_000).content)
+        event, = engine.outcomes(message_id)
+        self.assertEqual((event["event"], event["code"]), ("deferred", 0))
+        self.assertNotIn("in-doubt", event)
 
     def test_delivered_later(self):
         """Deferred, tried again, and then it goes."""

@@ -41,6 +41,11 @@ def once(action):
     return lambda _session: actions.pop() if actions else None
 
 
+def bytewise(reply):
+    """The reply in as many segments as bytes."""
+    return tuple(reply[i:i + 1] for i in range(len(reply)))
+
+
 def after(seconds, reply=None):
     """The usual reply or another, later."""
     def wait(_session):
@@ -106,9 +111,9 @@ class Exchanger:
 
 
 def is_good(action, first_digits=(b"2", b"3")):
-    """Does it begin with a reply that says yes?"""
-    said = action[0]
-    return isinstance(said, bytes) and said[:1] in first_digits and said.endswith(b"\r\n")
+    """Does it say yes, in a whole reply?"""
+    said = b"".join(part for part in action if isinstance(part, bytes))
+    return said[:1] in first_digits and said.endswith(b"\r\n")
 
 
 class _Ended(Exception):

@@ -32,10 +32,9 @@ class RudeClients(WithNeighbour):
 
 class Vanish(RudeClients):
     def vanish(self, steps, how):
-        """After every step, and in the middle of each, before the message is whole."""
+        """After every byte, before the message is whole."""
         said = self.said(steps)
-        cuts = sorted({*range(0, len(said), long_or(1, 7)), len(said)})
-        for cut in cuts:
+        for cut in range(len(said) + 1):
             client = self.client(hello=None)
             client.send(said[:cut])
             if cut % 2:

@@ -104,7 +104,7 @@ class Refusals(unittest.TestCase):
 class Privileges(unittest.TestCase):
     @unittest.skipUnless(IS_ROOT, "needs root")
     def test_root_becomes_its_user(self):
-        engine = Engine()
+        engine = Engine(under=["setpriv", "--groups", "1,2,3", "--inh-caps", "+net_raw"])
         self.addCleanup(engine.end)
         status = engine.status()
         for name in ("Uid", "Gid"):

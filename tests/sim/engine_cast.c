@@ -69,12 +69,6 @@ void cast_heal(struct scene *s)
         s->sinks[i].plan.script = (struct sink_script){0};
         s->sinks[i].plan.silence_us_max = PLAN_PATIENCE_US;
     }
-    for (uint32_t i = 0; i < p->site_count; i++)
-        for (uint32_t h = 0; h < p->sites[i].host_count; h++)
-            for (uint32_t a = 0; a < p->sites[i].hosts[h].address_count; a++) {
-                struct io_address address = plan_io_address(&p->sites[i].hosts[h].addresses[a]);
-                world_black_hole(s->world, &address, false);
-            }
 }
 
 // --- exchangers
