@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 bool privileges_find(const char *user, struct privileges *ret, struct refusal *why)
@@ -45,6 +47,14 @@ static bool is_dropped(const struct privileges *p)
     return getgroups(0, NULL) == 0 && setresuid(0, 0, 0) != 0 && setresgid(0, 0, 0) != 0;
 }
 
+// What setresuid() leaves: capabilities that a program started by us might inherit.
+static bool drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    return syscall(SYS_capset, &header, none) == 0;
+}
+
 bool privileges_drop(const struct privileges *p, struct refusal *why)
 {
     if (geteuid() == 0) {
@@ -54,6 +64,8 @@ bool privileges_drop(const struct privileges *p, struct refusal *why)
         if (!is_dropped(p))
             return refuse(why, "root's rights are not gone for good");
     }
+    if (!drop_capabilities())
+        return refuse(why, "cannot give up capabilities: %s", strerror(errno));
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return refuse(why, "cannot give up new privileges: %s", strerror(errno));
     return true;

@@ -339,10 +339,10 @@ static void command_line_limits(void)
                        padded(text, "NOOP ", '\n', SERVER_LINE_BYTES_MAX - 7, "\r\nRSET\r\n"),
                        "500 5.5.2, 250 2.0.0", "rset"));
     // Nobody knows where the chunk of such a line ends.
-    CU_ASSERT(run_once("BDAT too long by one",
-                       padded(text, TO_RCPT "BDAT 6", ' ', SERVER_COMMAND_BYTES_MAX - 7,
-                              "\r\nNOOP\r\n"),
-                       SAID_TO_RCPT ", 421 5.5.2", SEEN_TO_RCPT " drop(-) close"));
+    CU_ASSERT(
+        run_once("BDAT too long by one",
+                 padded(text, TO_RCPT "BDAT 6", ' ', SERVER_COMMAND_BYTES_MAX - 7, "\r\nNOOP\r\n"),
+                 SAID_TO_RCPT ", 421 5.5.2", SEEN_TO_RCPT " drop(-) close"));
     CU_ASSERT(run_once("endless by one",
                        padded(text, "NOOP ", 'x', SERVER_LINE_BYTES_MAX - 6, "\r\nRSET\r\n"),
                        "421 4.7.0", "close"));

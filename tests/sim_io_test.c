@@ -4,6 +4,14 @@
 #include "tests/sim/world.h"
 #include "tests/suite.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_ASAN
+#endif
+#endif
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -688,7 +696,7 @@ static void test_misuse(void)
     io_receive(s.io, s.server_fd, token(4));
     struct io_done done = await(&s, 4);
     io_return(s.io, done.lent);
-#if !defined(__SANITIZE_ADDRESS__)
+#ifndef UNDER_ASAN // which stops at such a read by itself
     CU_ASSERT_FALSE(slice_equal(done.bytes, SLICE("hello")));
 #endif
     end_stage(&s);

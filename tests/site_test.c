@@ -179,6 +179,47 @@ static void test_new_answers(void)
     end(&w);
 }
 
+// Three that fail slowly stand before the one that serves: by the time the third has failed, the
+// first rests no more, and still the fourth comes next.
+static void test_reaches_the_fourth_of_four(void)
+{
+    struct world w;
+    begin(&w, (uint16_t[]){10, 20}, 2);
+    learn(&w, 0, DNS_FOUND, "8.8.8.1 8.8.8.2 8.8.8.3");
+    learn(&w, 1, DNS_FOUND, "8.8.8.4");
+    for (uint8_t i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
+        CU_ASSERT_EQUAL(w.host, 0);
+        CU_ASSERT_EQUAL(w.address, i);
+        site_rest_address(&w.site, &w.site.hosts[0].addresses[i].address, NOW - 1);
+    }
+    CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
+    CU_ASSERT_EQUAL(w.host, 1);
+    site_address_serves(&w.site, &w.site.hosts[0].addresses[1].address);
+    CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
+    CU_ASSERT_EQUAL(w.host, 0);
+    CU_ASSERT_EQUAL(w.address, 1);
+    end(&w);
+}
+
+// All fail, each so slowly that the first rests no more: the walk is over all the same.
+static void test_all_dead(void)
+{
+    struct world w;
+    begin(&w, (uint16_t[]){10}, 1);
+    learn(&w, 0, DNS_FOUND, "8.8.8.1 8.8.8.2");
+    for (uint8_t i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
+        CU_ASSERT_EQUAL(w.address, i);
+        site_rest_address(&w.site, &w.site.hosts[0].addresses[i].address, NOW - 2 + i);
+    }
+    CU_ASSERT_EQUAL(choose(&w), SITE_RESTING);
+    w.site.walk++; // dispatch has ended what was ready
+    CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
+    CU_ASSERT_EQUAL(w.address, 0); // the one that failed first
+    end(&w);
+}
+
 static void test_many_addresses_are_bounded(void)
 {
     struct world w;
@@ -197,6 +238,8 @@ static const struct suite_test tests[] = {
     {"no address", test_no_address},
     {"private addresses are left out", test_private_addresses_are_left_out},
     {"new answers", test_new_answers},
+    {"reaches the fourth of four", test_reaches_the_fourth_of_four},
+    {"all dead", test_all_dead},
     {"many addresses are bounded", test_many_addresses_are_bounded},
 };
 

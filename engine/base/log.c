@@ -2,8 +2,8 @@
 
 #include "engine/base/utf8.h"
 
-#include <poll.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>

@@ -26,7 +26,7 @@ static const char help[] =
     "\n"
     "Accepted mail is kept in memory only: what is not delivered when the engine ends is lost.\n"
     "SIGTERM or SIGINT: takes no more mail, ends the transactions under way, and exits; a second\n"
-    "one exits at once.\n";
+    "one exits at once. SIGHUP is ignored.\n";
 
 static int block_signals(void)
 {
@@ -36,6 +36,7 @@ static int block_signals(void)
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN); // a terminal that is closed does not end what holds mail
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
@@ -70,6 +71,18 @@ static bool make_socket_folders(const struct config *c, const struct privileges 
     return true;
 }
 
+// Bound by root, they are for the engine's user, and for members of its group.
+static bool own_sockets(const struct config *c, const struct privileges *p, struct refusal *why)
+{
+    for (uint32_t i = 0; geteuid() == 0 && i < c->listener_count; i++) {
+        const struct io_address *a = &c->listeners[i].address;
+        if (io_address_is_unix(a) && lchown(a->as.un.sun_path, p->uid, p->gid) < 0)
+            return refuse(why, "cannot give %s to its user: %s", a->as.un.sun_path,
+                          strerror(errno));
+    }
+    return true;
+}
+
 static bool serve(const struct config *c, struct refusal *why)
 {
     struct privileges user;
@@ -83,7 +96,8 @@ static bool serve(const struct config *c, struct refusal *why)
     if (events_fd < 0 && c->events_file[0] != '\0')
         goto done;
     struct engine *e = make_socket_folders(c, &user, why) ? engine_new(c, why) : NULL;
-    good = e && privileges_drop(&user, why) && engine_run(e, signal_fd, events_fd, why);
+    good = e && own_sockets(c, &user, why) && privileges_drop(&user, why) &&
+           engine_run(e, signal_fd, events_fd, why);
     engine_free(e);
 done:
     if (events_fd > STDOUT_FILENO)

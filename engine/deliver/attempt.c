@@ -256,6 +256,7 @@ static void on_ready(struct deliver *d, struct conn *c)
     c->session_ready = true;
     c->answered = false;
     c->site->proven = true;
+    site_address_serves(c->site, &c->peer);
     conn_free_for_work(d, c);
 }
 

@@ -195,6 +195,7 @@ static void site_unreachable(struct deliver *d, struct site *s, enum site_choice
     if (s->open_count > 0)
         return; // what is open will serve
     if (choice == SITE_RESTING) {
+        s->walk++;
         const struct mx_host *host = &s->set->hosts[s->failure_host];
         struct attempt at = {slice_make(host->name, host->len), &s->failure_peer};
         site_end_ready(d, s, VERDICT_LATER, &s->failure, &at);

@@ -27,6 +27,7 @@ bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const st
     s->hash = hash;
     s->limits = *l;
     s->connections_now = UINT32_MAX;
+    s->walk = 1;
     return true;
 }
 
@@ -50,7 +51,7 @@ enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dic
                              uint8_t *ret_host, uint8_t *ret_address, bool *ret_temporary)
 {
     uint8_t order[MX_HOSTS_MAX];
-    bool any_address = false, temporary = false;
+    bool any_address = false, temporary = false, walk_over = true;
     const struct site_address *rested = NULL; // the longest
     uint8_t rested_host = 0, rested_at = 0;
     mx_order(s->set, dice, order);
@@ -71,6 +72,7 @@ enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dic
                 *ret_address = a;
                 return SITE_CONNECT;
             }
+            walk_over &= at->walk == s->walk;
             if (!rested || at->rests_until_us < rested->rests_until_us) {
                 rested = at;
                 rested_host = order[i];
@@ -78,7 +80,7 @@ enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dic
             }
         }
     }
-    if (rested) {
+    if (rested && !walk_over) {
         *ret_host = rested_host;
         *ret_address = rested_at;
         return SITE_CONNECT;
@@ -90,13 +92,13 @@ enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dic
 }
 
 // An address that is still in DNS keeps its rest.
-static uint64_t rest_of(const struct site_address *old, uint8_t old_count,
-                        const struct io_address *a)
+static struct site_address learn(const struct site_address *old, uint8_t old_count,
+                                 const struct io_address *a)
 {
     for (uint8_t i = 0; i < old_count; i++)
         if (io_address_equal(&old[i].address, a))
-            return old[i].rests_until_us;
-    return 0;
+            return old[i];
+    return (struct site_address){.address = *a};
 }
 
 void site_learn_addresses(struct site *s, uint8_t host_index, const struct dns_address_answer *a,
@@ -116,8 +118,7 @@ void site_learn_addresses(struct site *s, uint8_t host_index, const struct dns_a
             address.as.in.sin_port = htons(port);
         else
             address.as.in6.sin6_port = htons(port);
-        learned[count].rests_until_us = rest_of(host->addresses, host->address_count, &address);
-        learned[count++].address = address;
+        learned[count++] = learn(host->addresses, host->address_count, &address);
     }
     struct site_address *kept = count ? malloc(count * sizeof(*kept)) : NULL;
     if (kept)
@@ -132,10 +133,23 @@ void site_learn_addresses(struct site *s, uint8_t host_index, const struct dns_a
         host->state = a->status == DNS_TRY_LATER ? HOST_NONE_FOR_NOW : HOST_NONE;
 }
 
-void site_rest_address(struct site *s, const struct io_address *a, uint64_t until_us)
+static void address_note(struct site *s, const struct io_address *a, uint64_t rests_until_us,
+                         uint32_t walk)
 {
     for (uint32_t h = 0; h < s->set->count; h++)
         for (uint8_t i = 0; i < s->hosts[h].address_count; i++)
-            if (io_address_equal(&s->hosts[h].addresses[i].address, a))
-                s->hosts[h].addresses[i].rests_until_us = until_us;
+            if (io_address_equal(&s->hosts[h].addresses[i].address, a)) {
+                s->hosts[h].addresses[i].rests_until_us = rests_until_us;
+                s->hosts[h].addresses[i].walk = walk;
+            }
+}
+
+void site_rest_address(struct site *s, const struct io_address *a, uint64_t until_us)
+{
+    address_note(s, a, until_us, s->walk);
+}
+
+void site_address_serves(struct site *s, const struct io_address *a)
+{
+    address_note(s, a, 0, 0);
 }

@@ -27,6 +27,7 @@ enum site_host_state { HOST_UNKNOWN, HOST_ASKED, HOST_KNOWN, HOST_NONE, HOST_NON
 struct site_address {
     struct io_address address;
     uint64_t rests_until_us; // it did not answer, or refused the session: not before then
+    uint32_t walk;           // in which that was; 0: never
 };
 
 struct site_host {
@@ -67,6 +68,7 @@ struct site {
     uint32_t connections_now; // learned cap; UINT32_MAX: none
     uint64_t cap_until_us;
 
+    uint32_t walk; // counts the walks over its addresses: one ends when all of them have failed
     struct failure failure; // the last of a whole connection
     uint8_t failure_host;
     struct io_address failure_peer;
@@ -86,7 +88,7 @@ enum site_choice {
     SITE_CONNECT,    // *ret_host, *ret_address
     SITE_ASK,        // the addresses of *ret_host must be asked for; then choose again
     SITE_WAIT,       // an answer is awaited
-    SITE_RESTING,    // every address has failed a short while ago (site.failure)
+    SITE_RESTING,    // every address rests, or has failed in this walk (site.failure)
     SITE_NO_ADDRESS, // *ret_temporary
 };
 enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dice,
@@ -96,5 +98,6 @@ void site_learn_addresses(struct site *s, uint8_t host, const struct dns_address
                           bool private_targets, uint16_t port);
 // This address did not serve us: it rests, and others come first.
 void site_rest_address(struct site *s, const struct io_address *a, uint64_t until_us);
+void site_address_serves(struct site *s, const struct io_address *a); // forgets that it failed
 
 #endif

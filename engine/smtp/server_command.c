@@ -38,8 +38,8 @@ static enum line_status read_line(struct smtp_server *s, struct slice *bytes, st
     if (s->line_bytes == 0)
         buffer_clear(&s->line);
     if (!in_one_piece && s->line.len < SERVER_COMMAND_BYTES_MAX) // of a longer one, its beginning
-        s->broken |=
-            !buffer_append(&s->line, slice_take(part, SERVER_COMMAND_BYTES_MAX - s->line.len));
+        s->broken |= !buffer_append(&s->line,
+                                    slice_take(part, SERVER_COMMAND_BYTES_MAX - s->line.len));
     if (line_bytes == 0) {
         s->line_bytes = (uint32_t)total_bytes;
         s->line_cr = part.data[part.len - 1] == '\r';

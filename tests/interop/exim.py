@@ -67,4 +67,7 @@ class Exim(MailServer):
                    stdin=subprocess.PIPE)
 
     def arrived(self):
-        return self.contents("mail/new/*", "Envelope-to")
+        return self.by_rcpt("mail/new/*", "Envelope-to")
+
+    def all_contents(self):
+        return self.contents("mail/new/*")

@@ -64,19 +64,20 @@ class MailServer:
     def close(self):
         self.process.end()
 
-    def contents(self, files, rcpt_field):
-        """What the files hold, by recipient, whom this field of theirs names."""
-        found = {}
+    def contents(self, files):
+        """What the files hold."""
         for path in glob.glob(os.path.join(self.folder, files)):
             try:
                 with open(path, "rb") as file:
-                    content = with_crlf(file.read())
+                    yield with_crlf(file.read())
             except PermissionError:  # it came this moment
                 continue
-            for rcpt in re.findall(rb"^%s: <?([^>\r\n]*)>?\r\n" % rcpt_field.encode(),
-                                   content.split(b"\r\n\r\n")[0] + b"\r\n", re.MULTILINE):
-                found[rcpt.decode()] = content
-        return found
+
+    def by_rcpt(self, files, field):
+        """What they hold, by the recipient whom this field of theirs names."""
+        pattern = re.compile(rb"^%s: <?([^>\r\n]*)>?\r\n" % field.encode(), re.MULTILINE)
+        return {rcpt.decode(): content for content in self.contents(files)
+                for rcpt in pattern.findall(content.split(b"\r\n\r\n")[0] + b"\r\n")}
 
 
 class Aiosmtpd:

@@ -110,7 +110,7 @@ class Postfix(MailServer):
     def arrived(self):
         if self.sudo:
             run([*self.sudo, "chmod", "-R", "a+rX", f"{self.folder}/mail"])
-        return self.contents("mail/all/new/*", "Delivered-To")
+        return self.by_rcpt("mail/all/new/*", "Delivered-To")
 
     def close(self):
         super().close()
@@ -132,7 +132,7 @@ class SmtpSink(MailServer):
     def arrived(self):
         """Its files begin with the envelope, in fields of its own."""
         found = {}
-        for rcpt, content in self.contents("kept/*", "X-Rcpt-Args").items():
+        for rcpt, content in self.by_rcpt("kept/*", "X-Rcpt-Args").items():
             while content.startswith(b"X-") or b"Received: from [" == content[:16]:
                 content = re.sub(rb"\A.*\r\n([ \t].*\r\n)*", b"", content)
             found[rcpt] = content[:-2]  # a line end of its own stands behind

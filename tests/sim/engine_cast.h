@@ -59,7 +59,7 @@ void cast_file_name(char name[16], const char *word, uint32_t nth);
 
 // Everything is there and waits for its first turn.
 void cast_start(struct scene *s);
-// From now on nothing goes wrong any more.
+// From now on nothing goes wrong any more; addresses that are dead stay so.
 void cast_heal(struct scene *s);
 // Domains move when so many messages were acknowledged.
 void cast_move_domains(struct scene *s, uint64_t acknowledged_count);
