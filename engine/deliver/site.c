@@ -33,7 +33,7 @@ bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const st
 
 void site_release(struct site *s)
 {
-    for (uint32_t i = 0; s->hosts && i < s->set->count; i++)
+    for (uint32_t i = 0; s->hosts && s->set && i < s->set->count; i++)
         free(s->hosts[i].addresses);
     free(s->hosts);
     free(s->set);

@@ -93,11 +93,17 @@ class Sink(unittest.TestCase):
         self.process = Process([tool("posthaste-sink"), "127.0.0.1:0", "--ports-file", ports,
                                 "--ledger", self.ledger, "--pop3", "127.0.0.1:0"])
         self.addCleanup(self.process.end)
-        eventually(lambda: self.process.output, "the sink")  # it tells when all listen
+        listeners = eventually(lambda: self.listeners(ports), lambda: self.process.output)
+        self.pop3, self.smtp = (int(line.rsplit(":", 1)[1]) for line in listeners)
+
+    @staticmethod
+    def listeners(ports):
+        """The lines of the file, once it has them: the POP3 door's comes first."""
+        if not os.path.exists(ports):
+            return None
         with open(ports, encoding="ascii") as file:
-            listeners = file.read()
-        self.smtp = int(re.search(r"^127\.0\.0\.1:(\d+)$", listeners, re.MULTILINE)[1])
-        self.pop3 = int(re.search(r"^pop3 127\.0\.0\.1:(\d+)$", listeners, re.MULTILINE)[1])
+            lines = sorted(file.read().splitlines(), reverse=True)
+        return lines if len(lines) == 2 and lines[0].startswith("pop3 ") else None
 
     def runs(self, command, content=b"", **options):
         done = run(command, content, **options)
