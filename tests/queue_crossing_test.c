@@ -171,7 +171,6 @@ static void drain(struct worker *w, struct test_domain *t)
 {
     t->drain_again = !domain_drain(&t->domain);
     w->counts.half_way += t->drain_again;
-    list_domain(w, t);
 }
 
 static void on_dirty(struct worker *w, struct test_domain *t)
@@ -184,6 +183,7 @@ static void on_dirty(struct worker *w, struct test_domain *t)
         w->counts.early++;
     } else {
         drain(w, t);
+        list_domain(w, t);
     }
 }
 
@@ -193,6 +193,7 @@ static void on_handover(struct worker *w, struct test_domain *t)
         fail(w, "a domain that was not sent to us");
     t->arriving = false;
     drain(w, t);
+    list_domain(w, t);
 }
 
 static void hand_over(struct worker *w, struct test_domain *t)

@@ -1,5 +1,5 @@
-"""The bench tools with programs of others: posthaste-load sends to real servers, posthaste-sink takes
-from real clients, and shows by POP3 what it took."""
+"""The bench tools with programs of others: posthaste-load sends to real servers, posthaste-sink
+takes from real clients, and shows by POP3 what it took."""
 
 import hashlib
 import os
@@ -84,7 +84,7 @@ class Load(unittest.TestCase):
 
 
 class Sink(unittest.TestCase):
-    content = b"Subject: x\r\nMessage-ID: <x@y.example>\r\n\r\n.\r\n..dots\r\nGr\xc3\xbc\xc3\x9fe\r\n"
+    content = "Subject: x\r\nMessage-ID: <x@y.example>\r\n\r\n.\r\n..dots\r\nGrüße\r\n".encode()
     sender, rcpt = "sender@client.example", "rcpt@sink.example"
 
     def setUp(self):

@@ -89,15 +89,6 @@ class Engine:
         return eventually(there, lambda: f"{count} events of {message_id}: "
                                          f"{self.events_of(message_id)} {self.log()}", seconds)
 
-    def await_count(self, count, event="delivered", seconds=PATIENCE_S):
-        """Waits for `count` events of a kind, whatever the message."""
-        def found():
-            assert self.process.running(), f"the engine has gone: {self.log()}"
-            return [e for e in self.events() if e["event"] == event]
-        eventually(lambda: len(found()) >= count,
-                   lambda: f"{count} {event}: {len(found())} {self.log()}", seconds)
-        return found()
-
     def status(self):
         """Of the process, by the names of proc(5)."""
         with open(f"/proc/{self.pid}/status", encoding="ascii") as file:

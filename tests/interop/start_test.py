@@ -61,7 +61,8 @@ class Refusals(unittest.TestCase):
         for line, reason in (("worker = 2", "worker"), ("workers = 0", "workers"),
                              ("workers = many", "many"), ('hostname = ""', "hostname"),
                              ('listen "nowhere" { }', "nowhere"),
-                             ("delivery { port = 70000 }", "port"), ("delivery { port = 25", ""), ('state = "relative"', "state")):
+                             ("delivery { port = 70000 }", "port"), ("delivery { port = 25", ""),
+                             ('state = "relative"', "state")):
             with self.subTest(line):
                 self.refused_with(f"# first\n\n{line}\n", rf"refused\.conf:[34]: .*{reason}")
 
