@@ -2,7 +2,7 @@
 // smtp/client.
 //
 // Owns:    the descriptor, its requests in flight, the machine, the wire.
-// Knows not of: jobs, sites, or what an event means: dispatch.c asks conn_next_event().
+// Knows not of: jobs, sites, or what an event means: attempt.c asks the machine.
 // Dying:   in two steps, because the kernel may still hold our memory: conn_close() asks, and the
 //          last completion (conn_on_done() says CONN_GONE) gives it back.
 #ifndef POSTHASTE_DELIVER_CONN_H
@@ -26,7 +26,7 @@ enum conn_op { CONN_OP_CONNECT, CONN_OP_RECEIVE, CONN_OP_SEND, CONN_OP_TIMER, CO
 struct conn {
     uint32_t index;
     uint16_t generation;
-    uint8_t state; // enum conn_state; set by conn.c and dispatch.c's conn_enter()
+    uint8_t state; // enum conn_state; set by conn.c and attempt.c's conn_enter()
     uint8_t ops_in_flight;
     uint8_t io_owner;
     uint8_t host; // of the site
