@@ -6,14 +6,6 @@
 
 #define CHAINS (1u << 14) // short chains up to some ten thousand requests
 
-struct flight_request {
-    uint64_t token;
-    int fd;
-    uint32_t index;         // of this request
-    uint32_t next_by_token; // in its chain, or SLAB_NONE
-    uint32_t next_by_fd;
-};
-
 static uint32_t *new_chains(void)
 {
     uint32_t *chains = malloc(CHAINS * sizeof(*chains));
@@ -70,7 +62,7 @@ static uint32_t *find(const struct flight *f, uint64_t token)
     return place;
 }
 
-void flight_add(struct flight *f, uint64_t token, int fd)
+struct flight_request *flight_add(struct flight *f, uint64_t token, int fd)
 {
     uint32_t index;
     uint32_t *place = find(f, token);
@@ -84,6 +76,7 @@ void flight_add(struct flight *f, uint64_t token, int fd)
                                  .next_by_fd = *fd_chain(f, fd)};
     *place = index;
     *fd_chain(f, fd) = index;
+    return r;
 }
 
 void flight_remove(struct flight *f, uint64_t token)
@@ -102,6 +95,11 @@ void flight_remove(struct flight *f, uint64_t token)
 bool flight_has(const struct flight *f, uint64_t token)
 {
     return *find(f, token) != SLAB_NONE;
+}
+
+struct flight_request *flight_find(const struct flight *f, uint64_t token)
+{
+    return at(f, *find(f, token));
 }
 
 uint32_t flight_count(const struct flight *f)

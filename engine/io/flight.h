@@ -10,6 +10,25 @@
 
 #define FLIGHT_COUNT_MAX (1u << 20)
 
+enum flight_kind {
+    FLIGHT_PLAIN,
+    FLIGHT_BRINGS_FD, // a good result is a new descriptor
+    FLIGHT_FAILED,    // the result is `value`, whatever the kernel says
+    FLIGHT_WATCH,     // `value` is its inotify descriptor, ours
+};
+
+struct flight_request {
+    uint64_t token;
+    int32_t fd;
+    uint32_t index;         // of this request
+    uint32_t next_by_token; // in its chain, or SLAB_NONE
+    uint32_t next_by_fd;
+    int32_t value;  // this and those below are the caller's to set; flight_add() makes them 0
+    uint8_t kind;   // enum flight_kind
+    bool cancelled; // it has been asked to end
+};
+_Static_assert(sizeof(struct flight_request) <= 32, "65,536 of them in a chunk");
+
 struct flight {
     struct slab requests; // struct flight_request
     uint32_t *by_token;   // first of each chain, or SLAB_NONE
@@ -19,10 +38,11 @@ struct flight {
 bool flight_init(struct flight *f); // false without memory
 void flight_release(struct flight *f);
 
-// CHECKs that no request in flight has this token.
-void flight_add(struct flight *f, uint64_t token, int fd);
+// CHECKs that no request in flight has this token. Valid until it is removed.
+struct flight_request *flight_add(struct flight *f, uint64_t token, int fd);
 void flight_remove(struct flight *f, uint64_t token); // which is in flight
 bool flight_has(const struct flight *f, uint64_t token);
+struct flight_request *flight_find(const struct flight *f, uint64_t token); // or NULL
 uint32_t flight_count(const struct flight *f);
 
 // Walk the requests, all or those on fd: *cursor starts as 0. False when there are no more. No

@@ -4,17 +4,18 @@
 // Knows not of: mail, or who asked: a completion carries the asker's token, never a pointer.
 // Threads:      one `struct io` belongs to one thread: io_new() and all else is called there.
 //               Only io_wake() names another thread's.
-// Behind it:    ring.c (io_uring; the one file that sees liburing), or tests/sim/ (seeded network,
-//               virtual time). The linker chooses.
+// Behind it:    ring.c and its neighbours (io_uring; ring.c and ring_file.c alone see liburing), or
+//               tests/sim/ (seeded network, virtual time). The linker chooses.
 //
 // A turn: io_wait(), then io_next() until false; requests asked meanwhile go to the kernel
 // together at the next io_wait(). Asking never fails and never blocks: what goes wrong comes back
 // as a completion. Memory lent to a request stays lent until its completion with `ended`.
 //
 // Every request ends with exactly one completion that has `ended` set. One-shot requests (connect,
-// send, append, poll) have only that one; standing requests (accept, receive) go on until an error,
-// the end of the stream, or io_cancel(). A standing request may also end with a good result, when
-// the kernel has no room left to keep it: take the result, and ask again if more is wanted.
+// send, poll, all of files but watch) have only that one; standing ones (accept, receive, watch) go
+// on until an error, the end of the stream, or io_cancel(). A standing request may also end with a
+// good result, when the kernel has no room left to keep it: take the result, and ask again if more
+// is wanted.
 #ifndef POSTHASTE_IO_IO_H
 #define POSTHASTE_IO_IO_H
 
@@ -62,7 +63,8 @@ struct io_options {
 int io_new(struct io **ret_io, const struct io_options *options);
 // What to change so that io_new() works: one line, names the sysctl or the seccomp option.
 const char *io_new_explain(int error);
-// Cancels what is in flight, waits for it, and frees. NULL is fine. Descriptors stay the caller's.
+// Cancels what is in flight, waits for it, and frees. NULL is fine. Descriptors stay the caller's;
+// one that a request has brought and io_next() has not told of is closed.
 void io_free(struct io *io);
 
 uint64_t io_now_us(const struct io *io);  // monotonic; read once a turn
@@ -133,8 +135,71 @@ struct io_peer {
 int io_peer_of(struct io *io, int fd, struct io_peer *ret_peer); // 0 or -errno
 
 // --- files
+//
+// Names are relative to the descriptor of an open folder, and stay lent, as all memory does.
+//
+// A cancel, or the io_close() of a descriptor, ends what the kernel has not begun (-ECANCELED);
+// what it has begun goes on to its end. A file is closed when its requests have ended: what is
+// asked and then loses its descriptor says -EBADF, or something about the next file with that
+// number. A folder that io_rename() moves into is not among those that its io_close() cancels.
 
+// result: a descriptor, the asker's from then on; io_close() closes it. `flags` as for openat(2);
+// O_CLOEXEC is added.
+void io_open(struct io *io, int dir_fd, const char *name, int flags, uint32_t mode,
+             struct io_token token);
+// result: bytes read, fewer at the end of the file (0 at and behind it), maybe fewer elsewhere.
+void io_read(struct io *io, int fd, void *to, size_t bytes, uint64_t offset, struct io_token token);
+// result: bytes written, maybe fewer. 1 <= count <= IO_WRITE_PIECES_MAX.
+void io_write(struct io *io, int fd, const struct iovec *pieces, unsigned count, uint64_t offset,
+              struct io_token token);
+// fdatasync(2): what was written, and has completed, before this was asked is on stable storage
+// once the result is 0. After an error nothing more can be learned about those bytes: asked again
+// it may say 0 although they are lost.
+void io_sync(struct io *io, int fd, struct io_token token);
+// io_write() of less than 2 GiB, and io_sync() as soon as all has been written: one after the other
+// in the kernel, two completions. -ECANCELED for the sync, which then may come before the write's:
+// it was not tried, since the write failed or was short, or memory was.
+void io_write_and_sync(struct io *io, int fd, const struct iovec *pieces, unsigned count,
+                       uint64_t offset, struct io_token write, struct io_token sync);
+// fsync(2): for folders, and files whose size or name is new.
+void io_sync_all(struct io *io, int fd, struct io_token token);
+// Blocks for the first `bytes` of the file, which then is that long at least. result: 0 or -errno.
+void io_allocate(struct io *io, int fd, uint64_t bytes, struct io_token token);
+// result: 0 or -errno; -EEXIST where `to` exists, -EINVAL on a file system that cannot promise that
+// (some of those on a network).
+void io_rename(struct io *io, int from_dir_fd, const char *from, int to_dir_fd, const char *to,
+               struct io_token token);
+void io_unlink(struct io *io, int dir_fd, const char *name, struct io_token token);
 // At the end of the file (opened with O_APPEND). result: bytes written, maybe fewer.
 void io_append(struct io *io, int fd, struct slice bytes, struct io_token token);
+
+#define IO_WRITE_PIECES_MAX 1024 // iovecs in one io_write()
+
+// These answer at once.
+struct io_file {
+    bool is_regular;
+    uint32_t uid;
+    uint32_t link_count;
+    uint64_t bytes;
+};
+int io_file_of(struct io *io, int fd, struct io_file *ret_file); // 0 or -errno
+// The kernel forgets what it knows of the file's bytes, so that they are read from the disk.
+// Unsynced ones stay.
+void io_forget_cached(struct io *io, int fd);
+
+// The names in a folder, without "." and "..", in no order. What comes and goes meanwhile may or
+// may not be among them.
+struct io_names;
+int io_names_open(struct io *io, int dir_fd, struct io_names **ret_names); // 0 or -errno
+const char *io_names_next(struct io_names *names); // NULL: no more; valid until the next call
+// After that NULL: 0, or -errno when it is not the end, but the folder could not be read on.
+int io_names_error(const struct io_names *names);
+void io_names_close(struct io_names *names); // NULL is fine
+
+// Standing. A completion (result 0) says that a file was moved into this folder, or was closed
+// after it had been written there, since the one before: look which (io_names_open()). Now and then
+// it says so without a reason. What was there before this was asked, or came before this returned,
+// is not told of: look first when it has been asked. -ENOENT ends it when the folder is gone.
+void io_watch(struct io *io, int dir_fd, struct io_token token);
 
 #endif

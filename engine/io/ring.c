@@ -1,15 +1,16 @@
-// engine/io/ring.c: engine/io/io.h on io_uring: the one file that sees liburing.
+// engine/io/ring.c: engine/io/io.h on io_uring. Files are asked for in ring_file.c; only these two
+// see liburing.
 //
 // One ring a thread, made by that thread (SINGLE_ISSUER); completions are worked out only when we
 // enter the kernel for them (DEFER_TASKRUN), so that a turn finds a whole batch and nothing
 // interrupts it. Linux 6.1 has all that is used here; liburing 2.3 is enough to build.
 //
 // One io_uring_enter() a turn submits what was asked and waits. What a completion means is in its
-// token and in the completion itself; of a request in flight we keep the token and the descriptor.
-#include "engine/io/io.h"
+// token and in the completion itself; of a request in flight we keep little more than the token and
+// the descriptor (flight.h).
+#include "engine/io/ring.h"
 
 #include "engine/base/check.h"
-#include "engine/io/flight.h"
 #include "engine/io/socket.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define ENTRIES_MIN 2           // a write and its sync
 #define COMPLETIONS_PER_ENTRY 8 // room for what standing requests bring between two turns
 #define RECEIVE_BUFFER_COUNT_MAX 32768
 #define RECEIVE_GROUP 0     // the one group of buffers in this ring
@@ -41,6 +43,7 @@ struct io {
     union ring_note *notes;
     struct flight flight;
     uint32_t closes_in_flight;
+    bool ending;               // in io_free()
     uint32_t completions_left; // of this turn
     uint64_t now_us;
     uint64_t wall_us;
@@ -89,8 +92,9 @@ static void lend_to_kernel(struct io *io, uint16_t buffer)
     io_uring_buf_ring_advance(io->lending, 1);
 }
 
-static int make_ring(struct io *io, uint32_t entries)
+static int make_ring(struct io *io, uint32_t asked)
 {
+    uint32_t entries = asked < ENTRIES_MIN ? ENTRIES_MIN : asked;
     struct io_uring_params params = {
         .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
                  IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
@@ -202,6 +206,23 @@ const char *io_new_explain(int error)
 
 // --- asking
 
+// Short of memory, the kernel may take a write and leave behind the sync that is linked to it, and
+// so has lost the link: that sync must not go out alone, and say of bytes that were not written yet
+// that they are safe.
+static void mend_link(struct io *io)
+{
+    const struct io_uring_sq *queue = &io->ring.sq;
+    if (io_uring_sq_ready(&io->ring) == 0)
+        return;
+    struct io_uring_sqe *left = &queue->sqes[*queue->khead & queue->ring_mask];
+    if (!(queue->sqes[(*queue->khead - 1) & queue->ring_mask].flags & IOSQE_IO_LINK))
+        return;
+    struct flight_request *request = flight_find(&io->flight, left->user_data);
+    request->kind = FLIGHT_FAILED;
+    request->value = -ECANCELED;
+    io_uring_prep_nop(left);
+}
+
 // Empties the submission queue into the kernel. The kernel takes less than all only when it is
 // out of memory; waiting for that is all that is left, since asking never fails.
 static void submit(struct io *io)
@@ -210,15 +231,21 @@ static void submit(struct io *io)
         int submitted = io_uring_submit(&io->ring);
         CHECK(submitted >= 0 || submitted == -EAGAIN || submitted == -EBUSY ||
               submitted == -EINTR || submitted == -ENOMEM);
+        mend_link(io);
         if (submitted < 0 && submitted != -EINTR)
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
 }
 
-static struct io_uring_sqe *entry(struct io *io)
+void ring_keep_together(struct io *io, unsigned count)
 {
-    if (io_uring_sq_space_left(&io->ring) == 0)
+    if (io_uring_sq_space_left(&io->ring) < count)
         submit(io);
+}
+
+struct io_uring_sqe *ring_entry(struct io *io)
+{
+    ring_keep_together(io, 1);
     struct io_uring_sqe *sqe = io_uring_get_sqe(&io->ring);
     CHECK(sqe);
     return sqe;
@@ -229,12 +256,17 @@ static union ring_note *note_of(struct io *io, const struct io_uring_sqe *sqe)
     return &io->notes[sqe - io->ring.sq.sqes];
 }
 
-// The last step of every request of our user: from here on a completion is owed.
-static void ask(struct io *io, struct io_uring_sqe *sqe, struct io_token token)
+struct flight_request *ring_ask_about(struct io *io, struct io_uring_sqe *sqe, int fd,
+                                      struct io_token token)
 {
     CHECK(token.owner != IO_OWNER_RESERVED);
     sqe->user_data = token_bits(token);
-    flight_add(&io->flight, sqe->user_data, sqe->fd);
+    return flight_add(&io->flight, sqe->user_data, fd);
+}
+
+struct flight_request *ring_ask(struct io *io, struct io_uring_sqe *sqe, struct io_token token)
+{
+    return ring_ask_about(io, sqe, sqe->fd, token);
 }
 
 // For requests of our own that nobody waits for: only a failure brings a completion.
@@ -251,28 +283,28 @@ int io_connect(struct io *io, const struct io_address *peer, const struct io_add
     int fd = socket_to_connect(peer, local);
     if (fd < 0)
         return fd;
-    struct io_uring_sqe *sqe = entry(io);
+    struct io_uring_sqe *sqe = ring_entry(io);
     struct io_address *to = &note_of(io, sqe)->address;
     *to = *peer;
     io_uring_prep_connect(sqe, fd, &to->as.any, to->len);
-    ask(io, sqe, token);
+    ring_ask(io, sqe, token);
     return fd;
 }
 
 void io_accept(struct io *io, int listen_fd, struct io_token token)
 {
-    struct io_uring_sqe *sqe = entry(io);
+    struct io_uring_sqe *sqe = ring_entry(io);
     io_uring_prep_multishot_accept(sqe, listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    ask(io, sqe, token);
+    ring_ask(io, sqe, token)->kind = FLIGHT_BRINGS_FD;
 }
 
 void io_receive(struct io *io, int fd, struct io_token token)
 {
-    struct io_uring_sqe *sqe = entry(io);
+    struct io_uring_sqe *sqe = ring_entry(io);
     io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = RECEIVE_GROUP;
-    ask(io, sqe, token);
+    ring_ask(io, sqe, token);
 }
 
 void io_return(struct io *io, uint16_t lent)
@@ -293,7 +325,7 @@ void io_send(struct io *io, int fd, const struct iovec *pieces, unsigned count,
              struct io_token token)
 {
     CHECK(count >= 1 && count <= IO_SEND_PIECES_MAX);
-    struct io_uring_sqe *sqe = entry(io);
+    struct io_uring_sqe *sqe = ring_entry(io);
     if (count == 1) {
         io_uring_prep_send(sqe, fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL | MSG_WAITALL);
     } else {
@@ -302,30 +334,22 @@ void io_send(struct io *io, int fd, const struct iovec *pieces, unsigned count,
         memcpy(&message->msg_iov, &pieces, sizeof(pieces)); // which is not const, but only read
         io_uring_prep_sendmsg(sqe, fd, message, MSG_NOSIGNAL | MSG_WAITALL);
     }
-    ask(io, sqe, token);
+    ring_ask(io, sqe, token);
 }
 
 // One-shot: a multishot poll tells of new bytes only, and who left some unread would never hear
 // of them again.
 void io_poll(struct io *io, int fd, uint32_t events, struct io_token token)
 {
-    struct io_uring_sqe *sqe = entry(io);
+    struct io_uring_sqe *sqe = ring_entry(io);
     io_uring_prep_poll_add(sqe, fd, events);
-    ask(io, sqe, token);
-}
-
-// An offset of -1 writes where the descriptor stands, with O_APPEND at the end; also into a pipe.
-void io_append(struct io *io, int fd, struct slice bytes, struct io_token token)
-{
-    unsigned count = bytes.len < INT32_MAX ? (unsigned)bytes.len : INT32_MAX;
-    struct io_uring_sqe *sqe = entry(io);
-    io_uring_prep_write(sqe, fd, bytes.data, count, UINT64_MAX);
-    ask(io, sqe, token);
+    ring_ask(io, sqe, token);
 }
 
 static void ask_cancel(struct io *io, uint64_t token)
 {
-    struct io_uring_sqe *sqe = entry(io);
+    flight_find(&io->flight, token)->cancelled = true;
+    struct io_uring_sqe *sqe = ring_entry(io);
     io_uring_prep_cancel64(sqe, token, 0);
     ask_silently(sqe, RING_CANCEL);
 }
@@ -344,7 +368,7 @@ void io_close(struct io *io, int fd)
     uint64_t token;
     while (flight_next_on(&io->flight, fd, &cursor, &token))
         ask_cancel(io, token);
-    struct io_uring_sqe *sqe = entry(io);
+    struct io_uring_sqe *sqe = ring_entry(io);
     io_uring_prep_close(sqe, fd);
     sqe->user_data = own_token(RING_CLOSE);
     io->closes_in_flight++;
@@ -352,7 +376,7 @@ void io_close(struct io *io, int fd)
 
 void io_wake(struct io *io, struct io *other)
 {
-    struct io_uring_sqe *sqe = entry(io);
+    struct io_uring_sqe *sqe = ring_entry(io);
     io_uring_prep_msg_ring(sqe, other->ring.ring_fd, 0, own_token(RING_WAKE), 0);
     ask_silently(sqe, RING_WAKE);
 }
@@ -401,6 +425,7 @@ void io_wait(struct io *io, uint64_t due_us)
     // Not among them is -EBADR: a completion is lost, and with it what we know of our requests.
     CHECK(error >= 0 || error == -ETIME || error == -EINTR || error == -EAGAIN || error == -EBUSY ||
           error == -ENOMEM);
+    mend_link(io);
     io->completions_left = io_uring_cq_ready(&io->ring);
     read_clocks(io);
 }
@@ -421,6 +446,24 @@ static void take_buffer(struct io *io, const struct io_uring_cqe *cqe, struct io
     done->bytes = slice_make(io->buffers + (size_t)buffer * io->buffer_bytes, (size_t)cqe->res);
 }
 
+// The kernel's last word about a request, which ours may not be.
+static void end_request(struct io *io, struct flight_request *request, struct io_done *done)
+{
+    if (request->kind == FLIGHT_FAILED)
+        done->result = request->value;
+    if (request->kind == FLIGHT_WATCH)
+        ring_watch_answered(io, request, done);
+    if (done->ended)
+        flight_remove(&io->flight, request->token);
+}
+
+// Nobody takes it any more.
+static void drop_descriptor(const struct flight_request *request, int32_t result)
+{
+    if (request->kind == FLIGHT_BRINGS_FD && result >= 0)
+        close(result);
+}
+
 // True for a completion that our user shall see.
 static bool read_completion(struct io *io, const struct io_uring_cqe *cqe, struct io_done *ret_done)
 {
@@ -433,8 +476,10 @@ static bool read_completion(struct io *io, const struct io_uring_cqe *cqe, struc
         }
         return false;
     }
+    if (io->ending)
+        drop_descriptor(flight_find(&io->flight, cqe->user_data), cqe->res);
     if (done.ended)
-        flight_remove(&io->flight, cqe->user_data);
+        end_request(io, flight_find(&io->flight, cqe->user_data), &done);
     if (cqe->flags & IORING_CQE_F_BUFFER)
         take_buffer(io, cqe, &done);
     *ret_done = done;
@@ -493,6 +538,7 @@ void io_free(struct io *io)
 {
     if (!io)
         return;
+    io->ending = true;
     if (io->ring_made) {
         cancel_all(io);
         io_uring_queue_exit(&io->ring);

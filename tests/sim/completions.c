@@ -47,6 +47,7 @@ static void complete_accept(struct sim_request *r)
         sim_end(r, -EMFILE);
         return;
     }
+    s->is_elsewhere = r->io->is_elsewhere;
     listener->backlog = s->backlog_next;
     s->backlog_next = NULL;
     bool ended = !r->cancelled && sim_chance(w, w->options.faults.early_end);
@@ -242,7 +243,7 @@ static void complete_send(struct sim_request *r)
     }
 }
 
-// --- files
+// --- files that are not on the disk
 
 static void complete_append(struct sim_request *r)
 {
@@ -274,6 +275,10 @@ static void complete_append(struct sim_request *r)
 void sim_complete(struct sim_request *r)
 {
     sim_unschedule(r);
+    if (sim_is_of_disk(r)) {
+        sim_complete_file(r);
+        return;
+    }
     if (!r->socket) {
         sim_end(r, r->decided ? r->decided : -ECANCELED);
         return;
@@ -284,7 +289,6 @@ void sim_complete(struct sim_request *r)
     case SIM_RECEIVE: complete_receive(r); break;
     case SIM_SEND: complete_send(r); break;
     case SIM_APPEND: complete_append(r); break;
-    case SIM_POLL:
-    case SIM_KINDS: CHECK(false); // a poll has no socket
+    default: CHECK(false); // a poll has no socket
     }
 }

@@ -37,17 +37,34 @@ const char *io_new_explain(int error)
     return strerrordesc_np(-error);
 }
 
-void io_free(struct io *io)
+void sim_io_bury(struct io *io)
 {
-    if (!io)
-        return;
     struct io **link = &io->world->ios;
     while (*link != io)
         link = &(*link)->next;
     *link = io->next;
     for (unsigned i = 0; i < SIM_TOKEN_BUCKETS; i++)
-        while (io->buckets[i])
-            sim_drop(io->buckets[i]);
+        while (io->buckets[i]) {
+            struct sim_request *r = io->buckets[i];
+            if (sim_is_of_disk(r))
+                sim_file_abandon(r);
+            sim_drop(r);
+        }
+    // Descriptors that nobody has been told of.
+    for (; io->arrived_count > 0; io->arrived_count--, io->arrived_first++) {
+        const struct sim_arrived *a = &io->arrived[io->arrived_first];
+        if (a->brings_descriptor)
+            sim_socket_close(io->world, sim_socket_at(io->world, a->done.result));
+    }
+    io->is_dead = true;
+}
+
+void io_free(struct io *io)
+{
+    if (!io)
+        return;
+    if (!io->is_dead)
+        sim_io_bury(io);
     for (uint32_t i = 0; i < io->buffer_count; i++)
         free(io->buffers[i].bytes);
     free(io->buffers);
@@ -73,6 +90,8 @@ uint64_t io_seed(struct io *io)
 
 void io_wait(struct io *io, uint64_t due_us)
 {
+    if (io->is_dead)
+        return;
     io->now_us = io->world->now_us;
     // Whoever has drained the completions of this turn is at its end. Else this may be a turn's
     // beginning, and what its owner does with them would come after: wait for a turn without any.
@@ -88,7 +107,7 @@ bool io_next(struct io *io, struct io_done *ret_done)
         io->drained = true;
         return false;
     }
-    *ret_done = io->arrived[io->arrived_first++];
+    *ret_done = io->arrived[io->arrived_first++].done;
     io->arrived_count--;
     return true;
 }
@@ -134,7 +153,9 @@ static bool is_taken(const struct world *w, const struct io_address *address, bo
 
 int io_listen(struct io *io, struct io_address *address, const struct io_listen_options *options)
 {
-    struct world *w = io->world;
+    if (io && io->is_dead)
+        return -ECANCELED;
+    struct world *w = io ? io->world : sim_world();
     struct sim_socket *s;
     bool shared_port = options && options->shared_port;
     if (!io_address_is_unix(address) && io_address_port(address) == 0)
@@ -146,13 +167,17 @@ int io_listen(struct io *io, struct io_address *address, const struct io_listen_
         return fd;
     s->here = *address;
     s->shared_port = shared_port;
+    s->is_elsewhere = io && io->is_elsewhere;
     return fd;
 }
 
 void io_accept(struct io *io, int listen_fd, struct io_token token)
 {
+    if (io->is_dead)
+        return;
     struct sim_socket *s = sim_socket_at(io->world, listen_fd);
     CHECK(s->kind == SIM_LISTENER);
+    s->is_elsewhere = io->is_elsewhere;
     struct sim_request *r = sim_ask(io, SIM_ACCEPT, s, token);
     if (s->backlog)
         sim_schedule(r);
@@ -184,11 +209,14 @@ static struct io_address source_address(struct world *w, const struct io_address
 int io_connect(struct io *io, const struct io_address *peer, const struct io_address *local,
                struct io_token token)
 {
+    if (io->is_dead)
+        return -ECANCELED;
     struct world *w = io->world;
     struct sim_socket *s;
     int fd = sim_socket_new(w, SIM_STREAM, true, &s);
     if (fd < 0)
         return fd;
+    s->is_elsewhere = io->is_elsewhere;
     s->there = *peer;
     s->here = source_address(w, peer, local);
     sim_count_connection(w, s);
@@ -204,6 +232,8 @@ int io_connect(struct io *io, const struct io_address *peer, const struct io_add
 
 void io_receive(struct io *io, int fd, struct io_token token)
 {
+    if (io->is_dead)
+        return;
     struct sim_socket *s = sim_socket_at(io->world, fd);
     CHECK(s->kind == SIM_STREAM);
     sim_schedule(sim_ask(io, SIM_RECEIVE, s, token));
@@ -227,6 +257,8 @@ uint32_t io_receive_buffers_free(const struct io *io)
 void io_send(struct io *io, int fd, const struct iovec *pieces, unsigned count,
              struct io_token token)
 {
+    if (io->is_dead)
+        return;
     struct sim_socket *s = sim_socket_at(io->world, fd);
     CHECK(s->kind == SIM_STREAM && count >= 1 && count <= IO_SEND_PIECES_MAX);
     struct sim_request *r = sim_ask(io, SIM_SEND, s, token);
@@ -239,17 +271,23 @@ void io_send(struct io *io, int fd, const struct iovec *pieces, unsigned count,
 // What others read (a signalfd, c-ares's sockets) is not in this world, and nothing comes of it.
 void io_poll(struct io *io, int fd, uint32_t events, struct io_token token)
 {
+    if (io->is_dead)
+        return;
     CHECK(fd < SIM_FD_FIRST && events != 0);
     sim_ask(io, SIM_POLL, NULL, token);
 }
 
 void io_cancel(struct io *io, struct io_token token)
 {
+    if (io->is_dead)
+        return;
     struct sim_request *r = sim_find(io, token);
     io->waiting = false;
     if (!r || r->cancelled)
         return;
     r->cancelled = true;
+    if (r->file.waits || r->file.is_settled)
+        return;
     r->decided = r->decided ? -ECANCELED : 0;
     sim_unschedule(r);
     sim_schedule(r);
@@ -257,15 +295,21 @@ void io_cancel(struct io *io, struct io_token token)
 
 void io_close(struct io *io, int fd)
 {
+    if (io->is_dead)
+        return;
     struct sim_socket *s = sim_socket_at(io->world, fd);
-    for (unsigned i = 0; i < SIM_KINDS; i++)
+    for (unsigned i = 0; i < SIM_SOLE_KINDS; i++)
         CHECK(!s->requests[i] || s->requests[i]->io == io);
+    for (const struct sim_request *r = s->asked; r; r = r->next_asked)
+        CHECK(r->io == io);
     io->waiting = false;
     sim_socket_close(io->world, s);
 }
 
 int io_peer_of(struct io *io, int fd, struct io_peer *ret_peer)
 {
+    if (io->is_dead)
+        return -ENOTCONN;
     const struct sim_socket *s = sim_socket_at(io->world, fd);
     if (s->kind != SIM_STREAM || !s->connected)
         return -ENOTCONN;
@@ -275,14 +319,4 @@ int io_peer_of(struct io *io, int fd, struct io_peer *ret_peer)
         ret_peer->uid = SIM_UID;
     }
     return 0;
-}
-
-void io_append(struct io *io, int fd, struct slice bytes, struct io_token token)
-{
-    struct sim_socket *s = sim_socket_at(io->world, fd);
-    CHECK(s->kind == SIM_FILE);
-    struct sim_request *r = sim_ask(io, SIM_APPEND, s, token);
-    r->bytes = bytes;
-    r->checksum = sim_checksum(r);
-    sim_schedule(r);
 }

@@ -52,21 +52,42 @@ struct sim_request *sim_ask(struct io *io, enum sim_kind kind, struct sim_socket
                             struct io_token token)
 {
     CHECK(token.owner != IO_OWNER_RESERVED);
-    CHECK(!sim_find(io, token));     // two requests with one token
-    CHECK(!s || !s->requests[kind]); // one of each kind at a time
+    CHECK(!sim_find(io, token)); // two requests with one token
+    bool is_sole = kind < SIM_SOLE_KINDS;
+    CHECK(!s || !is_sole || !s->requests[kind]); // one of each such kind at a time
     struct sim_request *r = new_request(io->world);
     r->io = io;
     r->token = token;
     r->kind = kind;
     r->serial = ++io->world->serial;
     r->socket = s;
-    if (s)
+    if (s && is_sole) {
         s->requests[kind] = r;
+    } else if (s) {
+        r->next_asked = s->asked;
+        s->asked = r;
+    }
     r->next = *bucket_of(io, token);
     *bucket_of(io, token) = r;
     io->request_count++;
     io->waiting = false;
     return r;
+}
+
+void sim_detach(struct sim_request *r)
+{
+    struct sim_socket *s = r->socket;
+    if (!s)
+        return;
+    if (r->kind < SIM_SOLE_KINDS) {
+        s->requests[r->kind] = NULL;
+    } else {
+        struct sim_request **link = &s->asked;
+        while (*link != r)
+            link = &(*link)->next_asked;
+        *link = r->next_asked;
+    }
+    r->socket = NULL;
 }
 
 void sim_drop(struct sim_request *r)
@@ -77,8 +98,7 @@ void sim_drop(struct sim_request *r)
         link = &(*link)->next;
     *link = r->next;
     r->io->request_count--;
-    if (r->socket)
-        r->socket->requests[r->kind] = NULL;
+    sim_detach(r);
     r->next = r->io->world->free_requests;
     r->io->world->free_requests = r;
 }
@@ -162,13 +182,21 @@ void sim_schedule_in(struct sim_request *r, uint64_t delay_us)
     heap_settle(w, r);
 }
 
+static uint32_t latency_us_max(const struct sim_request *r)
+{
+    const struct world_options *o = &r->io->world->options;
+    if (r->kind == SIM_SYNC || r->kind == SIM_SYNC_ALL)
+        return o->sync_latency_us_max;
+    return sim_is_of_disk(r) ? o->file_latency_us_max : o->latency_us_max;
+}
+
 void sim_schedule(struct sim_request *r)
 {
     if (!r || r->place != SIM_NOWHERE)
         return;
     struct world *w = r->io->world;
     bool at_once = random_below(&w->dice, 2);
-    sim_schedule_in(r, at_once ? 0 : random_below(&w->dice, w->options.latency_us_max));
+    sim_schedule_in(r, at_once ? 0 : random_below(&w->dice, latency_us_max(r)));
 }
 
 void sim_promote(struct world *w)
@@ -190,11 +218,25 @@ static uint64_t checksum_piece(uint64_t hash, struct slice piece, bool whole)
     return slice_hash(slice_skip(piece, piece.len - CHECKSUM_EDGE_BYTES), hash);
 }
 
+static uint64_t checksum_names(const struct sim_request *r)
+{
+    const char *names[] = {r->file.name, r->file.to_name};
+    uint64_t hash = 0;
+    for (unsigned i = 0; i < COUNT_OF(names); i++)
+        if (names[i])
+            hash = slice_hash(slice_of_text(names[i]), hash);
+    return hash;
+}
+
 uint64_t sim_checksum(const struct sim_request *r)
 {
     bool whole = r->serial % CHECKSUM_WHOLE_EVERY == 0;
     if (r->kind == SIM_APPEND)
         return checksum_piece(0, r->bytes, whole);
+    if (r->kind == SIM_READ)
+        return checksum_piece(0, slice_make(r->file.to, r->file.bytes), whole);
+    if (sim_is_of_disk(r) && r->kind != SIM_WRITE)
+        return checksum_names(r);
     uint64_t hash = slice_hash(slice_make(r->pieces, r->piece_count * sizeof(r->pieces[0])), 0);
     for (unsigned i = 0; i < r->piece_count; i++) {
         bool is_chosen = i == 0 || i + 1 == r->piece_count || i == r->serial % r->piece_count;
@@ -208,7 +250,10 @@ uint64_t sim_checksum(const struct sim_request *r)
 static void trace(const struct sim_request *r, const struct io_done *done)
 {
     struct world *w = r->io->world;
-    uint64_t bytes_hash = hash_bytes(0, done->bytes.data, done->bytes.len);
+    struct slice bytes = done->bytes;
+    if (r->kind == SIM_READ && done->result > 0)
+        bytes = slice_make(r->file.to, (size_t)done->result);
+    uint64_t bytes_hash = hash_bytes(0, bytes.data, bytes.len);
     uint64_t facts[] = {w->now_us,  r->io->number,          0,
                         bytes_hash, (uint32_t)done->result, done->ended};
     memcpy(&facts[2], &done->token, sizeof(done->token));
@@ -235,7 +280,10 @@ void sim_post(struct sim_request *r, int32_t result, bool ended, struct slice le
     trace(r, &done);
     io->arrived = with_room(io->arrived, &io->arrived_room, io->arrived_first + io->arrived_count,
                             sizeof(io->arrived[0]));
-    io->arrived[io->arrived_first + io->arrived_count++] = done;
+    io->arrived[io->arrived_first + io->arrived_count++] = (struct sim_arrived){
+        .done = done,
+        .brings_descriptor = (r->kind == SIM_ACCEPT || r->kind == SIM_OPEN) && result >= 0,
+    };
     if (!ended)
         return;
     // What was lent has been left alone by its owner until now.

@@ -29,12 +29,45 @@
 #define ASAN_UNPOISON_MEMORY_REGION(at, len) ((void)(at), (void)(len))
 #endif
 
-enum sim_kind { SIM_ACCEPT, SIM_CONNECT, SIM_RECEIVE, SIM_SEND, SIM_APPEND, SIM_POLL, SIM_KINDS };
+enum sim_kind {
+    SIM_ACCEPT,
+    SIM_CONNECT,
+    SIM_RECEIVE,
+    SIM_SEND,
+    SIM_APPEND,
+    SIM_POLL,
+    SIM_SOLE_KINDS, // so far, a descriptor has one of each kind at a time
+    SIM_OPEN = SIM_SOLE_KINDS,
+    SIM_READ,
+    SIM_WRITE,
+    SIM_SYNC,
+    SIM_SYNC_ALL,
+    SIM_ALLOCATE,
+    SIM_RENAME,
+    SIM_UNLINK,
+    SIM_WATCH,
+};
 
 enum sim_place {
     SIM_NOWHERE, // waits for its socket
     SIM_TIMED,   // in the world's heap: can complete at ready_us
     SIM_READY,   // among its io's ready ones: can complete now
+};
+
+// What a request on a file or a folder is about.
+struct sim_file_ask {
+    const char *name, *to_name; // lent
+    struct sim_folder *to_folder;
+    int flags;      // SIM_OPEN
+    char *to;       // SIM_READ: lent
+    uint64_t bytes; // to read, write or allocate
+    uint64_t offset;
+    struct iovec piece;       // of an append
+    struct sim_request *then; // SIM_WRITE: the sync that waits for it
+    bool waits;               // SIM_SYNC: for that write
+    uint64_t serial;          // SIM_SYNC, SIM_SYNC_ALL: what it covers at least
+    bool has_news;            // SIM_WATCH
+    bool is_settled;          // ends with `decided`, also when that is 0
 };
 
 struct sim_request {
@@ -44,15 +77,17 @@ struct sim_request {
     enum sim_place place;
     uint32_t at; // its index there
     uint64_t ready_us;
-    uint64_t serial;            // order among equal times
-    struct sim_socket *socket;  // NULL when it has been closed
-    struct sim_request *next;   // in its bucket, or free
-    const struct iovec *pieces; // SIM_SEND: lent
+    uint64_t serial;                // order among equal times
+    struct sim_socket *socket;      // NULL when it has been closed
+    struct sim_request *next;       // in its bucket, or free
+    struct sim_request *next_asked; // of its descriptor; not of the sole kinds
+    const struct iovec *pieces;     // SIM_SEND, SIM_WRITE: lent
     unsigned piece_count;
     struct slice bytes; // SIM_APPEND: lent
     uint64_t checksum;  // of what is lent, when it was lent
     bool cancelled;
     int32_t decided; // how it will end, when that is clear before its time; 0: it is not
+    struct sim_file_ask file;
 };
 
 struct sim_pipe {
@@ -61,13 +96,16 @@ struct sim_pipe {
     size_t len_max;
 };
 
-enum sim_socket_kind { SIM_LISTENER, SIM_STREAM, SIM_FILE };
+// SIM_FILE is one of world_open_file(); SIM_OPENED and SIM_FOLDER are on the disk.
+enum sim_socket_kind { SIM_LISTENER, SIM_STREAM, SIM_FILE, SIM_OPENED, SIM_FOLDER };
 
 struct sim_socket {
     enum sim_socket_kind kind;
     int fd; // -1: nobody has accepted it yet
     struct io_address here, there;
-    struct sim_request *requests[SIM_KINDS]; // one of each kind at a time
+    struct sim_request *requests[SIM_SOLE_KINDS];
+    struct sim_request *asked; // those of other kinds, newest first
+    bool is_elsewhere;         // of an io that is
 
     struct sim_socket *peer; // NULL: not connected, or gone
     struct sim_pipe in;
@@ -82,6 +120,10 @@ struct sim_socket {
     struct sim_socket *backlog_next;
 
     struct sim_file *file;
+    struct sim_inode *inode; // SIM_OPENED; NULL: not yet
+    int open_flags;
+    bool was_written;
+    struct sim_folder *folder;
     struct sim_group *group; // that counts this connection; NULL: none
 };
 
@@ -89,6 +131,11 @@ struct sim_file {
     char name[64];
     char *bytes;
     size_t len, room;
+};
+
+struct sim_arrived {
+    struct io_done done;
+    bool brings_descriptor;
 };
 
 struct sim_buffer {
@@ -100,6 +147,8 @@ struct io {
     struct world *world;
     struct io *next;
     uint32_t number; // in order of io_new()
+    bool is_dead;    // and no longer in the world's list
+    bool is_elsewhere;
     uint64_t now_us;
 
     // What its owner waits for. A wait counts when the turn before it has ended (`drained`), or
@@ -115,7 +164,7 @@ struct io {
     uint32_t request_count;
     struct sim_request **ready;
     uint32_t ready_count, ready_room;
-    struct io_done *arrived; // completions not taken yet
+    struct sim_arrived *arrived; // completions not taken yet
     uint32_t arrived_first, arrived_count, arrived_room;
 
     struct sim_buffer *buffers;
@@ -157,6 +206,7 @@ struct world {
     struct sim_file *files[SIM_FILES_MAX];
     uint32_t file_count;
     struct sim_dns *dns;
+    struct sim_disk *disk;
 };
 
 struct world *sim_world(void); // the one; CHECKs that there is one
@@ -182,6 +232,7 @@ void sim_post(struct sim_request *r, int32_t result, bool ended, struct slice le
               uint16_t number);
 void sim_end(struct sim_request *r, int32_t result); // without bytes
 void sim_drop(struct sim_request *r);                // frees it without a word
+void sim_detach(struct sim_request *r); // its descriptor knows it no more, nor it the descriptor
 uint64_t sim_checksum(const struct sim_request *r);
 
 // --- sockets.c
@@ -210,6 +261,33 @@ void sim_pipe_take(struct sim_pipe *p, char *bytes, size_t len); // CHECKs that 
 void sim_complete(struct sim_request *r);
 // Some bytes of a send go to the other side. 0: there is no room.
 size_t sim_send_bytes(struct sim_request *r);
+
+// --- io_sim.c
+
+// Drops all that it has in flight. It is no longer of this world, and waits for its io_free().
+void sim_io_bury(struct io *io);
+
+// --- files.c
+
+// Its descriptor is no more.
+void sim_file_closed(struct world *w, struct sim_socket *s);
+
+// --- file_ops.c
+
+static inline bool sim_is_of_disk(const struct sim_request *r)
+{
+    return r->kind >= SIM_SOLE_KINDS;
+}
+
+void sim_complete_file(struct sim_request *r);
+// Its descriptor closes: it has not begun, or goes on to its end.
+void sim_file_leave(struct sim_request *r);
+// It is never to complete, or only with an error: it has acted wholly, in part, or not at all.
+void sim_file_abandon(struct sim_request *r);
+
+// --- disk.c
+struct sim_disk *sim_disk_new(uint64_t bytes_max);
+void sim_disk_free(struct sim_disk *d);
 
 // --- resolver_sim.c
 void sim_dns_free(struct sim_dns *d);

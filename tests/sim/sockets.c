@@ -82,7 +82,7 @@ void sim_notify(const struct sim_socket *s, enum sim_kind kind)
 
 static void notify_all(const struct sim_socket *s)
 {
-    for (unsigned i = 0; i < SIM_KINDS; i++)
+    for (unsigned i = 0; i < SIM_SOLE_KINDS; i++)
         sim_notify(s, (enum sim_kind)i);
 }
 
@@ -116,22 +116,24 @@ void sim_count_connection(struct world *w, struct sim_socket *s)
 
 // --- closing
 
-// A send that is in flight when its socket closes has gone out, or not.
+// A send that is in flight when its socket closes has gone out, or not; so has a write.
 static void leave_at_close(struct sim_request *r)
 {
     struct world *w = r->io->world;
     struct sim_socket *s = r->socket;
     r->decided = -ECANCELED;
+    if (sim_is_of_disk(r))
+        sim_file_leave(r);
     if (r->kind == SIM_SEND && s->peer && random_below(&w->dice, 2)) {
         size_t sent = sim_send_bytes(r);
         if (sent > 0)
             r->decided = (int32_t)sent;
     }
     r->cancelled = true;
-    s->requests[r->kind] = NULL;
-    r->socket = NULL;
+    sim_detach(r);
     sim_unschedule(r);
-    sim_schedule(r);
+    if (!r->file.waits)
+        sim_schedule(r);
 }
 
 static void close_listener(struct world *w, struct sim_socket *s)
@@ -166,13 +168,18 @@ static void close_stream(struct world *w, struct sim_socket *s)
 
 void sim_socket_close(struct world *w, struct sim_socket *s)
 {
-    for (unsigned i = 0; i < SIM_KINDS; i++)
+    for (unsigned i = 0; i < SIM_SOLE_KINDS; i++)
         if (s->requests[i])
             leave_at_close(s->requests[i]);
-    if (s->kind == SIM_LISTENER)
-        close_listener(w, s);
-    else
-        close_stream(w, s);
+    while (s->asked)
+        leave_at_close(s->asked);
+    switch (s->kind) {
+    case SIM_LISTENER: close_listener(w, s); break;
+    case SIM_STREAM: close_stream(w, s); break;
+    case SIM_FILE: break;
+    case SIM_OPENED:
+    case SIM_FOLDER: sim_file_closed(w, s); break;
+    }
     if (s->group)
         s->group->open_count--;
     w->descriptors[s->fd - SIM_FD_FIRST] = NULL;

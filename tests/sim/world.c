@@ -1,5 +1,6 @@
 // tests/sim/world.c: whose turn it is, and what time.
 #include "tests/sim/sim.h"
+#include "tests/sim/world_disk.h"
 
 #include <stdlib.h>
 
@@ -37,12 +38,15 @@ struct world *world_new(const struct world_options *options)
     o->dns_latency_us_max = or_default(o->dns_latency_us_max, DNS_LATENCY_US_MAX_DEFAULT);
     o->pipe_bytes_max = or_default(o->pipe_bytes_max, PIPE_BYTES_MAX_DEFAULT);
     o->descriptors_max = or_default(o->descriptors_max, DESCRIPTORS_MAX_DEFAULT);
+    o->file_latency_us_max = or_default(o->file_latency_us_max, o->latency_us_max);
+    o->sync_latency_us_max = or_default(o->sync_latency_us_max, o->file_latency_us_max);
     random_init(&w->dice, options->seed);
     w->now_us = START_US;
     w->trace = FNV_OFFSET;
     w->port_next = SIM_PORT_FIRST;
     w->descriptors = calloc(o->descriptors_max, sizeof(w->descriptors[0]));
     CHECK(w->descriptors);
+    w->disk = sim_disk_new(o->disk_bytes_max);
     the_world = w;
     return w;
 }
@@ -61,6 +65,7 @@ void world_free(struct world *w)
         free(w->files[i]->bytes);
         free(w->files[i]);
     }
+    sim_disk_free(w->disk);
     sim_dns_free(w->dns);
     free(w->heap);
     free(w->counted);
@@ -163,6 +168,7 @@ void world_set_faults(struct world *w, const struct world_faults *faults)
 void world_heal(struct world *w)
 {
     world_set_faults(w, &(struct world_faults){0});
+    world_fail_file_operation(w, 0, 0, false);
 }
 
 void world_black_hole(struct world *w, const struct io_address *address, bool gone)

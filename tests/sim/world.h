@@ -19,9 +19,10 @@
 // whether a cancelled request still succeeds; which owner is slow. Given the same seed and the
 // same program all is the same again, and world_trace() proves it.
 //
-// What is checked: two requests in flight never carry equal tokens; memory lent to a send or an
-// append is not touched; a lent buffer is returned once, and not read after (it is poisoned); no
-// request names a closed descriptor; no owner turns forever while the clock stands still.
+// What is checked: two requests in flight never carry equal tokens; memory lent to a send, an
+// append, a write or a read is not touched, nor are names; a lent buffer is returned once, and not
+// read after (it is poisoned); no request names a closed descriptor; no owner turns forever while
+// the clock stands still.
 #ifndef POSTHASTE_TESTS_SIM_WORLD_H
 #define POSTHASTE_TESTS_SIM_WORLD_H
 
@@ -38,7 +39,13 @@ struct world_faults {
     uint32_t connect_failure; // refused, unreachable, timed out
     uint32_t accept_failure;  // ends a standing accept with -ECONNABORTED
     uint32_t early_end;       // a standing request ends with a good result, as the kernel may
-    uint32_t append_failure;  // -ENOSPC, -EIO
+    uint32_t append_failure;  // -ENOSPC, -EIO; only of files of world_open_file()
+    uint32_t read_failure;    // on the disk: -EIO
+    uint32_t write_failure;   // -EIO
+    uint32_t sync_failure;    // -EIO: sectors are lost (world_disk.h)
+    uint32_t no_space;        // -ENOSPC: creating, allocating, writing beyond what is allocated
+    uint32_t short_transfer;  // of a file: fewer bytes than asked, but some
+    uint32_t torn_sector;     // a pending one, at a power cut: holds garbage after
     uint32_t dns_failure;     // SERVFAIL or silence until the time-out
     uint32_t stall;           // an owner gets no turn for up to stall_us_max
 };
@@ -47,6 +54,9 @@ struct world_options {
     uint64_t seed;
     struct world_faults faults;
     uint32_t latency_us_max;      // of any completion; 0: 1,000
+    uint32_t file_latency_us_max; // of those on files of the disk; 0: latency_us_max
+    uint32_t sync_latency_us_max; // 0: file_latency_us_max
+    uint64_t disk_bytes_max;      // world_set_disk_bytes_max()
     uint32_t stall_us_max;        // 0: 50,000
     uint32_t dns_latency_us_max;  // 0: 20,000
     uint32_t pipe_bytes_max;      // in flight in one direction of a connection; 0: 65,536
@@ -91,7 +101,8 @@ uint32_t world_descriptors_open(const struct world *w);
 uint32_t world_requests_in_flight(const struct world *w);
 uint32_t world_buffers_lent(const struct world *w);
 
-// Opens a file for io_append(); what it holds outlives its descriptors.
+// Opens a file for io_append(), beside the disk (world_disk.h): what it holds outlives its
+// descriptors, and these outlive the process.
 int world_open_file(struct world *w, const char *name);
 struct slice world_file(const struct world *w, const char *name); // valid until the next append
 
