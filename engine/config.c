@@ -170,6 +170,33 @@ static bool store_listener(struct config *c, cfg_t *section)
     return true;
 }
 
+// The title is the folder. Two sections for one folder would take each other's files.
+static bool store_pickup(struct config *c, cfg_t *section)
+{
+    static const struct setting dir = {.name = "pickup", .kind = SETTING_PATH};
+    struct refusal reason;
+    struct config_pickup *p = &c->pickups[c->pickup_count];
+    if (c->pickup_count == CONFIG_PICKUPS_MAX) {
+        cfg_error(section, "more than %d pickup directories", CONFIG_PICKUPS_MAX);
+        return false;
+    }
+    if (!setting_parse(&dir, slice_of_text(cfg_title(section)), p->dir, &reason)) {
+        cfg_error(section, "pickup: %s", reason.text);
+        return false;
+    }
+    for (size_t len = strlen(p->dir); len > 1 && p->dir[len - 1] == '/'; len--)
+        p->dir[len - 1] = '\0';
+    for (uint32_t i = 0; i < c->pickup_count; i++)
+        if (strcmp(c->pickups[i].dir, p->dir) == 0) {
+            cfg_error(section, "pickup \"%s\" stands here for the second time", p->dir);
+            return false;
+        }
+    config_section_defaults(CONFIG_PICKUP, p);
+    store_section(CONFIG_PICKUP, section, p);
+    c->pickup_count++;
+    return true;
+}
+
 static bool store_limits(struct limits *l, cfg_t *section)
 {
     store_section(CONFIG_DOMAIN, section, l);
@@ -251,6 +278,9 @@ static bool store_file(struct config *c, cfg_t *file)
     }
     for (unsigned i = 0; i < cfg_size(file, "listen"); i++)
         if (!store_listener(c, cfg_getnsec(file, "listen", i)))
+            return false;
+    for (unsigned i = 0; i < cfg_size(file, "pickup"); i++)
+        if (!store_pickup(c, cfg_getnsec(file, "pickup", i)))
             return false;
     return store_domains(c, file);
 }

@@ -14,6 +14,7 @@
 #include "engine/setting.h"
 
 #define CONFIG_LISTENERS_MAX 16
+#define CONFIG_PICKUPS_MAX 8
 #define CONFIG_WORKERS_MAX 64
 #define CONFIG_FILE_BYTES_MAX (16u * 1024 * 1024)
 #define CONFIG_DOMAIN_DEFAULT "default" // the section that all domains start from
@@ -27,6 +28,14 @@ struct config_listener {
     uint32_t connection_count_max;
     uint64_t idle_us_max;               // then 421
     struct setting_networks relay_from; // who may relay beside local peers
+};
+
+// pickup "/var/spool/posthaste/pickup" { ... }
+struct config_pickup {
+    char dir[SETTING_TEXT_BYTES];
+    bool recipients_from_header;
+    uint64_t message_bytes_max;
+    uint32_t rcpt_count_max;
 };
 
 // resolver { ... }
@@ -53,10 +62,15 @@ struct config {
     char user[SETTING_TEXT_BYTES]; // empty: stay who we are
     char state_dir[SETTING_TEXT_BYTES];
     uint32_t worker_count;
-    uint64_t memory_bytes_max;            // accepted mail that is not yet done with
+    bool durable;                         // no: accepted mail is kept in memory alone
+    uint64_t memory_bytes_max;            // accepted mail that is kept in memory
+    uint64_t segment_bytes;               // of the journal's files
+    uint64_t journal_bytes_max;           // of all of them
     char events_file[SETTING_TEXT_BYTES]; // or "stdout"
     uint32_t listener_count;
     struct config_listener listeners[CONFIG_LISTENERS_MAX];
+    uint32_t pickup_count;
+    struct config_pickup pickups[CONFIG_PICKUPS_MAX];
     struct config_resolver resolver;
     struct config_delivery delivery;
     struct limits_table limits; // domain "default" { ... }, domain "example.org" { ... }

@@ -61,6 +61,16 @@ static bool print_listeners(const struct config *c, struct buffer *out)
     return true;
 }
 
+static bool print_pickups(const struct config *c, struct buffer *out)
+{
+    for (uint32_t i = 0; i < c->pickup_count; i++) {
+        const struct config_pickup *p = &c->pickups[i];
+        if (!print_section(CONFIG_PICKUP, slice_of_text(p->dir), p, out))
+            return false;
+    }
+    return true;
+}
+
 static bool print_domains(const struct config *c, struct buffer *out)
 {
     if (!print_section(CONFIG_DOMAIN, SLICE(CONFIG_DOMAIN_DEFAULT), &c->limits.fallback, out))
@@ -76,6 +86,7 @@ static bool print_domains(const struct config *c, struct buffer *out)
 bool config_print(const struct config *c, struct buffer *out)
 {
     return print_settings(CONFIG_TOP, c, "", out) && print_listeners(c, out) &&
+           print_pickups(c, out) &&
            print_section(CONFIG_RESOLVER, SLICE_EMPTY, &c->resolver, out) &&
            print_section(CONFIG_DELIVERY, SLICE_EMPTY, &c->delivery, out) &&
            print_section(CONFIG_JOURNAL, SLICE_EMPTY, c, out) &&

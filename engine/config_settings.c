@@ -36,6 +36,15 @@ static const struct setting listen_settings[] = {
     {"mode", SETTING_MODE, AT(config_listener, mode), .usual = "0660"},
 };
 
+static const struct setting pickup_settings[] = {
+    {"recipients-from-header", SETTING_YES_NO, AT(config_pickup, recipients_from_header),
+     .usual = "no"},
+    {"max-message", SETTING_SIZE, AT(config_pickup, message_bytes_max), WITHIN(64 * KiB, GiB),
+     .usual = "50M"},
+    {"max-recipients", SETTING_COUNT, AT(config_pickup, rcpt_count_max), WITHIN(100, 50000),
+     .usual = "1000"},
+};
+
 static const struct setting resolver_settings[] = {
     {"servers", SETTING_ADDRESSES, AT(config_resolver, servers), WITHIN(0, 8), .port_default = 53},
     {"timeout", SETTING_DURATION, AT(config_resolver, timeout_us), WITHIN(SECOND / 10, MINUTE),
@@ -60,6 +69,10 @@ static const struct setting delivery_settings[] = {
 };
 
 static const struct setting journal_settings[] = {
+    {"durable", SETTING_YES_NO, AT(config, durable), .usual = "yes"},
+    {"space", SETTING_SIZE, AT(config, journal_bytes_max), WITHIN(64 * MiB, 16384 * GiB),
+     .usual = "64G"},
+    {"segment", SETTING_SIZE, AT(config, segment_bytes), WITHIN(MiB, GiB), .usual = "16M"},
     {"memory", SETTING_SIZE, AT(config, memory_bytes_max), WITHIN(16 * MiB, 1024 * GiB),
      .usual = "1G"},
 };
@@ -89,6 +102,7 @@ static const struct setting domain_settings[] = {
 const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_TOP] = {"", false, SETTINGS(top_settings)},
     [CONFIG_LISTEN] = {"listen", true, SETTINGS(listen_settings)},
+    [CONFIG_PICKUP] = {"pickup", true, SETTINGS(pickup_settings)},
     [CONFIG_RESOLVER] = {"resolver", false, SETTINGS(resolver_settings)},
     [CONFIG_DELIVERY] = {"delivery", false, SETTINGS(delivery_settings)},
     [CONFIG_JOURNAL] = {"journal", false, SETTINGS(journal_settings)},
@@ -105,6 +119,7 @@ void *config_section_base(struct config *c, enum config_section section)
     case CONFIG_RESOLVER: return &c->resolver;
     case CONFIG_DELIVERY: return &c->delivery;
     case CONFIG_LISTEN:
+    case CONFIG_PICKUP:
     case CONFIG_DOMAIN:
     case CONFIG_SECTION_COUNT: break;
     }

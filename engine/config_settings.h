@@ -7,6 +7,7 @@
 enum config_section {
     CONFIG_TOP, // outside of any section; struct config
     CONFIG_LISTEN,
+    CONFIG_PICKUP,
     CONFIG_RESOLVER,
     CONFIG_DELIVERY,
     CONFIG_JOURNAL,
@@ -25,7 +26,7 @@ struct config_section_table {
 extern const struct config_section_table config_sections[CONFIG_SECTION_COUNT];
 
 // The struct that the offsets of a section's settings count from. NULL for titled sections: those
-// are config_listener and limits.
+// are config_listener, config_pickup and limits.
 void *config_section_base(struct config *c, enum config_section section);
 
 // The setting's value in the struct at `base`.

@@ -4,6 +4,7 @@
 #include "engine/base/json.h"
 #include "engine/base/log.h"
 #include "engine/base/process.h"
+#include "engine/recovery.h"
 #include "engine/worker.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ struct thread {
     struct io *io;
     struct worker *worker;
     struct counters counters; // once it has ended
+    struct histogram commit_us;
 };
 
 struct engine {
@@ -31,6 +33,7 @@ struct engine {
     struct shared shared;
     struct io_address addresses[CONFIG_LISTENERS_MAX];
     struct thread *threads; // shared.worker_count; the first is the caller's own
+    struct recovery *recovery;
     int signal_fd;
     pthread_barrier_t barrier;
     pthread_mutex_t gate; // guards the next two
@@ -94,6 +97,11 @@ struct engine *engine_new(const struct config *config, struct refusal *why)
     return e;
 }
 
+bool engine_disk_failed(const struct engine *e)
+{
+    return atomic_load(&e->shared.broken);
+}
+
 void engine_free(struct engine *e)
 {
     if (!e)
@@ -101,6 +109,9 @@ void engine_free(struct engine *e)
     for (uint32_t i = 0; i < e->config->listener_count; i++)
         if (e->shared.listen_fds[i] >= 0 && io_address_is_unix(&e->addresses[i]))
             unlink(e->addresses[i].as.un.sun_path);
+    recovery_free(e->recovery);
+    for (uint32_t i = 0; i < e->shared.pickup_count; i++)
+        pickup_close(&e->shared.pickups[i]);
     shared_release(&e->shared);
     pthread_mutex_destroy(&e->gate);
     free(e->threads);
@@ -126,8 +137,103 @@ static void tell_listeners(const struct engine *e)
     char text[IO_ADDRESS_TEXT_BYTES];
     for (uint32_t i = 0; i < e->config->listener_count; i++)
         log_line(LOG_LEVEL_INFO, "listening on %s", io_address_print(&e->addresses[i], text));
-    log_line(LOG_LEVEL_INFO, "accepted mail is kept in memory only");
+    for (uint32_t i = 0; i < e->config->pickup_count; i++)
+        log_line(LOG_LEVEL_INFO, "picking up from %s", e->config->pickups[i].dir);
+    if (!e->config->durable)
+        log_line(LOG_LEVEL_WARNING,
+                 "accepted mail is kept in memory only: journal { durable = no }");
 }
+
+// --- before the workers: what the journal holds
+
+static void tell_recovery(const struct recovery_report *r, uint64_t took_us)
+{
+    const struct recover_counters *c = &r->counters;
+    if (r->segments == 0)
+        return;
+    log_line(LOG_LEVEL_INFO,
+             "journal: %llu messages for %llu recipients are waiting (%llu MiB in %llu segments "
+             "read in %.1f s)",
+             (unsigned long long)c->messages, (unsigned long long)c->recipients,
+             (unsigned long long)(r->bytes >> 20), (unsigned long long)r->segments,
+             (double)took_us / 1e6);
+    if (c->in_doubt > 0)
+        log_line(LOG_LEVEL_WARNING,
+                 "journal: %llu deliveries were under way and may have arrived; they are tried "
+                 "again later (retry-in-doubt)",
+                 (unsigned long long)c->in_doubt);
+    if (r->damaged + r->unknown + c->malformed > 0)
+        log_line(LOG_LEVEL_ERROR,
+                 "journal: %llu segments damaged, %llu unknown, %llu records "
+                 "malformed",
+                 (unsigned long long)r->damaged, (unsigned long long)r->unknown,
+                 (unsigned long long)c->malformed);
+}
+
+static bool recover(struct engine *e, struct io *io, struct refusal *why)
+{
+    struct recovery_options options = {
+        .io = io,
+        .dir_fd = e->shared.journal_fd,
+        .table = &e->shared.segments,
+        .domains = e->shared.domains,
+        .limits = &e->config->limits,
+        .home_count = e->shared.worker_count,
+        .found = e->shared.found,
+    };
+    struct recovery_report report;
+    uint64_t began_us = io_now_us(io);
+    struct recovery *r = recovery_new(&options);
+    if (!r)
+        return refuse(why, "not enough memory");
+    while (!recovery_finished(r)) {
+        struct io_done done;
+        io_wait(io, UINT64_MAX);
+        while (io_next(io, &done))
+            recovery_on_done(r, &done);
+    }
+    e->recovery = r; // its keys are for the workers
+    if (!recovery_result(r, &report, why))
+        return false;
+    e->shared.keys = recovery_keys(r, &e->shared.key_count);
+    e->shared.id_last = report.id_last;
+    tell_recovery(&report, io_now_us(io) - began_us);
+    return true;
+}
+
+static bool recover_first(struct engine *e, struct refusal *why)
+{
+    struct io *io;
+    if (e->shared.journal_fd < 0)
+        return true;
+    int error = io_new(&io, &(struct io_options){0});
+    if (error < 0)
+        return refuse(why, "%s", io_new_explain(error));
+    urcu_qsbr_register_thread();
+    bool good = recover(e, io, why);
+    urcu_qsbr_unregister_thread();
+    io_free(io);
+    return good;
+}
+
+static bool open_pickups(struct engine *e, struct refusal *why)
+{
+    struct shared *s = &e->shared;
+    for (uint32_t i = 0; i < e->config->pickup_count; i++) {
+        const struct config_pickup *c = &e->config->pickups[i];
+        int error = pickup_open(&s->pickups[i], c->dir);
+        if (error < 0)
+            return refuse(why, "pickup \"%s\": %s", c->dir, strerrordesc_np(-error));
+        s->pickups[i].rules = (struct pickup_rules){
+            .recipients_from_header = c->recipients_from_header,
+            .message_bytes_max = c->message_bytes_max,
+            .rcpt_count_max = c->rcpt_count_max};
+        s->pickup_count++;
+    }
+    return true;
+}
+
+// --- one worker's turns
 
 static void serve(struct thread *t)
 {
@@ -155,11 +261,14 @@ static void *thread_main(void *argument)
     // Nobody serves before all are made: wake-ups need every worker's ring.
     if (meet(e, error, no_ring)) {
         if (t->number == 0) {
+            recovery_free(e->recovery);
+            e->recovery = NULL;
             worker_hear_signals(t->worker, e->signal_fd);
             tell_listeners(e);
         }
         serve(t);
         t->counters = worker_counters(t->worker);
+        t->commit_us = *worker_commit_us(t->worker);
     }
     // Jobs and pages of one worker lie in the queues of others: all leave together.
     meet(e, 0, false);
@@ -170,6 +279,16 @@ static void *thread_main(void *argument)
 }
 
 // --- the summary
+
+static void print_commits(struct engine *e, struct json *j)
+{
+    struct histogram *sum = &e->threads[0].commit_us;
+    for (uint32_t i = 1; i < e->shared.worker_count; i++)
+        histogram_merge(sum, &e->threads[i].commit_us);
+    json_u64(j, "commit-p50-us", histogram_quantile(sum, 500000));
+    json_u64(j, "commit-p99-us", histogram_quantile(sum, 990000));
+    json_u64(j, "commit-p999-us", histogram_quantile(sum, 999000));
+}
 
 // The last line of the events: what this run has done.
 static void sum_up(struct engine *e, int events_fd)
@@ -188,12 +307,13 @@ static void sum_up(struct engine *e, int events_fd)
     json_text(&j, "event", SLICE("stopped"));
     json_u64(&j, "workers", e->shared.worker_count);
     counters_print(&sum, &j);
+    print_commits(e, &j);
     json_end(&j);
     if (events_fd >= 0 && json_ok(&j) && buffer_append_byte(&line, '\n') &&
         write(events_fd, line.data, line.len) < 0)
         log_line(LOG_LEVEL_WARNING, "events: %s", strerror(errno));
     buffer_release(&line);
-    if (sum.messages_left > 0)
+    if (sum.messages_left > 0 && !e->config->durable)
         log_line(
             LOG_LEVEL_WARNING,
             "%llu accepted messages were not delivered yet and are lost: accepted mail is kept "
@@ -201,11 +321,14 @@ static void sum_up(struct engine *e, int events_fd)
             (unsigned long long)sum.messages_left);
 }
 
-bool engine_run(struct engine *e, int signal_fd, int events_fd, struct refusal *why)
+bool engine_run(struct engine *e, const struct engine_files *files, struct refusal *why)
 {
     uint32_t count = e->shared.worker_count, started = 1;
-    e->signal_fd = signal_fd;
-    e->shared.events_fd = events_fd;
+    e->signal_fd = files->signal_fd;
+    e->shared.events_fd = files->events_fd;
+    e->shared.journal_fd = files->journal_fd;
+    if (!open_pickups(e, why) || !recover_first(e, why))
+        return false;
     pthread_barrier_init(&e->barrier, NULL, count);
     for (; started < count; started++) {
         // Without a thread there is no way on and none back: the others wait for it.
@@ -223,6 +346,8 @@ bool engine_run(struct engine *e, int signal_fd, int events_fd, struct refusal *
             refuse(why, "cannot start the workers: %s", strerror(-e->error));
         return false;
     }
-    sum_up(e, events_fd);
+    sum_up(e, files->events_fd);
+    if (atomic_load(&e->shared.broken))
+        return refuse(why, "the journal could not be written: see above");
     return true;
 }

@@ -14,10 +14,18 @@ struct engine;
 // yet, so that rights can be dropped behind it. NULL, with a reason, when
 // something is in the way. `config` stays the caller's, and must outlive the engine.
 struct engine *engine_new(const struct config *config, struct refusal *why);
-// Says where it listens, and serves until a signal arrives on `signal_fd` (a signalfd; the signals
-// are blocked): the first one lets what is under way end, the second ends at once. False, with a
-// reason, when it could not start. `events_fd`: where events go, -1: nowhere.
-bool engine_run(struct engine *e, int signal_fd, int events_fd, struct refusal *why);
+// Descriptors of the caller's, open for as long as the engine runs.
+struct engine_files {
+    int signal_fd;  // a signalfd; the signals are blocked
+    int events_fd;  // where events go; -1: nowhere
+    int journal_fd; // the journal's folder; -1: mail is kept in memory alone
+};
+// Reads what the journal holds, says where it listens, and serves until a signal arrives: the first
+// one lets what is under way end, the second ends at once. False, with a reason, when it could not
+// start, or when the journal can be written no longer.
+bool engine_run(struct engine *e, const struct engine_files *files, struct refusal *why);
+// After engine_run() has said false: was it because the journal can be written no longer?
+bool engine_disk_failed(const struct engine *e);
 void engine_free(struct engine *e); // NULL is fine
 
 #endif

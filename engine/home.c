@@ -1,6 +1,10 @@
 #include "engine/home.h"
 
 #include "engine/base/check.h"
+#include "engine/home_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 #define JOBS_MAX 20000000u
 #define NO_DOMAIN_DELAY_S 60u
@@ -10,34 +14,64 @@ static uint32_t now_s(const struct home *h)
     return (uint32_t)(io_now_us(h->io) / 1000000);
 }
 
-void home_init(struct home *h, uint64_t memory_bytes_max)
+int home_init(struct home *h, const struct home_options *o)
 {
-    block_pool_init(&h->blocks, memory_bytes_max);
-    journal_init(&h->journal);
-    slab_init(&h->jobs, sizeof(struct job), JOBS_MAX);
+    block_pool_init(&h->blocks, o->memory_bytes_max);
     calendar_init(&h->calendar, now_s(h));
+    if (o->found) {
+        h->jobs = o->found->jobs;
+        o->found->jobs = (struct slab){0};
+        h->journal_messages_found = o->found->message_count;
+    } else {
+        slab_init(&h->jobs, sizeof(struct job), JOBS_MAX);
+    }
+    if (o->table)
+        segments_init(&h->segments, o->table, h->number, o->segment_bytes, io_seed(h->io));
+    for (uint32_t i = 0; o->found && i < o->found->segment_count; i++)
+        segments_inherit(&h->segments, o->found->segments[i]);
+    struct segments *segments = o->table ? &h->segments : NULL;
+    if (!journal_init(&h->journal, segments) ||
+        !storage_init(&h->storage, h->io, &h->journal, segments, o->dir_fd, o->io_owner_storage))
+        return -ENOMEM;
+    h->journal.counters.messages = h->journal_messages_found;
+    if (!keyring_init(&h->keyring, &h->journal, KEYS_COUNT_MAX / o->worker_count, io_seed(h->io)))
+        return -ENOMEM;
+    if (o->found && !keyring_restore(&h->keyring, o->keys, o->key_count, h->number, o->worker_count,
+                                     io_wall_us(h->io)))
+        return -ENOMEM;
+    mover_init(&h->mover, h->io, &h->journal, &h->jobs, &h->blocks, o->io_owner_mover);
+    return 0;
 }
 
 // What is still waiting, when we end before it is delivered.
 static void free_messages(struct home *h)
 {
+    struct message *m;
+    while ((m = journal_take_any(&h->journal)) || (m = message_list_take(&h->decided)) ||
+           (m = message_list_take(&h->keyring.keys.waiting)) ||
+           (m = message_list_take(&h->keyring.keys.released)))
+        message_free(&h->blocks, m);
     for (uint32_t i = slab_next(&h->jobs, 0); i != SLAB_NONE; i = slab_next(&h->jobs, i + 1)) {
         struct job *j = slab_at(&h->jobs, i);
-        if (j->message->job_first != j)
-            j->message = NULL; // the first of the ring frees it
+        if (j->entry != &j->own_entry)
+            continue;
+        message_free(&h->blocks, entry_message(j->entry));
+        free(entry_spread(j->entry));
     }
-    for (uint32_t i = slab_next(&h->jobs, 0); i != SLAB_NONE; i = slab_next(&h->jobs, i + 1))
-        message_free(&h->blocks, ((struct job *)slab_at(&h->jobs, i))->message);
 }
 
 void home_release(struct home *h)
 {
+    mover_release(&h->mover);
     free_messages(h);
     slab_release(&h->jobs);
+    keyring_release(&h->keyring);
+    journal_release(&h->journal);
+    storage_release(&h->storage);
     block_pool_release(&h->blocks);
 }
 
-static void job_push(struct home *h, struct job *j)
+void home_job_push(struct home *h, struct job *j)
 {
     struct domain *d = j->domain;
     uint32_t owner = atomic_load_explicit(&d->owner, memory_order_relaxed);
@@ -51,9 +85,8 @@ static void job_push(struct home *h, struct job *j)
 }
 
 // False where there is no room for one more domain: then the job waits in the calendar.
-static bool job_find_domain(struct home *h, struct job *j)
+bool home_find_domain(struct home *h, struct job *j, struct slice name)
 {
-    struct slice name = message_rcpt_domain(j->message, j->rcpt_first);
     j->domain = domain_find(h->domains, name);
     if (j->domain) {
         domain_ref(j->domain);
@@ -64,70 +97,54 @@ static bool job_find_domain(struct home *h, struct job *j)
     return false;
 }
 
-// Jobs learn their domains before the first of them is pushed, since its new owner may look at the
-// others.
-static void push_jobs(struct home *h, struct message *m)
+bool home_domains_known(struct entry *e)
 {
-    struct job *first = m->job_first, *j = first;
-    h->counters.messages++;
-    h->counters.recipients += m->rcpt_count;
-    do {
-        job_find_domain(h, j);
-        j = j->sibling;
-    } while (j != first);
-    do {
-        struct job *next = j->sibling;
-        if (j->domain)
-            job_push(h, j);
-        j = next;
-    } while (j != first);
+    bool known = true;
+    for (uint32_t i = 0; i < entry_job_count(e); i++)
+        known &= entry_job(e, i)->domain != NULL;
+    return known;
 }
 
-struct message *home_next_committed(struct home *h)
+void home_entry_done(struct home *h, struct entry *e)
 {
-    struct message *m = journal_committed(&h->journal);
-    if (m)
-        push_jobs(h, m);
-    return m;
-}
-
-static void message_done(struct home *h, struct message *m)
-{
-    struct job *first = m->job_first, *j = first;
-    do {
-        struct job *next = j->sibling;
-        slab_give(&h->jobs, j->index);
-        j = next;
-    } while (j != first);
-    journal_forget(&h->journal, m);
-    message_free(&h->blocks, m);
+    if (mover_holds(&h->mover, e))
+        return; // again when it is settled
+    journal_forget(&h->journal, e);
+    message_free(&h->blocks, entry_message(e));
+    entry_free(&h->jobs, e);
 }
 
 // An attempt has ended. What was deferred waits in the calendar; else the job is over. Its slot
-// stays in the ring of the message's jobs until all are.
+// stays until all jobs of the message are.
 static void job_comes_home(struct home *h, struct job *j)
 {
-    struct message *m = j->message;
+    struct entry *e = j->entry;
     bool waits = false;
     atomic_store_explicit(&j->place, JOB_HOME, memory_order_relaxed);
-    for (uint32_t i = 0; i < j->rcpt_count; i++) {
-        struct recipient *r = message_rcpt(m, j->rcpt_first + i);
-        if (r->state == RECIPIENT_DEFERRED) {
-            r->state = RECIPIENT_OPEN;
+    for (uint32_t rcpt = j->rcpt_first; rcpt < (uint32_t)j->rcpt_first + j->rcpt_count; rcpt++)
+        if (job_rcpt_state(j, rcpt) == RCPT_DEFERRED) {
+            job_set_rcpt_state(j, rcpt, RCPT_OPEN);
             waits = true;
         }
-    }
+    CHECK(e->job_count_out > 0 && e->job_count_open > 0);
+    e->job_count_out--;
     if (waits) {
-        if (j->attempt_count < UINT16_MAX)
+        if (j->attempt_count < JOB_ATTEMPTS_MAX)
             j->attempt_count++;
         j->given_back = 0;
         calendar_add(&h->calendar, j);
-        return;
+    } else {
+        domain_unref(j->domain);
+        if (--e->job_count_open == 0) {
+            home_entry_done(h, e);
+            return;
+        }
     }
-    domain_unref(j->domain);
-    CHECK(m->job_count_open > 0);
-    if (--m->job_count_open == 0)
-        message_done(h, m);
+    if (e->job_count_out == 0 && h->journal.segments &&
+        home_domains_known(e)) { // nobody needs its bytes for now
+        message_free(&h->blocks, entry_message(e));
+        entry_set_message(e, NULL);
+    }
 }
 
 void home_take_results(struct home *h, struct result_page *p)
@@ -136,10 +153,9 @@ void home_take_results(struct home *h, struct result_page *p)
     uint32_t offset = 0;
     while (result_page_next(p, &offset, &r)) {
         CHECK(r.job->home == h->number);
-        if (r.rcpt != RESULT_NO_RCPT) {
-            journal_result(&h->journal, &r);
+        journal_result(&h->journal, &r);
+        if (r.kind != RESULT_ATTEMPT && r.kind != RESULT_JOB_HOME)
             events_result(h->events, &r);
-        }
         if (r.job_comes_home)
             job_comes_home(h, r.job);
     }
@@ -156,19 +172,69 @@ void home_push_due(struct home *h)
         struct job *next = j->next;
         h->counters.jobs_retried++;
         j->due_s = 0;
-        if (j->domain || job_find_domain(h, j))
-            job_push(h, j);
+        const struct message *m = entry_message(j->entry);
+        if (j->domain || home_find_domain(h, j, message_rcpt_domain(m, j->rcpt_first))) {
+            j->entry->job_count_out++;
+            home_job_push(h, j);
+        }
         j = next;
     }
+}
+
+void home_start(struct home *h)
+{
+    for (uint32_t i = slab_next(&h->jobs, 0); i != SLAB_NONE; i = slab_next(&h->jobs, i + 1)) {
+        struct job *j = slab_at(&h->jobs, i);
+        if (job_open_count(j) > 0) // else it is over, though its message is not
+            calendar_add(&h->calendar, j);
+    }
+}
+
+void home_write(struct home *h)
+{
+    mover_turn(&h->mover, &h->segments);
+    keyring_turn(&h->keyring, h->mover.segment, io_wall_us(h->io));
+    storage_turn(&h->storage);
+}
+
+void home_on_done(struct home *h, const struct io_done *done)
+{
+    if (done->token.owner == h->storage.io_owner) {
+        storage_on_done(&h->storage, done);
+        return;
+    }
+    struct entry *e = mover_on_done(&h->mover, done);
+    if (e && e->job_count_open == 0)
+        home_entry_done(h, e);
+}
+
+void home_close(struct home *h)
+{
+    journal_close(&h->journal);
+}
+
+bool home_busy(const struct home *h)
+{
+    return h->decided.first || h->keyring.keys.released.first || mover_busy(&h->mover) ||
+           journal_busy(&h->journal);
+}
+
+bool home_idle(const struct home *h)
+{
+    return storage_idle(&h->storage) && mover_idle(&h->mover) && !h->decided.first &&
+           !h->keyring.keys.released.first &&
+           (journal_idle(&h->journal) || journal_troubled(&h->journal));
 }
 
 uint64_t home_due_us(const struct home *h)
 {
     uint32_t next_s = calendar_next_s(&h->calendar);
-    return next_s == UINT32_MAX ? UINT64_MAX : (uint64_t)next_s * 1000000;
+    uint64_t storage_us = storage_due_us(&h->storage);
+    uint64_t calendar_us = next_s == UINT32_MAX ? UINT64_MAX : (uint64_t)next_s * 1000000;
+    return storage_us < calendar_us ? storage_us : calendar_us;
 }
 
 uint64_t home_messages_left(const struct home *h)
 {
-    return h->journal.message_count - h->journal.forgotten_count;
+    return h->journal.counters.messages - h->journal.counters.forgotten;
 }

@@ -1,7 +1,11 @@
 // engine/home.h: what a worker remembers: the messages that it accepted, their jobs, and what has
 // become of their recipients.
 //
-// Owns:    message memory, journal, jobs, and the calendar of those that wait for a later attempt.
+// Owns:    message memory, journal and segments, jobs, and the calendar of those that wait for a
+//          later attempt.
+// Memory:  a message is kept in memory from its arrival until no job of it is out, as long as less
+//          than three quarters of the memory are taken; else it is read back by who delivers it.
+//          What stays in any case is its jobs.
 // Knows not of: sessions, sites, connections. A job leaves through a domain queue, and comes back
 // in
 //          a page of results.
@@ -9,10 +13,12 @@
 #ifndef POSTHASTE_HOME_H
 #define POSTHASTE_HOME_H
 
+#include "engine/base/histogram.h"
 #include "engine/base/slab.h"
 #include "engine/control/events.h"
-#include "engine/io/io.h"
-#include "queue/journal.h"
+#include "engine/keyring.h"
+#include "engine/mover.h"
+#include "engine/storage.h"
 #include "queue/post.h"
 
 struct home_counters {
@@ -28,24 +34,71 @@ struct home {
     uint32_t number; // of the worker
     // Owned:
     struct block_pool blocks;
+    struct segments segments;
     struct journal journal;
+    struct storage storage;
+    struct mover mover;
+    struct keyring keyring;
+    struct message_list decided; // fates of messages that did not reach the journal
     struct slab jobs;
     struct calendar calendar;
+    uint64_t journal_messages_found;
     struct home_counters counters;
+    struct histogram commit_us; // from a message's last byte to its 250
 };
 
-// The borrowed members are set. `memory_bytes_max`: of accepted messages.
-void home_init(struct home *h, uint64_t memory_bytes_max);
+// What a home begins with.
+struct home_options {
+    uint64_t memory_bytes_max; // of accepted messages
+    uint32_t worker_count;
+    // NULL: the null journal. Else:
+    struct segment_table *table;
+    uint64_t segment_bytes;
+    int dir_fd;
+    uint8_t io_owner_storage, io_owner_mover;
+    struct home_found *found;         // taken over
+    const struct recovered_key *keys; // of all homes
+    uint64_t key_count;
+};
+
+// What was found at start, for one home (engine/recovery.h).
+struct home_found {
+    struct slab jobs;   // with their entries; due_s counts from the start's now
+    uint32_t *segments; // oldest first
+    uint32_t segment_count;
+    uint64_t message_count;
+};
+
+// The borrowed members are set. 0 or -errno.
+int home_init(struct home *h, const struct home_options *o);
 void home_release(struct home *h); // what still waits goes too
 
-// The next message that is durable now: its jobs are on their way, its client is to be told. NULL:
-// no more in this turn.
-struct message *home_next_committed(struct home *h);
+// Jobs that were found at start are on their way, or wait until they are due.
+void home_start(struct home *h);
+// A complete message: with its id, its trace fields, and who waits for it. With a key it must have
+// come to the key's owner (keys_owner()). Its fate comes by home_next_settled().
+void home_accept(struct home *h, struct message *m);
+// The next message whose fate is known: its client is to be told, and then home_take_settled().
+// NULL: no more in this turn.
+struct message *home_next_settled(struct home *h, enum journal_fate *ret_fate);
+// Committed: its jobs leave. Else it goes, as if it had never been there.
+void home_take_settled(struct home *h, struct message *m, enum journal_fate fate);
 // Results of our messages. The page goes back to who filled it.
 void home_take_results(struct home *h, struct result_page *p);
 // Jobs whose next attempt is due leave again.
 void home_push_due(struct home *h);
 uint64_t home_due_us(const struct home *h); // UINT64_MAX: nothing waits
+
+// What there is to write and to sync is asked for. Once a turn, when all that this turn must
+// remember is known.
+void home_write(struct home *h);
+void home_on_done(struct home *h, const struct io_done *done);
+// Nothing more comes: what is left to be written is written now.
+void home_close(struct home *h);
+// A turn is due without waiting.
+bool home_busy(const struct home *h);
+// Nothing of it is under way, or waits to be.
+bool home_idle(const struct home *h);
 
 uint64_t home_messages_left(const struct home *h); // accepted, and not done with
 

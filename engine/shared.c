@@ -33,11 +33,14 @@ static struct submit_listener listener_of(const struct config *c, const struct c
 int shared_init(struct shared *s, const struct config *config, uint32_t worker_count)
 {
     CHECK(worker_count > 0 && worker_count <= POST_WORKERS_MAX);
-    *s = (struct shared){.config = config, .worker_count = worker_count, .events_fd = -1};
+    *s = (struct shared){
+        .config = config, .worker_count = worker_count, .events_fd = -1, .journal_fd = -1};
     s->inboxes = aligned_alloc(64, worker_count * sizeof(*s->inboxes));
     s->ios = calloc(worker_count, sizeof(*s->ios));
     s->domains = domain_table_new(deliver_domain_bytes(), worker_count);
-    if (!s->inboxes || !s->ios || !s->domains) {
+    s->found = calloc(worker_count, sizeof(*s->found));
+    if (!s->inboxes || !s->ios || !s->domains || !s->found ||
+        !segment_table_init(&s->segments, config->journal_bytes_max)) {
         shared_release(s);
         return -ENOMEM;
     }
@@ -57,5 +60,11 @@ void shared_release(struct shared *s)
     domain_table_free(s->domains);
     free(s->inboxes);
     free(s->ios);
-    *s = (struct shared){.events_fd = -1};
+    for (uint32_t i = 0; s->found && i < s->worker_count; i++) {
+        slab_release(&s->found[i].jobs);
+        free(s->found[i].segments);
+    }
+    free(s->found);
+    segment_table_release(&s->segments);
+    *s = (struct shared){.events_fd = -1, .journal_fd = -1};
 }

@@ -4,6 +4,8 @@
 #define POSTHASTE_SHARED_H
 
 #include "engine/config.h"
+#include "engine/home.h"
+#include "engine/submit/pickup.h"
 #include "engine/submit/submit.h"
 #include "queue/domain.h"
 
@@ -19,7 +21,17 @@ struct shared {
     struct submit_listener listeners[CONFIG_LISTENERS_MAX];
     _Atomic uint32_t session_counts[CONFIG_LISTENERS_MAX]; // for all
     int listen_fds[CONFIG_LISTENERS_MAX];
-    int events_fd;                // -1: none
+    int events_fd;                    // -1: none
+    int journal_fd;                   // the folder; -1: the null journal
+    struct segment_table segments;    // for all, as it says
+    struct home_found *found;         // one a worker, who takes it over
+    const struct recovered_key *keys; // that were found, until the workers have started
+    uint64_t key_count;
+    uint64_t id_last;                                // of the messages that were found
+    struct pickup_place pickups[CONFIG_PICKUPS_MAX]; // worker 0 serves them
+    uint32_t pickup_count;                           // of these, open
+    _Atomic uint32_t troubled;    // journals that cannot be written: nothing new starts
+    _Atomic bool broken;          // one of them for good: the engine ends
     _Atomic uint8_t stop;         // enum stop_stage
     _Atomic uint32_t quiet_count; // workers that have nothing under way any more
 };

@@ -25,6 +25,9 @@ enum owner {
     OWNER_DELIVER,
     OWNER_RESOLVER,
     OWNER_EVENTS,
+    OWNER_STORAGE,
+    OWNER_MOVER,
+    OWNER_PICKUP,
     OWNER_LISTENER,
     OWNER_SIGNAL
 };
@@ -40,9 +43,11 @@ struct worker {
     struct resolver *resolver;
     struct deliver *deliver;
     struct submit *submit;
+    struct pickup *pickup; // NULL: not on this worker
     struct events events;
-    uint32_t deal_next; // who gets the next connection
-    uint32_t listening; // listeners with an accept under way, a bit each
+    uint32_t deal_next;    // who gets the next connection
+    uint32_t handed_count; // messages whose answer is to come
+    uint32_t listening;    // listeners with an accept under way, a bit each
     struct wheel_timer accept_timer;
     int signal_fd;
     uint8_t stop; // enum stop_stage, as far as it was carried out
@@ -51,6 +56,7 @@ struct worker {
     uint64_t events_dropped_told;
     uint64_t events_told_us;
     uint64_t events_end_us; // STOP_AT_ONCE: whoever takes them has so long
+    bool troubled, broken;  // our journal, as far as it was told
     uint64_t turn_count, wake_count;
 };
 
@@ -59,6 +65,15 @@ struct dealt {
     struct letter letter;
     int fd;
     uint32_t listener;
+};
+
+// A message under way to the worker that owns its submission key, and the answer.
+struct handed {
+    struct letter letter;
+    struct message *message; // the sender's
+    uint32_t from;
+    uint8_t fate; // enum journal_fate
+    uint64_t id;
 };
 
 // --- birth and death
@@ -79,6 +94,8 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .post = &w->post,
         .domains = w->shared->domains,
         .epochs = &w->shared->epochs,
+        .blocks = &w->home.blocks,
+        .segments = &w->shared->segments,
         .limits = &c->limits,
         .helo_name = slice_of_text(c->delivery.helo),
         .worker = w->number,
@@ -120,13 +137,13 @@ static int worker_open(struct worker *w)
         .io = w->io,
         .wheel = &w->wheel,
         .blocks = &w->home.blocks,
-        .jobs = &w->home.jobs,
         .journal = &w->home.journal,
         .listeners = w->shared->listeners,
         .listener_count = c->listener_count,
         .worker = w->number,
         .io_owner = OWNER_SUBMIT,
         .session_count_max = SESSIONS_MAX,
+        .id_last = w->shared->id_last,
     };
     int error = resolver_new(&w->resolver, w->io, &resolver);
     if (error < 0)
@@ -135,7 +152,22 @@ static int worker_open(struct worker *w)
     error = deliver_new(&w->deliver, &deliver);
     if (error < 0)
         return error;
-    return submit_new(&w->submit, &submit);
+    error = submit_new(&w->submit, &submit);
+    if (error < 0 || w->number != 0 || w->shared->pickup_count == 0)
+        return error;
+    struct pickup_options pickup = {
+        .io = w->io,
+        .wheel = &w->wheel,
+        .blocks = &w->home.blocks,
+        .places = w->shared->pickups,
+        .place_count = w->shared->pickup_count,
+        .hostname = slice_of_text(c->hostname),
+        .last_id = submit_last_id(w->submit),
+        .worker = w->number,
+        .io_owner = OWNER_PICKUP,
+        .room = submit_room(w->submit),
+    };
+    return pickup_new(&w->pickup, &pickup);
 }
 
 int worker_new(struct worker **ret, struct shared *shared, uint32_t number, struct io *io)
@@ -155,16 +187,31 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
                             .domains = shared->domains,
                             .events = &w->events,
                             .number = number};
-    home_init(&w->home, shared->config->memory_bytes_max / shared->worker_count);
+    bool durable = shared->journal_fd >= 0;
+    struct home_options home = {
+        .memory_bytes_max = shared->config->memory_bytes_max / shared->worker_count,
+        .worker_count = shared->worker_count,
+        .keys = shared->keys,
+        .key_count = shared->key_count,
+        .table = durable ? &shared->segments : NULL,
+        .segment_bytes = shared->config->segment_bytes,
+        .dir_fd = shared->journal_fd,
+        .io_owner_storage = OWNER_STORAGE,
+        .io_owner_mover = OWNER_MOVER,
+        .found = durable ? &shared->found[number] : NULL,
+    };
+    int error = home_init(&w->home, &home);
     events_init(&w->events, io, shared->events_fd, OWNER_EVENTS);
     struct io_token accept = {0, 0, OWNER_LISTENER, 0};
     memcpy(&w->accept_timer.owner, &accept, sizeof(accept));
-    int error = worker_open(w);
+    if (error == 0)
+        error = worker_open(w);
     if (error < 0) {
         worker_free(w);
         return error;
     }
     shared->ios[number] = io;
+    home_start(&w->home);
     accept_where_none(w);
     epoch_turn_begins(&shared->epochs, number);
     *ret = w;
@@ -180,18 +227,133 @@ static void drain_inbox(struct worker *w)
             deliver_on_letter(w->deliver, l);
 }
 
+static void log_unrecorded(const struct home *h)
+{
+    static const char *const words[] = {
+        [RCPT_OPEN] = "open",
+        [RCPT_DELIVERED] = "delivered",
+        [RCPT_FAILED] = "failed",
+        [RCPT_DEFERRED] = "deferred",
+    };
+    struct record_result r;
+    char id[MESSAGE_ID_TEXT_BYTES];
+    size_t offset = 0;
+    while (journal_unrecorded(&h->journal, &offset, &r))
+        log_line(LOG_LEVEL_ERROR, "journal: not recorded: message %s, recipient %u: %s",
+                 message_id_print(r.id, id), r.rcpt, words[r.outcome & 3]);
+}
+
 void worker_free(struct worker *w)
 {
     if (!w)
         return;
     if (w->deliver)
         drain_inbox(w);
+    pickup_free(w->pickup);
     submit_free(w->submit);
     deliver_free(w->deliver);
     resolver_free(w->resolver);
     events_release(&w->events);
+    if (w->broken)
+        log_unrecorded(&w->home);
     home_release(&w->home);
     free(w);
+}
+
+// --- messages that have come
+
+static enum pickup_verdict pickup_verdict_of(enum journal_fate fate)
+{
+    switch (fate) {
+    case JOURNAL_COMMITTED: return PICKUP_TAKEN;
+    case JOURNAL_KEY_SAME: return PICKUP_DUPLICATE;
+    case JOURNAL_NO_ROOM:
+    case JOURNAL_NO_MEMORY:
+    case JOURNAL_FAILED: return PICKUP_LATER;
+    case JOURNAL_KEY_OTHER: return PICKUP_NEVER;
+    }
+    CHECK(false);
+}
+
+// Who waits for a message of ours learns what became of it.
+static void tell_fate(struct worker *w, const struct message *m, enum journal_fate fate)
+{
+    if (m->session & PICKUP_SESSION)
+        pickup_verdict(w->pickup, m->session, m->session_generation, pickup_verdict_of(fate));
+    else
+        submit_verdict(w->submit, m, fate);
+}
+
+static void hand_over(struct worker *w, struct message *m, uint32_t owner)
+{
+    struct handed *handed = calloc(1, sizeof(*handed));
+    if (!handed) {
+        tell_fate(w, m, JOURNAL_NO_MEMORY);
+        message_free(&w->home.blocks, m);
+        return;
+    }
+    handed->letter.kind = LETTER_KEYED;
+    handed->message = m;
+    handed->from = w->number;
+    w->handed_count++;
+    post_leave(&w->post, owner, &handed->letter);
+}
+
+static void answer_handed(struct worker *w, struct handed *handed, enum journal_fate fate,
+                          uint64_t id)
+{
+    handed->fate = (uint8_t)fate;
+    handed->id = id;
+    handed->letter.kind = LETTER_KEYED_BACK;
+    post_leave(&w->post, handed->from, &handed->letter);
+}
+
+static void take_handed(struct worker *w, struct handed *handed)
+{
+    struct message *m = message_copy(&w->home.blocks, handed->message);
+    if (!m) {
+        answer_handed(w, handed, JOURNAL_NO_MEMORY, 0);
+        return;
+    }
+    m->handed = handed;
+    home_accept(&w->home, m);
+}
+
+static void take_answer(struct worker *w, struct handed *handed)
+{
+    struct message *m = handed->message;
+    m->id = handed->id;
+    tell_fate(w, m, (enum journal_fate)handed->fate);
+    message_free(&w->home.blocks, m);
+    free(handed);
+    w->handed_count--;
+}
+
+// A message with a submission key gets the home that owns the key, so that key and message are in
+// one batch of one journal.
+static void take_messages(struct worker *w)
+{
+    struct message *m;
+    while ((m = submit_next_message(w->submit))) {
+        uint32_t owner = m->has_key ? keys_owner(m->key, w->shared->worker_count) : w->number;
+        if (owner == w->number)
+            home_accept(&w->home, m);
+        else
+            hand_over(w, m, owner);
+    }
+}
+
+static void tell_fates(struct worker *w)
+{
+    struct message *m;
+    enum journal_fate fate;
+    while ((m = home_next_settled(&w->home, &fate))) {
+        if (m->handed)
+            answer_handed(w, m->handed, fate, m->id);
+        else
+            tell_fate(w, m, fate);
+        home_take_settled(&w->home, m, fate);
+    }
 }
 
 // --- letters and completions
@@ -213,6 +375,8 @@ static void take_letters(struct worker *w)
             free(dealt);
             break;
         }
+        case LETTER_KEYED: take_handed(w, CONTAINER_OF(l, struct handed, letter)); break;
+        case LETTER_KEYED_BACK: take_answer(w, CONTAINER_OF(l, struct handed, letter)); break;
         case LETTER_DOMAIN_DIRTY:
         case LETTER_DOMAIN_HANDOVER:
         case LETTER_PAGE_BACK: deliver_on_letter(w->deliver, l); break;
@@ -279,6 +443,9 @@ static void take_completions(struct worker *w)
         case OWNER_DELIVER: deliver_on_done(w->deliver, &done); break;
         case OWNER_RESOLVER: resolver_on_done(w->resolver, &done); break;
         case OWNER_EVENTS: events_on_done(&w->events, &done); break;
+        case OWNER_PICKUP: pickup_on_done(w->pickup, &done); break;
+        case OWNER_STORAGE:
+        case OWNER_MOVER: home_on_done(&w->home, &done); break;
         case OWNER_LISTENER: on_accept(w, &done); break;
         case OWNER_SIGNAL: on_signal(w); break;
         }
@@ -296,6 +463,8 @@ static void run_timers(struct worker *w)
             submit_on_timer(w->submit, t);
         else if (token.owner == OWNER_DELIVER)
             deliver_on_timer(w->deliver, t);
+        else if (token.owner == OWNER_PICKUP)
+            pickup_on_timer(w->pickup, t);
         else if (w->stop == STOP_NOT)
             accept_where_none(w);
     }
@@ -311,6 +480,8 @@ static void stop_gracefully(struct worker *w)
          i += w->shared->worker_count)
         io_close(w->io, w->shared->listen_fds[i]);
     submit_stop(w->submit);
+    if (w->pickup)
+        pickup_stop(w->pickup);
     deliver_stop(w->deliver);
 }
 
@@ -324,6 +495,8 @@ static void follow_stop(struct worker *w)
     if (stop == STOP_AT_ONCE && w->stop == STOP_GRACEFULLY) {
         w->stop = STOP_AT_ONCE;
         submit_abandon(w->submit);
+        if (w->pickup)
+            pickup_abandon(w->pickup);
         deliver_abandon(w->deliver);
         w->events_end_us = io_now_us(w->io) + EVENTS_END_US;
     }
@@ -333,7 +506,7 @@ static void follow_stop(struct worker *w)
 static void maybe_quiet(struct worker *w)
 {
     if (w->quiet || w->stop == STOP_NOT || w->listening != 0 || !submit_stopped(w->submit) ||
-        !deliver_stopped(w->deliver))
+        !deliver_stopped(w->deliver) || (w->pickup && !pickup_stopped(w->pickup)))
         return;
     w->quiet = true;
     uint32_t quiet = atomic_fetch_add_explicit(&w->shared->quiet_count, 1, memory_order_acq_rel);
@@ -349,7 +522,45 @@ static bool all_quiet(const struct worker *w)
 
 bool worker_finished(const struct worker *w)
 {
-    return w->drained && events_idle(&w->events);
+    return w->drained && events_idle(&w->events) && home_idle(&w->home) && w->handed_count == 0;
+}
+
+// --- trouble with the disk
+
+// No journal may be in trouble while new deliveries start, whoever's it is: what comes of them
+// would not be written. One that is broken ends the engine.
+static void follow_trouble(struct worker *w)
+{
+    struct shared *s = w->shared;
+    const struct journal *j = &w->home.journal;
+    bool troubled = journal_troubled(j);
+    if (troubled != w->troubled) {
+        w->troubled = troubled;
+        if (troubled)
+            log_line(LOG_LEVEL_ERROR,
+                     "journal: %s: no mail is taken and none is sent until it can "
+                     "be written again",
+                     j->error ? strerrordesc_np(-j->error) : "the disk does not keep up");
+        else
+            log_line(LOG_LEVEL_WARNING, "journal: it can be written again");
+        if (troubled)
+            atomic_fetch_add(&s->troubled, 1);
+        else
+            atomic_fetch_sub(&s->troubled, 1);
+        w->post.wake = UINT64_MAX >> (64 - s->worker_count);
+    }
+    if (journal_broken(j) && !w->broken) {
+        w->broken = true;
+        log_line(LOG_LEVEL_ERROR,
+                 "journal: %s, twice: the engine ends; what was acknowledged is on "
+                 "the disk, and is delivered when it is started again",
+                 strerrordesc_np(-j->error));
+        atomic_store(&s->broken, true);
+        if (atomic_load(&s->stop) == STOP_NOT)
+            atomic_store(&s->stop, STOP_GRACEFULLY);
+        w->post.wake = UINT64_MAX >> (64 - s->worker_count);
+    }
+    deliver_pause(w->deliver, atomic_load(&s->troubled) > 0);
 }
 
 // --- the turn
@@ -379,18 +590,31 @@ static void tell_dropped_events(struct worker *w)
     w->events_told_us = io_now_us(w->io);
 }
 
+static void pickup_has_turn(struct worker *w)
+{
+    char text[PICKUP_NOTICE_BYTES];
+    if (!w->pickup)
+        return;
+    pickup_turn(w->pickup);
+    while (pickup_next_notice(w->pickup, text))
+        log_line(LOG_LEVEL_WARNING, "%s", text);
+}
+
 void worker_turn(struct worker *w)
 {
-    struct message *m;
     w->turn_count++;
     bool last_letters = all_quiet(w);
     take_completions(w);
     run_timers(w);
     home_push_due(&w->home);
-    journal_turn(&w->home.journal);
-    while ((m = home_next_committed(&w->home)))
-        submit_verdict(w->submit, m);
     take_letters(w);
+    pickup_has_turn(w);
+    take_messages(w);
+    home_write(&w->home);
+    tell_fates(w);
+    take_messages(w); // of those who had waited for their verdicts
+    take_letters(w);  // of domains of ours that have jobs now
+    follow_trouble(w);
     follow_stop(w);
     deliver_turn(w->deliver);
     submit_flush(w->submit);
@@ -399,6 +623,8 @@ void worker_turn(struct worker *w)
         events_abandon(&w->events);
     tell_dropped_events(w);
     w->drained = last_letters;
+    if (w->drained)
+        home_close(&w->home);
     maybe_quiet(w);
     wake_others(w);
 }
@@ -414,8 +640,8 @@ uint64_t worker_sleeps(struct worker *w)
         due_us = home_us;
     if (w->stop == STOP_AT_ONCE && !events_idle(&w->events) && w->events_end_us < due_us)
         due_us = w->events_end_us;
-    if (deliver_busy(w->deliver) || (all_quiet(w) && (!w->drained || worker_finished(w))) ||
-        !inbox_sleep(w->inbox))
+    if (deliver_busy(w->deliver) || home_busy(&w->home) ||
+        (all_quiet(w) && (!w->drained || worker_finished(w))) || !inbox_sleep(w->inbox))
         due_us = 0;
     epoch_turn_ends(&w->shared->epochs, w->number);
     return due_us;
@@ -443,10 +669,16 @@ struct counters worker_counters(const struct worker *w)
         .deliver = deliver_counters(w->deliver),
         .queries = r.queries,
         .cache_hits = r.cache_hits,
+        .journal = h->journal.counters,
         .events = w->events.line_count,
         .events_dropped = w->events.dropped_count,
         .block_bytes_peak = h->blocks.bytes_peak,
         .block_heap_calls = h->blocks.heap_calls,
         .messages_left = home_messages_left(h),
     };
+}
+
+const struct histogram *worker_commit_us(const struct worker *w)
+{
+    return &w->home.commit_us;
 }

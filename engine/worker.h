@@ -30,5 +30,6 @@ void worker_wakes(struct worker *w);
 bool worker_finished(const struct worker *w);
 
 struct counters worker_counters(const struct worker *w);
+const struct histogram *worker_commit_us(const struct worker *w);
 
 #endif

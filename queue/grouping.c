@@ -7,9 +7,9 @@
 // Recipients are known by index here. Two tables with open addressing find the first recipient with
 // a domain, and the first with an address; recipients of a group are linked from its first on.
 struct grouping {
-    const char *texts;
-    struct recipient *rcpts; // as they came
-    uint32_t *domains;       // slots: index of a recipient, or NONE
+    const char *envelope;
+    struct message_rcpt *rcpts; // as they came
+    uint32_t *domains;          // slots: index of a recipient, or NONE
     uint32_t *addresses;
     uint32_t slot_mask;
     uint32_t *next; // in the group
@@ -19,13 +19,13 @@ struct grouping {
 
 static struct slice domain_of(const struct grouping *g, uint32_t rcpt)
 {
-    return recipient_domain(g->texts, &g->rcpts[rcpt]);
+    return rcpt_domain(g->envelope, &g->rcpts[rcpt]);
 }
 
 // All of the address up to its last '@': a quoted local part may hold others.
 static struct slice local_part_of(const struct grouping *g, uint32_t rcpt)
 {
-    struct slice address = recipient_address(g->texts, &g->rcpts[rcpt]);
+    struct slice address = rcpt_address(g->envelope, &g->rcpts[rcpt]);
     const char *at = address.len ? memrchr(address.data, '@', address.len) : NULL;
     return at ? slice_take(address, (size_t)(at - address.data)) : address;
 }
@@ -73,7 +73,7 @@ static void link_rcpt(struct grouping *g, uint32_t rcpt)
 }
 
 // Writes the groups one behind the other; a recipient without `last` is not the first of one.
-static uint32_t write_groups(const struct grouping *g, uint32_t count, struct recipient *to,
+static uint32_t write_groups(const struct grouping *g, uint32_t count, struct message_rcpt *to,
                              uint32_t *ret_group_count)
 {
     uint32_t written = 0;
@@ -90,7 +90,7 @@ static uint32_t write_groups(const struct grouping *g, uint32_t count, struct re
     return written;
 }
 
-bool grouping_apply(struct block_pool *p, const char *texts, struct recipient *rcpts,
+bool grouping_apply(struct block_pool *p, const char *envelope, struct message_rcpt *rcpts,
                     uint32_t *rcpt_count, uint32_t *ret_group_count)
 {
     uint32_t count = *rcpt_count;
@@ -104,18 +104,18 @@ bool grouping_apply(struct block_pool *p, const char *texts, struct recipient *r
     while (slots < 2 * count)
         slots *= 2;
     size_t table_bytes = slots * sizeof(uint32_t);
-    size_t rcpts_bytes = count * sizeof(struct recipient);
+    size_t rcpts_bytes = count * sizeof(struct message_rcpt);
     size_t scratch_bytes;
     char *scratch = block_take(p, 2 * table_bytes + 2 * count * sizeof(uint32_t) + rcpts_bytes,
                                &scratch_bytes);
     if (!scratch)
         return false;
-    struct grouping g = {.texts = texts, .slot_mask = slots - 1};
+    struct grouping g = {.envelope = envelope, .slot_mask = slots - 1};
     g.domains = (uint32_t *)(void *)scratch;
     g.addresses = g.domains + slots;
     g.next = g.addresses + slots;
     g.last = g.next + count;
-    g.rcpts = (struct recipient *)(void *)(g.last + count);
+    g.rcpts = (struct message_rcpt *)(void *)(g.last + count);
     g.seed = (uint64_t)(uintptr_t)scratch;  // clients do not know where our memory lies
     memset(scratch, 0xff, 2 * table_bytes); // NONE
     memcpy(g.rcpts, rcpts, rcpts_bytes);

@@ -13,7 +13,7 @@
 
 // Reorders `rcpts` in place, sets starts_group, *rcpt_count to those that are left and
 // *ret_group_count. Borrows a block for the time of the call. False: no memory, nothing changed.
-bool grouping_apply(struct block_pool *p, const char *texts, struct recipient *rcpts,
+bool grouping_apply(struct block_pool *p, const char *envelope, struct message_rcpt *rcpts,
                     uint32_t *rcpt_count, uint32_t *ret_group_count);
 
 #endif

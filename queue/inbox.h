@@ -22,6 +22,8 @@ enum letter_kind {
     LETTER_RESULTS,         // struct result_page: results for your messages
     LETTER_PAGE_BACK,       // struct result_page: yours again
     LETTER_CONNECTION,      // an accepted connection that you shall serve
+    LETTER_KEYED,           // a message whose submission key is yours
+    LETTER_KEYED_BACK,      // what became of it
 };
 
 struct letter {

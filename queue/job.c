@@ -48,3 +48,11 @@ struct job *job_list_take(struct job_list *l)
         job_list_remove(l, j);
     return j;
 }
+
+uint32_t job_open_count(const struct job *j)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < j->rcpt_count; i++)
+        count += job_rcpt_state(j, j->rcpt_first + i) == RCPT_OPEN;
+    return count;
+}

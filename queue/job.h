@@ -3,13 +3,14 @@
 // Life:   the home makes it -> domain queue -> the domain's owner (ready, then sending) -> results
 //         go home, and the job with them -> over, or the home's calendar until it is due -> domain
 //         queue again. It has one owner at a time and changes hands only through a queue.
-// Shape:  64 bytes, a slot of its home's slab, given back when all jobs of the message are over:
-//         until then its siblings' owners may look at it.
+// Shape:  80 bytes, a slot of its home's slab: what a queued recipient costs. The first job of a
+//         message holds its entry (queue/entry.h). Slots are given back when all jobs of the
+//         message are over: until then its siblings' owners may look at them.
 #ifndef POSTHASTE_QUEUE_JOB_H
 #define POSTHASTE_QUEUE_JOB_H
 
 #include "queue/calendar.h"
-#include "queue/message.h"
+#include "queue/entry.h"
 
 #include <stdatomic.h>
 #include <urcu/wfcqueue.h>
@@ -28,21 +29,48 @@ struct job {
         struct cds_wfcq_node link; // JOB_QUEUED
         struct job *next;          // JOB_READY, calendar
     };
-    struct job *prev;    // JOB_READY
-    struct job *sibling; // ring of the jobs of one message; fixed from the first push on
-    struct message *message;
+    union {
+        struct job *prev;        // JOB_READY
+        struct message *message; // JOB_SENDING: in memory for as long as that lasts
+    };
+    struct entry *entry;
     struct domain *domain; // set by the home before it pushes the first of them; domain_ref()
     uint32_t index;        // in the home's slab
-    uint32_t rcpt_first;
-    uint32_t rcpt_count;
-    uint32_t due_s; // calendar: monotonic seconds
-    uint16_t attempt_count;
-    uint8_t
-        given_back; // in this attempt: weight of the sessions that ended before they answered it
+    uint32_t due_s;        // calendar: monotonic seconds
+    uint16_t rcpt_first;
+    uint16_t rcpt_count;
+    uint8_t attempt_count; // stops at JOB_ATTEMPTS_MAX
     uint8_t home;
-    _Atomic uint8_t place; // enum job_place; see below
+    uint8_t given_back : 4; // in this attempt: weight of the sessions that ended before they
+                            // answered it
+    uint8_t only_state : 2; // enum rcpt_state, where its recipient is the message's only one
+    _Atomic uint8_t place;  // enum job_place; see below
+    struct entry own_entry; // of the message, in its first job
 };
-_Static_assert(sizeof(struct job) == 64, "one cache line");
+_Static_assert(sizeof(struct job) == 80, "what a queued recipient costs");
+_Static_assert(MESSAGE_RCPTS_MAX <= UINT16_MAX, "recipients are counted in 16 bits");
+
+#define JOB_ATTEMPTS_MAX 250
+#define JOB_GIVEN_BACK_MAX 15
+
+// States of a job's recipients, by their number in the message. Whoever owns the job reads and
+// writes them.
+static inline enum rcpt_state job_rcpt_state(const struct job *j, uint32_t rcpt)
+{
+    const struct spread *s = entry_spread(j->entry);
+    return (enum rcpt_state)(s ? spread_states(s)[rcpt] : j->only_state);
+}
+
+static inline void job_set_rcpt_state(struct job *j, uint32_t rcpt, enum rcpt_state state)
+{
+    struct spread *s = entry_spread(j->entry);
+    if (s)
+        spread_states(s)[rcpt] = (uint8_t)state;
+    else
+        j->only_state = state & 3u;
+}
+
+uint32_t job_open_count(const struct job *j); // of its recipients
 
 // The owner of one job may take a sibling along when that one is JOB_READY in a domain which is his
 // too. He looks at `place` first, and only if it says JOB_READY at the sibling's domain and whose

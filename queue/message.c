@@ -55,7 +55,7 @@ struct message *message_new(struct block_pool *p, struct slice sender, struct sl
     };
     append(m, sender);
     append(m, dsn);
-    m->texts_offset = (uint32_t)m->used_bytes;
+    m->texts_offset = (uint32_t)(m->used_bytes - sizeof(*m));
     return m;
 }
 
@@ -63,6 +63,19 @@ void message_free(struct block_pool *p, struct message *m)
 {
     if (m)
         block_give(p, m, m->block_bytes);
+}
+
+struct message *message_copy(struct block_pool *p, const struct message *m)
+{
+    size_t bytes;
+    struct message *copy = block_take(p, m->used_bytes, &bytes);
+    if (!copy)
+        return NULL;
+    memcpy(copy, m, m->used_bytes);
+    copy->block_bytes = bytes;
+    copy->entry = NULL;
+    copy->next_waiting = NULL;
+    return copy;
 }
 
 // Makes room for `count` more bytes; the message may move.
@@ -107,19 +120,19 @@ bool message_add_rcpt(struct block_pool *p, struct message **m, struct slice add
     return true;
 }
 
-// Reads the recipient whose lengths stand at *offset, and moves *offset behind its text.
-static struct recipient read_rcpt(const struct message *m, uint32_t *offset)
+// Reads the recipient whose lengths stand at *offset of the envelope, and moves *offset behind its
+// text.
+static struct message_rcpt read_rcpt(const struct message *m, uint32_t *offset)
 {
     struct text_lengths lengths;
-    memcpy(&lengths, bytes_of(m) + *offset, sizeof(lengths));
-    struct recipient r = {
+    memcpy(&lengths, message_envelope(m) + *offset, sizeof(lengths));
+    struct message_rcpt r = {
         .text_offset = *offset + (uint32_t)sizeof(lengths),
-        .address_len = lengths.address_len,
-        .dsn_len = lengths.dsn_len,
-        .domain_len = lengths.domain_len,
-        .state = RECIPIENT_OPEN,
+        .address_bytes = lengths.address_len,
+        .dsn_bytes = lengths.dsn_len,
+        .domain_bytes = lengths.domain_len,
     };
-    *offset = r.text_offset + r.address_len + r.dsn_len + r.domain_len;
+    *offset = r.text_offset + r.address_bytes + r.dsn_bytes + r.domain_bytes;
     return r;
 }
 
@@ -129,25 +142,30 @@ bool message_seal_envelope(struct block_pool *p, struct message **m)
     CHECK(!(*m)->envelope_sealed);
     CHECK(count > 0);
     if (!reserve(p, m,
-                 alignof(struct recipient) + count * sizeof(struct recipient) +
+                 alignof(struct message_rcpt) + count * sizeof(struct message_rcpt) +
                      MESSAGE_FRONT_BYTES))
         return false;
 
     struct message *sealed = *m;
-    size_t align = alignof(struct recipient);
-    uint32_t rcpts_offset = (uint32_t)((sealed->used_bytes + align - 1) / align * align);
-    struct recipient *rcpts = (struct recipient *)(void *)(bytes_of(sealed) + rcpts_offset);
+    size_t align = alignof(struct message_rcpt);
+    size_t texts_end = sealed->used_bytes - sizeof(*sealed);
+    uint32_t rcpts_offset = (uint32_t)((texts_end + align - 1) / align * align);
+    memset(bytes_of(sealed) + sealed->used_bytes, 0, rcpts_offset - texts_end);
+    struct message_rcpt *rcpts = (struct message_rcpt *)(uintptr_t)(message_envelope(sealed) +
+                                                                    rcpts_offset);
     uint32_t offset = sealed->texts_offset;
     for (uint32_t i = 0; i < count; i++)
         rcpts[i] = read_rcpt(sealed, &offset);
-    CHECK(offset == sealed->used_bytes);
+    CHECK(offset == texts_end);
 
-    if (!grouping_apply(p, bytes_of(sealed), rcpts, &sealed->rcpt_count, &sealed->job_count))
+    if (!grouping_apply(p, message_envelope(sealed), rcpts, &sealed->rcpt_count,
+                        &sealed->job_count))
         return false;
     sealed->rcpts_offset = rcpts_offset;
-    sealed->used_bytes = rcpts_offset + sealed->rcpt_count * sizeof(struct recipient);
-    sealed->used_bytes += MESSAGE_FRONT_BYTES;
-    sealed->content_offset = sealed->used_bytes;
+    sealed->envelope_bytes = rcpts_offset +
+                             sealed->rcpt_count * (uint32_t)sizeof(struct message_rcpt);
+    sealed->content_offset = sizeof(*sealed) + sealed->envelope_bytes + MESSAGE_FRONT_BYTES;
+    sealed->used_bytes = sealed->content_offset;
     sealed->envelope_sealed = true;
     return true;
 }
@@ -170,14 +188,23 @@ void message_put_in_front(struct message *m, struct slice bytes)
     memcpy(bytes_of(m) + m->content_offset, bytes.data, bytes.len);
 }
 
+void message_cut(struct message *m, size_t offset, size_t len)
+{
+    char *content = bytes_of(m) + m->content_offset;
+    CHECK(m->envelope_sealed && offset <= m->content_bytes && len <= m->content_bytes - offset);
+    memmove(content + len, content, offset);
+    m->content_offset += len;
+    m->content_bytes -= len;
+}
+
 struct slice message_sender(const struct message *m)
 {
-    return slice_make(bytes_of(m) + sizeof(*m), m->sender_len);
+    return slice_make(message_envelope(m), m->sender_len);
 }
 
 struct slice message_dsn(const struct message *m)
 {
-    return slice_make(bytes_of(m) + sizeof(*m) + m->sender_len, m->dsn_len);
+    return slice_make(message_envelope(m) + m->sender_len, m->dsn_len);
 }
 
 struct slice message_content(const struct message *m)
@@ -186,33 +213,34 @@ struct slice message_content(const struct message *m)
     return slice_make(bytes_of(m) + m->content_offset, m->content_bytes);
 }
 
-struct recipient *message_rcpt(const struct message *m, uint32_t rcpt)
+const char *message_envelope(const struct message *m)
 {
-    CHECK(m->envelope_sealed && rcpt < m->rcpt_count);
-    return (struct recipient *)(void *)(bytes_of(m) + m->rcpts_offset) + rcpt;
+    return bytes_of(m) + sizeof(*m);
+}
+
+const struct message_rcpt *message_rcpts(const struct message *m)
+{
+    CHECK(m->envelope_sealed);
+    return (const struct message_rcpt *)(const void *)(message_envelope(m) + m->rcpts_offset);
+}
+
+const struct message_rcpt *message_rcpt(const struct message *m, uint32_t rcpt)
+{
+    CHECK(rcpt < m->rcpt_count);
+    return message_rcpts(m) + rcpt;
 }
 
 struct slice message_rcpt_address(const struct message *m, uint32_t rcpt)
 {
-    return recipient_address(bytes_of(m), message_rcpt(m, rcpt));
+    return rcpt_address(message_envelope(m), message_rcpt(m, rcpt));
 }
 
 struct slice message_rcpt_dsn(const struct message *m, uint32_t rcpt)
 {
-    const struct recipient *r = message_rcpt(m, rcpt);
-    return slice_make(bytes_of(m) + r->text_offset + r->address_len, r->dsn_len);
+    return rcpt_dsn(message_envelope(m), message_rcpt(m, rcpt));
 }
 
 struct slice message_rcpt_domain(const struct message *m, uint32_t rcpt)
 {
-    return recipient_domain(bytes_of(m), message_rcpt(m, rcpt));
-}
-
-uint32_t message_group_len(const struct message *m, uint32_t rcpt)
-{
-    uint32_t end = rcpt + 1;
-    CHECK(message_rcpt(m, rcpt)->starts_group);
-    while (end < m->rcpt_count && !message_rcpt(m, end)->starts_group)
-        end++;
-    return end - rcpt;
+    return rcpt_domain(message_envelope(m), message_rcpt(m, rcpt));
 }

@@ -1,15 +1,14 @@
-// queue/message.h: one accepted message: envelope, recipients and content in one block of memory.
+// queue/message.h: one message in memory: envelope, recipients and content in one block.
 //
 // Owns:    the layout. All inside is found by offset, since a block may move while it grows:
 //
-//            struct message | sender, dsn | recipient texts ... | struct recipient[] | content
+//            struct message | envelope: sender, dsn, texts ..., struct message_rcpt[] | content
 //
 //          message_seal_envelope() groups recipients by domain; each group is one job
 //          (queue/grouping.h, which also drops duplicates).
-// States:  a recipient is OPEN, then DELIVERED or FAILED for good; DEFERRED while its job is on its
-//          way home with nothing but a later attempt to tell.
-// Threads: built and freed by the home. From commit on the bytes are read only, but for
-//          recipient.state, which the job's owner of the moment writes.
+// Life:    built by the home, written to the journal, freed as soon as nobody needs the bytes in
+//          memory; read back by whoever delivers it (queue/message_record.h).
+// Threads: built and freed by one worker. From commit on the bytes are read only.
 #ifndef POSTHASTE_QUEUE_MESSAGE_H
 #define POSTHASTE_QUEUE_MESSAGE_H
 
@@ -21,35 +20,48 @@
 #define MESSAGE_FRONT_BYTES 1024u
 #define MESSAGE_ENVELOPE_BYTES_MAX (128u * 1024 * 1024) // sender and recipients
 
+struct entry;
+
 struct message {
-    uint64_t id;
-    uint64_t received_wall_us;
     size_t block_bytes; // of the block that this stands at the start of
     size_t used_bytes;
+    uint64_t id;
+    uint64_t received_wall_us;
     uint32_t session; // who waits for the commit: the intake's slot and its generation
     uint16_t session_generation;
-    uint16_t home;
+    uint16_t loan_count; // jobs that use it; kept by whoever has read it back
     bool is_8bit;
     bool smtputf8;
     bool has_dot_lines;
     bool envelope_sealed;
+    bool has_key;
+    uint8_t key[FORMAT_KEY_BYTES]; // a digest of who submits and of his key
+    uint64_t key_content;          // a digest of what came with it
     uint16_t sender_len;
     uint16_t dsn_len;
-    uint32_t texts_offset; // of the recipients
-    uint32_t rcpts_offset; // of struct recipient[], once sealed
+    uint32_t texts_offset;   // of the recipients, while they are added
+    uint32_t rcpts_offset;   // of struct message_rcpt[] in the envelope, once sealed
+    uint32_t envelope_bytes; // once sealed
     uint32_t rcpt_count;
-    uint32_t job_count;      // groups by domain, once sealed
-    uint32_t job_count_open; // the home's: jobs that are not over
+    uint32_t job_count; // groups by domain, once sealed
     size_t content_offset;
     size_t content_bytes;
-    struct job *job_first;        // the ring of its jobs (job.h)
-    struct message *next_waiting; // journal.h
+    struct entry *entry;   // once it is complete
+    uint64_t arrived_us;   // when its last byte came: monotonic
+    uint8_t waiter_slot;   // which of the session's messages it is
+    struct handed *handed; // it is a copy that another worker has sent, and waits for
+    // The journal's:
+    struct message *next_waiting;
+    uint64_t batch;
+    uint64_t place; // where it stands, or will
+    uint8_t fate;   // enum journal_fate
+    bool moving;    // from a segment that it shall leave
 };
 
 // A message under construction with a sender, or NULL when there is no memory. `size_hint`: of the
 // content, 0 when not known. It saves copies, and no more than BLOCK_BYTES_POOLED is set aside for
-// it, whatever a client declares. Texts may be as long as their length fields in struct recipient
-// can say: the command grammar sees to it.
+// it, whatever a client declares. Texts may be as long as their length fields in struct
+// message_rcpt can say: the command grammar sees to it.
 struct message *message_new(struct block_pool *p, struct slice sender, struct slice dsn,
                             size_t size_hint);
 void message_free(struct block_pool *p, struct message *m); // NULL is fine
@@ -66,14 +78,47 @@ bool message_add_content(struct block_pool *p, struct message **m, struct slice 
 // envelope has left room. So fields can be added that depend on what the content turned out to be.
 void message_put_in_front(struct message *m, struct slice bytes);
 
+// Takes bytes out of the content, whole lines of its header section: those in front of them move.
+void message_cut(struct message *m, size_t offset, size_t len);
+
 struct slice message_sender(const struct message *m);
 struct slice message_dsn(const struct message *m);
 struct slice message_content(const struct message *m);
-struct recipient *message_rcpt(const struct message *m, uint32_t rcpt); // once sealed
+const struct message_rcpt *message_rcpts(const struct message *m); // once sealed
+const struct message_rcpt *message_rcpt(const struct message *m, uint32_t rcpt);
+const char *message_envelope(const struct message *m);
 struct slice message_rcpt_address(const struct message *m, uint32_t rcpt);
 struct slice message_rcpt_dsn(const struct message *m, uint32_t rcpt);
 struct slice message_rcpt_domain(const struct message *m, uint32_t rcpt);
-// The group that begins at recipient `rcpt`: how many have its domain.
-uint32_t message_group_len(const struct message *m, uint32_t rcpt);
+
+// A copy in a block of this pool; whose jobs it has is not copied. NULL without memory.
+struct message *message_copy(struct block_pool *p, const struct message *m);
+
+// Messages in order, linked by next_waiting: each is in one list at a time.
+struct message_list {
+    struct message *first, *last;
+};
+
+static inline void message_list_add(struct message_list *l, struct message *m)
+{
+    m->next_waiting = NULL;
+    if (l->last)
+        l->last->next_waiting = m;
+    else
+        l->first = m;
+    l->last = m;
+}
+
+static inline struct message *message_list_take(struct message_list *l)
+{
+    struct message *m = l->first;
+    if (!m)
+        return NULL;
+    l->first = m->next_waiting;
+    if (!l->first)
+        l->last = NULL;
+    m->next_waiting = NULL;
+    return m;
+}
 
 #endif

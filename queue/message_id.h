@@ -16,6 +16,11 @@
 
 // `last`: the worker's own, 0 at first.
 uint64_t message_id_make(uint64_t wall_us, uint32_t worker, uint64_t *last);
+// When the message was accepted.
+static inline uint64_t message_id_wall_us(uint64_t id)
+{
+    return id >> MESSAGE_ID_WORKER_BITS;
+}
 const char *message_id_print(uint64_t id, char text[MESSAGE_ID_TEXT_BYTES]);
 
 #endif

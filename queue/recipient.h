@@ -1,29 +1,25 @@
-// queue/recipient.h: one recipient of a message, and where its text stands in the message.
+// queue/recipient.h: where one recipient's text stands (struct message_rcpt of queue/format.h: the
+// same in memory as on disk).
 #ifndef POSTHASTE_QUEUE_RECIPIENT_H
 #define POSTHASTE_QUEUE_RECIPIENT_H
 
 #include "engine/base/slice.h"
+#include "queue/format.h"
 
-enum recipient_state { RECIPIENT_OPEN, RECIPIENT_DEFERRED, RECIPIENT_DELIVERED, RECIPIENT_FAILED };
-
-struct recipient {
-    uint32_t text_offset; // address, DSN parameters and A-label domain, one behind the other
-    uint16_t address_len;
-    uint16_t dsn_len;
-    uint8_t domain_len;
-    uint8_t state;     // enum recipient_state
-    bool starts_group; // the first with its domain
-};
-
-// `texts`: what text_offset counts from.
-static inline struct slice recipient_address(const char *texts, const struct recipient *r)
+// `envelope`: what text_offset counts from.
+static inline struct slice rcpt_address(const char *envelope, const struct message_rcpt *r)
 {
-    return slice_make(texts + r->text_offset, r->address_len);
+    return slice_make(envelope + r->text_offset, r->address_bytes);
 }
 
-static inline struct slice recipient_domain(const char *texts, const struct recipient *r)
+static inline struct slice rcpt_dsn(const char *envelope, const struct message_rcpt *r)
 {
-    return slice_make(texts + r->text_offset + r->address_len + r->dsn_len, r->domain_len);
+    return slice_make(envelope + r->text_offset + r->address_bytes, r->dsn_bytes);
+}
+
+static inline struct slice rcpt_domain(const char *envelope, const struct message_rcpt *r)
+{
+    return slice_make(envelope + r->text_offset + r->address_bytes + r->dsn_bytes, r->domain_bytes);
 }
 
 #endif

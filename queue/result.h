@@ -8,9 +8,14 @@
 
 #define RESULT_PAGE_BYTES (16u * 1024)
 #define RESULT_TEXT_BYTES_MAX 512
-#define RESULT_NO_RCPT UINT32_MAX // a result that only brings its job home
 
-enum result_outcome { RESULT_DELIVERED, RESULT_DEFERRED, RESULT_FAILED };
+enum result_kind {
+    RESULT_DELIVERED,
+    RESULT_DEFERRED,
+    RESULT_FAILED,
+    RESULT_ATTEMPT,  // content is about to leave for the job's open recipients
+    RESULT_JOB_HOME, // nothing but the job comes
+};
 
 // One recipient's outcome. The slices point into the page.
 struct result {
@@ -21,12 +26,14 @@ struct result {
     uint16_t attempt;     // 1: the first
     uint16_t code;        // of the reply; 0: there was none
     uint16_t enhanced[3]; // class, subject, detail; class 0: none
-    uint8_t outcome;      // enum result_outcome
+    uint8_t kind;         // enum result_kind
     bool in_doubt;        // the last byte was sent and no reply came: may arrive twice
     bool job_comes_home;  // the last result of this attempt: the job is the home's again
     struct slice host;    // exchanger's name, empty when none was reached
     struct slice address; // its address and port as text
     struct slice text;    // reply, or what went wrong
+    struct slice sender;  // of the message: its home need not have that in memory
+    struct slice recipient;
 };
 
 struct result_page {

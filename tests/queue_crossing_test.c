@@ -216,7 +216,7 @@ static void page_leaves(struct worker *w, uint32_t home)
 
 static void result(struct worker *w, struct job *j)
 {
-    struct result r = {.job = j, .outcome = RESULT_DELIVERED, .text = SLICE("250 2.0.0 ok")};
+    struct result r = {.job = j, .kind = RESULT_DELIVERED, .text = SLICE("250 2.0.0 ok")};
     uint32_t home = j->home;
     if (w->pages[home] && result_page_add(w->pages[home], &r))
         return;
@@ -321,7 +321,9 @@ static void read_letters(struct worker *w)
             w->free_pages = p;
             break;
         }
-        case LETTER_CONNECTION: fail(w, "a letter that nobody sends"); break;
+        case LETTER_CONNECTION:
+        case LETTER_KEYED:
+        case LETTER_KEYED_BACK: fail(w, "a letter that nobody sends"); break;
         }
 }
 

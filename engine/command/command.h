@@ -1,17 +1,26 @@
 // engine/command/command.h: the subcommands of the program, and what they share.
 //
 // Exit codes, for scripts: 0 done; 1 it went wrong, and standard error says why in one line;
-// 64 the command line was wrong (EX_USAGE of sysexits.h, as sendmail has it).
+// 64 the command line was wrong (EX_USAGE of sysexits.h, as sendmail has it). `send` has more of
+// that header's codes.
 #ifndef POSTHASTE_COMMAND_COMMAND_H
 #define POSTHASTE_COMMAND_COMMAND_H
 
 #include <stdbool.h>
 
-enum command_exit { COMMAND_DONE = 0, COMMAND_FAILED = 1, COMMAND_MISUSED = 64 };
+enum command_exit {
+    COMMAND_DONE = 0,
+    COMMAND_FAILED = 1,
+    COMMAND_MISUSED = 64,
+    COMMAND_NO_INPUT = 66,  // EX_NOINPUT: what is to be read is not there
+    COMMAND_TRY_LATER = 75, // EX_TEMPFAIL: the engine's disk has failed
+};
 
 // Each gets its own name as argv[0].
 enum command_exit command_serve(int argc, char **argv);
+enum command_exit command_send(int argc, char **argv); // or one of sendmail's names
 enum command_exit command_check(int argc, char **argv);
+enum command_exit command_journal(int argc, char **argv);
 enum command_exit command_version(int argc, char **argv);
 
 // Says what is wrong with the command line of subcommand `name` (NULL: of the program itself).

@@ -13,7 +13,9 @@ struct command {
 
 static const struct command commands[] = {
     {"serve", command_serve, "take mail and deliver it, until a signal"},
+    {"send", command_send, "give one message to the engine, as sendmail does"},
     {"check", command_check, "read the configuration, print what it comes to"},
+    {"journal", command_journal, "check or print the journal on disk, change nothing"},
     {"version", command_version, "print the versions of the program and its libraries"},
 };
 
@@ -27,8 +29,26 @@ static enum command_exit print_help(void)
     return command_printed();
 }
 
+// The names of a mail system's commands, behind which `send` may stand.
+static char *sendmail_name(char *path)
+{
+    static const char *const names[] = {"sendmail", "mailq", "newaliases"};
+    char *slash = strrchr(path, '/');
+    char *name = slash ? slash + 1 : path;
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return name;
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
+    char *name = argc > 0 ? sendmail_name(argv[0]) : NULL;
+    if (name) {
+        argv[0] = name;
+        log_setup(name, LOG_LEVEL_INFO);
+        return (int)command_send(argc, argv);
+    }
     log_setup("posthaste", LOG_LEVEL_INFO);
     if (argc < 2)
         return (int)command_misused(NULL, "a subcommand is missing");

@@ -16,6 +16,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define JOURNAL_FOLDER "journal" // in the state directory
+
 static const char help[] =
     "usage: posthaste serve [-c FILE]\n"
     "\n"
@@ -24,7 +26,8 @@ static const char help[] =
     "  -c, --config FILE   the configuration; without it, the defaults\n"
     "  -h, --help          this\n"
     "\n"
-    "Accepted mail is kept in memory only: what is not delivered when the engine ends is lost.\n"
+    "Accepted mail is in the journal, in the state directory, before its client is told so; what is\n"
+    "not delivered when the engine ends is delivered when it is started again.\n"
     "SIGTERM or SIGINT: takes no more mail, ends the transactions under way, and exits; a second\n"
     "one exits at once. SIGHUP is ignored.\n";
 
@@ -71,6 +74,15 @@ static bool make_socket_folders(const struct config *c, const struct privileges 
     return true;
 }
 
+// As root we may make them where the engine's user could not.
+static bool make_pickups(const struct config *c, const struct privileges *p, struct refusal *why)
+{
+    for (uint32_t i = 0; i < c->pickup_count; i++)
+        if (!directory_make(c->pickups[i].dir, 0770, p->uid, p->gid, why))
+            return false;
+    return true;
+}
+
 // Bound by root, they are for the engine's user, and for members of its group.
 static bool own_sockets(const struct config *c, const struct privileges *p, struct refusal *why)
 {
@@ -83,28 +95,40 @@ static bool own_sockets(const struct config *c, const struct privileges *p, stru
     return true;
 }
 
-static bool serve(const struct config *c, struct refusal *why)
+static enum command_exit serve(const struct config *c, struct refusal *why)
 {
     struct privileges user;
     struct state_dir state;
-    bool good = false;
+    enum command_exit code = COMMAND_FAILED;
     if (!privileges_find(c->user, &user, why) ||
         !state_dir_open(&state, c->state_dir, user.uid, user.gid, why))
-        return false;
-    int signal_fd = block_signals();
-    int events_fd = open_events(c, &user, why);
-    if (events_fd < 0 && c->events_file[0] != '\0')
+        return code;
+    struct engine_files files = {block_signals(), open_events(c, &user, why), -1};
+    if (files.events_fd < 0 && c->events_file[0] != '\0')
         goto done;
-    struct engine *e = make_socket_folders(c, &user, why) ? engine_new(c, why) : NULL;
-    good = e && own_sockets(c, &user, why) && privileges_drop(&user, why) &&
-           engine_run(e, signal_fd, events_fd, why);
+    if (c->durable) {
+        files.journal_fd = state_dir_folder(&state, c->state_dir, JOURNAL_FOLDER, user.uid,
+                                            user.gid, why);
+        if (files.journal_fd < 0)
+            goto done;
+    }
+    struct engine *e = make_socket_folders(c, &user, why) && make_pickups(c, &user, why)
+                           ? engine_new(c, why)
+                           : NULL;
+    if (e && own_sockets(c, &user, why) && privileges_drop(&user, why) &&
+        engine_run(e, &files, why))
+        code = COMMAND_DONE;
+    else if (e && engine_disk_failed(e))
+        code = COMMAND_TRY_LATER;
     engine_free(e);
 done:
-    if (events_fd > STDOUT_FILENO)
-        close(events_fd);
-    close(signal_fd);
+    if (files.events_fd > STDOUT_FILENO)
+        close(files.events_fd);
+    if (files.journal_fd >= 0)
+        close(files.journal_fd);
+    close(files.signal_fd);
     state_dir_close(&state);
-    return good;
+    return code;
 }
 
 enum command_exit command_serve(int argc, char **argv)
@@ -117,9 +141,9 @@ enum command_exit command_serve(int argc, char **argv)
         return code;
     config_place_now(&place);
     struct config *c = config_load(file, &place, &why);
-    bool good = c && serve(c, &why);
-    if (!good)
+    code = c ? serve(c, &why) : COMMAND_FAILED;
+    if (code != COMMAND_DONE)
         log_line(LOG_LEVEL_ERROR, "%s", why.text);
     config_free(c);
-    return good ? COMMAND_DONE : COMMAND_FAILED;
+    return code;
 }

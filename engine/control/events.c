@@ -23,12 +23,14 @@ void events_release(struct events *e)
     buffer_release(&e->written);
 }
 
-static const char *outcome_word(uint8_t outcome)
+static const char *outcome_word(uint8_t kind)
 {
-    switch ((enum result_outcome)outcome) {
+    switch ((enum result_kind)kind) {
     case RESULT_DELIVERED: return "delivered";
     case RESULT_DEFERRED: return "deferred";
     case RESULT_FAILED: return "failed";
+    case RESULT_ATTEMPT:
+    case RESULT_JOB_HOME: break;
     }
     CHECK(false);
 }
@@ -47,7 +49,6 @@ void events_result(struct events *e, const struct result *r)
 {
     struct json j;
     char id[MESSAGE_ID_TEXT_BYTES], enhanced[ENHANCED_TEXT_BYTES];
-    const struct message *m = r->job->message;
     struct enhanced_code code = {(uint8_t)r->enhanced[0], r->enhanced[1], r->enhanced[2]};
     size_t before = e->lines.len;
     if (e->fd < 0) {
@@ -57,18 +58,18 @@ void events_result(struct events *e, const struct result *r)
     json_init(&j, &e->lines);
     json_object(&j, NULL);
     json_time(&j, "time", r->wall_us);
-    json_text(&j, "event", slice_of_text(outcome_word(r->outcome)));
-    json_text(&j, "id", slice_of_text(message_id_print(m->id, id)));
-    json_text(&j, "sender", message_sender(m));
-    json_text(&j, "recipient", message_rcpt_address(m, r->rcpt));
-    json_text(&j, "domain", message_rcpt_domain(m, r->rcpt));
+    json_text(&j, "event", slice_of_text(outcome_word(r->kind)));
+    json_text(&j, "id", slice_of_text(message_id_print(r->job->entry->id, id)));
+    json_text(&j, "sender", r->sender);
+    json_text(&j, "recipient", r->recipient);
+    json_text(&j, "domain", domain_name(r->job->domain));
     json_text(&j, "host", r->host);
     json_text(&j, "address", r->address);
     json_u64(&j, "code", r->code);
     json_text(&j, "enhanced", slice_of_text(enhanced_print(code, enhanced)));
     json_text(&j, "text", r->text);
     json_u64(&j, "attempt", r->attempt);
-    if (r->outcome == RESULT_DEFERRED)
+    if (r->kind == RESULT_DEFERRED)
         json_u64(&j, "delay", r->delay_s);
     if (r->in_doubt)
         json_bool(&j, "in-doubt", true);

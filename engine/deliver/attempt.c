@@ -97,8 +97,7 @@ static void finish_job(struct deliver *d, struct conn *c, uint32_t first, uint32
     bool gone = false;
     for (uint32_t i = first; i < end; i++) {
         const struct transaction_rcpt *r = &tx->rcpts[i];
-        if ((r->again && v == VERDICT_DELIVERED) ||
-            message_rcpt(j->message, r->rcpt)->state != RECIPIENT_OPEN)
+        if ((r->again && v == VERDICT_DELIVERED) || job_rcpt_state(j, r->rcpt) != RCPT_OPEN)
             continue;
         gone = --open_left == 0;
         outbox_result(d, j, r->rcpt, v, why, &at, in_doubt, gone);
@@ -140,7 +139,8 @@ static void transaction_give_back(struct deliver *d, struct conn *c)
         struct job *j = c->tx.rcpts[i].job;
         if (j == last)
             continue;
-        j->given_back = (uint8_t)(j->given_back + weight);
+        CHECK(j->given_back + weight <= JOB_GIVEN_BACK_MAX);
+        j->given_back = (j->given_back + weight) & (unsigned)JOB_GIVEN_BACK_MAX;
         target_requeue(d, job_target(j), j);
         last = j;
     }

@@ -150,6 +150,12 @@ uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uin
     return patience_us(phase);
 }
 
+bool conn_content_left(const struct conn *c)
+{
+    struct smtp_unfinished u;
+    return smtp_client_unfinished(&c->client, 0, &u) && u.written;
+}
+
 bool conn_wrote_all(const struct conn *c)
 {
     struct smtp_unfinished u;

@@ -79,6 +79,8 @@ void conn_release(struct conn *c);
 // When the peer must have moved by, given what the session waits for.
 uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uint64_t idle_us);
 
+// The transaction's last byte is on the wire: under way to the kernel, or there already.
+bool conn_content_left(const struct conn *c);
 // The transaction's last byte has reached the kernel, as far as we can know.
 bool conn_wrote_all(const struct conn *c);
 

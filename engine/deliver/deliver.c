@@ -30,8 +30,9 @@ int deliver_new(struct deliver **ret, const struct deliver_options *options)
     slab_init(&d->conns, sizeof(struct conn), options->conn_count_max);
     slab_init(&d->sites, sizeof(struct site), SITES_MAX);
     slab_init(&d->questions, sizeof(struct question), QUESTIONS_MAX);
+    slab_init(&d->fetches, sizeof(struct fetch), FETCHES_MAX);
     // Its op says that no connection is meant.
-    struct io_token sweep = {0, 0, options->io_owner, CONN_OP_COUNT};
+    struct io_token sweep = {0, 0, options->io_owner, DELIVER_OP_SWEEP};
     memcpy(&d->sweep_timer.owner, &sweep, sizeof(sweep));
     wheel_arm(options->wheel, &d->sweep_timer, io_now_us(d->io) + SWEEP_US);
     *ret = d;
@@ -43,10 +44,15 @@ void deliver_free(struct deliver *d)
     if (!d)
         return;
     wheel_disarm(d->o.wheel, &d->sweep_timer);
-    CHECK(d->conns.item_count == 0);
+    CHECK(d->conns.item_count == 0 && d->fetches.item_count == 0);
     slab_release(&d->conns);
-    for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1))
-        site_release(slab_at(&d->sites, i));
+    slab_release(&d->fetches);
+    for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1)) {
+        struct site *s = slab_at(&d->sites, i);
+        for (struct job *j = s->fetched_first; j; j = j->next)
+            outbox_forget_message(d, j);
+        site_release(s);
+    }
     slab_release(&d->sites);
     slab_release(&d->questions);
     targets_release(d);
@@ -72,20 +78,25 @@ void deliver_on_letter(struct deliver *d, struct letter *l)
         break;
     case LETTER_PAGE_BACK: outbox_page_back(d, CONTAINER_OF(l, struct result_page, letter)); break;
     case LETTER_RESULTS:
-    case LETTER_CONNECTION: CHECK(false);
+    case LETTER_CONNECTION:
+    case LETTER_KEYED:
+    case LETTER_KEYED_BACK: CHECK(false);
     }
 }
 
 void deliver_on_done(struct deliver *d, const struct io_done *done)
 {
-    attempt_on_done(d, done);
+    if (done->token.op == DELIVER_OP_FETCH)
+        fetch_on_done(d, done);
+    else
+        attempt_on_done(d, done);
 }
 
 void deliver_on_timer(struct deliver *d, struct wheel_timer *t)
 {
     struct io_token token;
     memcpy(&token, &t->owner, sizeof(token));
-    if (token.op == CONN_OP_COUNT) {
+    if (token.op == DELIVER_OP_SWEEP) {
         targets_sweep(d, io_now_us(d->io));
         dispatch_starved(d, UINT32_MAX);
         wheel_arm(d->o.wheel, t, io_now_us(d->io) + SWEEP_US);
@@ -130,6 +141,14 @@ bool deliver_busy(const struct deliver *d)
     return d->dirty_sites || d->again_first;
 }
 
+void deliver_pause(struct deliver *d, bool paused)
+{
+    if (d->paused && !paused)
+        for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1))
+            dispatch_site(d, slab_at(&d->sites, i));
+    d->paused = paused;
+}
+
 void deliver_stop(struct deliver *d)
 {
     d->stopping = true;
@@ -144,7 +163,7 @@ void deliver_stop(struct deliver *d)
 
 bool deliver_stopped(const struct deliver *d)
 {
-    return d->stopping && d->conns.item_count == 0;
+    return d->stopping && d->conns.item_count == 0 && d->fetches.item_count == 0;
 }
 
 void deliver_abandon(struct deliver *d)

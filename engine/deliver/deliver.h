@@ -9,6 +9,7 @@
 //          dispatch.c     joins work, permission and connection
 //          attempt.c      what a connection's replies and end mean for the jobs on it
 //          outbox.c  results on their way home
+//          fetch.c   messages that are not in memory are read back
 // A turn:  deliver_on_done(), deliver_on_timer(), deliver_on_letter() as they come, and then one
 //          deliver_turn().
 #ifndef POSTHASTE_DELIVER_DELIVER_H
@@ -20,6 +21,7 @@
 #include "engine/policy/limits.h"
 #include "queue/post.h"
 #include "queue/result.h"
+#include "queue/segment.h"
 
 struct deliver;
 
@@ -30,6 +32,8 @@ struct deliver_options {
     struct post *post;
     struct domain_table *domains; // made with deliver_domain_bytes()
     struct epochs *epochs;
+    struct block_pool *blocks;            // for messages that are read back
+    const struct segment_table *segments; // where from
     const struct limits_table *limits;
     struct slice helo_name;
     uint32_t worker;
@@ -45,6 +49,7 @@ struct deliver_options {
 struct deliver_counters {
     uint64_t connections_opened, connections_failed, transactions, connections_reused;
     uint64_t delivered, deferred, failed, in_doubt;
+    uint64_t fetched, fetches_failed;
     uint32_t connections, connections_peak, sites;
 };
 
@@ -59,6 +64,9 @@ void deliver_on_done(struct deliver *d, const struct io_done *done);
 void deliver_on_timer(struct deliver *d, struct wheel_timer *t);
 void deliver_turn(struct deliver *d);
 bool deliver_busy(const struct deliver *d); // a turn is due without waiting
+
+// While paused no transaction starts; those under way go on.
+void deliver_pause(struct deliver *d, bool paused);
 
 // Starts no more transactions, lets those under way end, and closes what is idle.
 void deliver_stop(struct deliver *d);

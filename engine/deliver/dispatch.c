@@ -49,7 +49,8 @@ void dispatch_starved(struct deliver *d, uint32_t count_max)
 
 void dispatch_site_unused(struct deliver *d, struct site *s)
 {
-    if (s->target_count > 0 || s->conn_count > 0 || s->ask_count > 0 || s->dirty || s->starved)
+    if (s->target_count > 0 || s->conn_count > 0 || s->ask_count > 0 || s->dirty || s->starved ||
+        s->fetch_count > 0 || s->fetched_count > 0)
         return;
     struct site **at = &d->site_buckets[s->hash % SITE_BUCKETS];
     while (*at != s)
@@ -72,24 +73,28 @@ static bool job_is_ours(const struct deliver *d, const struct job *j)
 }
 
 // More jobs of this message whose domains belong to this site: they go in the same transaction.
-static void add_siblings(struct deliver *d, struct conn *c, struct job *first, uint32_t limit)
+static void add_siblings(struct deliver *d, struct conn *c, const struct job *first, uint32_t limit)
 {
-    struct job *j = first->sibling;
-    for (int seen = 0; j != first && seen < TRANSACTION_SIBLINGS_SEEN_MAX; seen++, j = j->sibling) {
+    const struct spread *s = entry_spread(first->entry);
+    uint32_t count = s ? s->job_count : 1;
+    uint32_t at = entry_job_of_rcpt(first->entry, first->rcpt_first);
+    for (uint32_t seen = 1; seen < count && seen <= TRANSACTION_SIBLINGS_SEEN_MAX; seen++) {
+        struct job *j = s->jobs[(at + seen) % count];
         if (c->tx.rcpt_count == limit || c->tx.rcpt_count == c->tx.rcpt_room)
             return;
         if (!job_is_ours(d, j) || job_target(j)->site != c->site || !job_target(j)->in_ring)
             continue;
         target_took(j);
+        j->message = first->message;
+        if (j->message != entry_message(j->entry)) // one that was read back
+            j->message->loan_count++;
         transaction_add(&c->tx, j, limit);
     }
 }
 
-static void conn_start_job(struct deliver *d, struct conn *c)
+static void conn_start_job(struct deliver *d, struct conn *c, struct job *j)
 {
-    struct job *j = target_take(c->site);
     uint32_t limit = c->site->limits.rcpts_per_transaction;
-    CHECK(j);
     transaction_start(&c->tx, j, limit);
     transaction_add(&c->tx, j, limit);
     add_siblings(d, c, j, limit);
@@ -102,6 +107,59 @@ static void conn_start_job(struct deliver *d, struct conn *c)
     smtp_client_start(&c->client, &c->tx.smtp);
     conn_speaks(d, c);
     attempt_events(d, c, SLICE_EMPTY); // what the machine can tell without asking the server
+}
+
+void dispatch_fetched(struct deliver *d, struct site *s, struct job *j)
+{
+    CHECK(s->fetch_count > 0);
+    s->fetch_count--;
+    dispatch_site(d, s);
+    if (!j->message) {
+        struct target *t = job_target(j);
+        struct failure why;
+        failure_set(&why, 451, (struct enhanced_code){4, 3, 0},
+                    SLICE("the message cannot be read back from the journal"));
+        outbox_whole_job(d, j, VERDICT_LATER, &why, NULL);
+        target_job_left(d, t);
+        return;
+    }
+    j->next = NULL;
+    if (s->fetched_last)
+        s->fetched_last->next = j;
+    else
+        s->fetched_first = j;
+    s->fetched_last = j;
+    s->fetched_count++;
+}
+
+static struct job *site_take_fetched(struct site *s)
+{
+    struct job *j = s->fetched_first;
+    if (!j)
+        return NULL;
+    s->fetched_first = j->next;
+    if (!s->fetched_first)
+        s->fetched_last = NULL;
+    s->fetched_count--;
+    return j;
+}
+
+// The next job whose message is in memory. Those that must be read back are asked for: as many as
+// there are connections without work, idle or being opened.
+static struct job *site_next_job(struct deliver *d, struct site *s)
+{
+    struct job *j = site_take_fetched(s);
+    while (!j && s->fetch_count + s->fetched_count < s->spare_count && (j = target_take(s)) &&
+           !j->message) {
+        if (!fetch_ask(d, j, false)) {
+            target_requeue(d, job_target(j), j);
+            site_starves(d, s);
+            return NULL;
+        }
+        s->fetch_count++;
+        j = NULL;
+    }
+    return j;
 }
 
 // --- connections for jobs
@@ -182,11 +240,13 @@ static void site_end_ready(struct deliver *d, struct site *s, enum verdict v,
                            const struct failure *why, const struct attempt *at)
 {
     struct job *j;
-    while ((j = target_take(s))) {
+    while ((j = site_take_fetched(s))) {
         struct target *t = job_target(j);
         outbox_whole_job(d, j, v, why, at);
         target_job_left(d, t);
     }
+    while (s->ready_first)
+        target_end_ready(d, s->ready_first, v, why, at);
 }
 
 static void site_unreachable(struct deliver *d, struct site *s, enum site_choice choice,
@@ -212,22 +272,23 @@ static bool site_wants_connection(struct deliver *d, struct site *s)
     if (s->connections_now != UINT32_MAX && io_now_us(d->io) >= s->cap_until_us)
         s->connections_now = UINT32_MAX;
     struct site_load load = {
-        .ready_count = s->ready_count,
+        .ready_count = s->ready_count + s->fetched_count + s->fetch_count,
         .open_count = s->open_count,
         .spare_count = s->spare_count,
         .connections_now = s->connections_now,
         .opening_count = s->opening_count,
         .proven = s->proven,
     };
-    return !d->stopping && limits_may_connect(&s->limits, &load);
+    return !d->stopping && !d->paused && limits_may_connect(&s->limits, &load);
 }
 
 static void site_turn(struct deliver *d, struct site *s)
 {
     uint8_t host, address;
     bool temporary = false;
-    while (s->idle_first && s->ready_count > 0 && !d->stopping)
-        conn_start_job(d, s->idle_first);
+    struct job *j;
+    while (s->idle_first && !d->stopping && !d->paused && (j = site_next_job(d, s)))
+        conn_start_job(d, s->idle_first, j);
     while (site_wants_connection(d, s)) {
         enum site_choice choice = site_choose(s, io_now_us(d->io), &d->dice, &host, &address,
                                               &temporary);
@@ -262,12 +323,26 @@ void dispatch_sites(struct deliver *d)
     }
 }
 
+// From now on the message may arrive though its home never learns of it: that is written down.
+static void tell_homes(struct deliver *d, struct transaction *tx)
+{
+    const struct job *last = NULL;
+    tx->told = true;
+    for (uint32_t i = 0; i < tx->rcpt_count; i++) {
+        if (tx->rcpts[i].job != last)
+            outbox_attempt(d, tx->rcpts[i].job);
+        last = tx->rcpts[i].job;
+    }
+}
+
 // Sends what there is to say. The deadline moves only when the session has: bytes that drip without
 // ever making a reply, or being taken, do not keep it.
 static void conn_say(struct deliver *d, struct conn *c)
 {
     bool was_silent = wire_empty(&c->wire);
     conn_flush(c, d->io);
+    if (transaction_open(&c->tx) && !c->tx.told && conn_content_left(c))
+        tell_homes(d, &c->tx);
     if (!c->moved && !(was_silent && !wire_empty(&c->wire)))
         return;
     c->moved = false;

@@ -5,14 +5,6 @@
 
 #include <stdlib.h>
 
-uint32_t job_open_count(const struct job *j)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < j->rcpt_count; i++)
-        count += message_rcpt(j->message, j->rcpt_first + i)->state == RECIPIENT_OPEN;
-    return count;
-}
-
 static struct result_page *page_new(struct deliver *d)
 {
     struct result_page *p = d->free_pages;
@@ -64,6 +56,19 @@ void outbox_page_back(struct deliver *d, struct result_page *p)
     d->free_pages = p;
 }
 
+// The job leaves us. Its message is freed with the last of our jobs that use it, unless it is its
+// home's own.
+void outbox_forget_message(struct deliver *d, struct job *j)
+{
+    struct message *m = j->message;
+    j->message = NULL;
+    if (!m || m == entry_message(j->entry))
+        return;
+    CHECK(m->loan_count > 0);
+    if (--m->loan_count == 0)
+        message_free(d->o.blocks, m);
+}
+
 // Until when a deferred job waits: the longest that any of its recipients asks for.
 static uint32_t defer_job(struct deliver *d, struct job *j, bool in_doubt)
 {
@@ -80,7 +85,7 @@ static bool message_expired(const struct deliver *d, const struct job *j)
 {
     const struct limits *l = limits_of_domain(d->o.limits, domain_name(j->domain));
     uint64_t now_us = io_wall_us(d->io);
-    uint64_t since_us = j->message->received_wall_us;
+    uint64_t since_us = message_id_wall_us(j->entry->id);
     return retry_expired(&l->retry, now_us > since_us ? now_us - since_us : 0);
 }
 
@@ -88,7 +93,6 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
                    const struct failure *why, const struct attempt *at, bool in_doubt, bool last)
 {
     char address[IO_ADDRESS_TEXT_BYTES];
-    struct recipient *recipient = message_rcpt(j->message, rcpt);
     struct result r = {
         .job = j,
         .rcpt = rcpt,
@@ -100,7 +104,11 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
         .job_comes_home = last,
         .text = slice_make(why->text, why->text_len),
     };
-    CHECK(recipient->state == RECIPIENT_OPEN);
+    CHECK(job_rcpt_state(j, rcpt) == RCPT_OPEN);
+    if (j->message) { // else it could not be read back
+        r.sender = message_sender(j->message);
+        r.recipient = message_rcpt_address(j->message, rcpt);
+    }
     if (at) {
         r.host = at->host;
         r.address = slice_of_text(io_address_print(at->peer, address));
@@ -109,41 +117,51 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
         v = VERDICT_NEVER;
     switch (v) {
     case VERDICT_DELIVERED:
-        r.outcome = RESULT_DELIVERED;
-        recipient->state = RECIPIENT_DELIVERED;
+        r.kind = RESULT_DELIVERED;
+        job_set_rcpt_state(j, rcpt, RCPT_DELIVERED);
         d->counters.delivered++;
         break;
     case VERDICT_LATER:
-        r.outcome = RESULT_DEFERRED;
-        recipient->state = RECIPIENT_DEFERRED;
+        r.kind = RESULT_DEFERRED;
+        job_set_rcpt_state(j, rcpt, RCPT_DEFERRED);
         r.delay_s = defer_job(d, j, in_doubt);
         d->counters.deferred++;
         break;
     case VERDICT_NEVER:
-        r.outcome = RESULT_FAILED;
-        recipient->state = RECIPIENT_FAILED;
+        r.kind = RESULT_FAILED;
+        job_set_rcpt_state(j, rcpt, RCPT_FAILED);
         d->counters.failed++;
         break;
     }
     d->counters.in_doubt += in_doubt;
     outbox_add(d, &r);
+    if (last)
+        outbox_forget_message(d, j);
 }
 
 void outbox_job(struct deliver *d, struct job *j)
 {
-    outbox_add(d, &(struct result){.job = j, .rcpt = RESULT_NO_RCPT, .job_comes_home = true});
+    outbox_add(d, &(struct result){.job = j, .kind = RESULT_JOB_HOME, .job_comes_home = true});
+    outbox_forget_message(d, j);
+}
+
+void outbox_attempt(struct deliver *d, struct job *j)
+{
+    outbox_add(d, &(struct result){.job = j,
+                                   .kind = RESULT_ATTEMPT,
+                                   .wall_us = io_wall_us(d->io),
+                                   .attempt = (uint16_t)(j->attempt_count + 1u)});
 }
 
 void outbox_whole_job(struct deliver *d, struct job *j, enum verdict v, const struct failure *why,
                       const struct attempt *at)
 {
     uint32_t rcpt_first = j->rcpt_first, rcpt_count = j->rcpt_count;
-    const struct message *m = j->message;
     uint32_t open_left = job_open_count(j);
     CHECK(open_left > 0);
     for (uint32_t rcpt = rcpt_first; open_left > 0; rcpt++) {
         CHECK(rcpt < rcpt_first + rcpt_count);
-        if (message_rcpt(m, rcpt)->state == RECIPIENT_OPEN)
+        if (job_rcpt_state(j, rcpt) == RCPT_OPEN)
             outbox_result(d, j, rcpt, v, why, at, false, --open_left == 0);
     }
 }

@@ -9,11 +9,23 @@
 #define SITE_BUCKETS 4096u
 #define SITES_MAX 1000000u
 #define QUESTIONS_MAX 1000000u
+#define FETCHES_MAX 100000u
 
 enum target_state {
     TARGET_NEW,    // nothing is known
     TARGET_ASKING, // its MX set is being looked up; jobs wait
     TARGET_PLACED, // belongs to target.site
+};
+
+// Why all ready jobs of a domain end, while it lasts: those whose messages must be read back first
+// end one after the other.
+struct ending {
+    enum verdict verdict;
+    struct failure why;
+    bool has_host;
+    uint8_t host_len;
+    char host[UINT8_MAX];
+    struct io_address peer;
 };
 
 // A recipient domain, with what delivery keeps about it while this worker owns it.
@@ -26,7 +38,9 @@ struct target {
     bool idle;            // in the list of idle domains
     bool unlinked;        // no longer in the table
     uint8_t epoch_count;  // that have passed since, each marked in `mark`
-    uint32_t busy_count;  // jobs in transactions
+    uint32_t busy_count;  // jobs that left the ready list: being read back, or in transactions
+    uint32_t ending_fetch_count; // of these, read back only to be ended
+    struct ending *ending;       // NULL: its ready jobs are for its site
     struct site *site;
     struct target *ring_next, *ring_prev;
     struct target *again_next;
@@ -36,6 +50,17 @@ struct target {
     struct mx_set *carried;  // the answer, on its way to a new owner
     struct mx_set *next_set; // moves there once none of its jobs is in a transaction
     struct epoch_mark *mark;
+};
+
+// A message on its way back from disk.
+struct fetch {
+    struct job *job;
+    struct message *message; // filled meanwhile
+    uint64_t place;
+    char *to;
+    size_t bytes;
+    size_t bytes_read;
+    bool ends; // its job is to be ended
 };
 
 enum question_kind { QUESTION_MX, QUESTION_ADDRESS };
@@ -55,6 +80,7 @@ struct deliver {
     struct slab conns;
     struct slab sites;
     struct slab questions;
+    struct slab fetches;
     struct site *site_buckets[SITE_BUCKETS];
     struct site *dirty_sites;                  // dispatch looks at them in this turn
     struct site *starved_first, *starved_last; // no connection was to be had for them
@@ -67,6 +93,7 @@ struct deliver {
     struct result_page *free_pages;
     uint32_t page_count;
     bool stopping;
+    bool paused; // no new transactions: what became of them could not be written
     struct deliver_counters counters;
 };
 
@@ -80,6 +107,9 @@ static inline struct target *job_target(const struct job *j)
     return target_of(j->domain);
 }
 
+// token.op beyond those of connections (conn.h).
+enum { DELIVER_OP_SWEEP = CONN_OP_COUNT, DELIVER_OP_FETCH };
+
 // target.c
 void target_dirty(struct deliver *d, struct target *t); // its queue became non-empty
 void target_handed_over(struct deliver *d, struct target *t);
@@ -88,6 +118,12 @@ void target_requeue(struct deliver *d, struct target *t, struct job *j); // to t
 struct job *target_take(struct site *s);                   // the next job of a site, in turn
 void target_took(struct job *j);                           // a sibling, out of its ready list
 void target_job_left(struct deliver *d, struct target *t); // one that was taken has ended
+// All its ready jobs end with the same verdict. NULL for `at`: nobody was reached.
+struct attempt;
+void target_end_ready(struct deliver *d, struct target *t, enum verdict v,
+                      const struct failure *why, const struct attempt *at);
+// A job that was read back to be ended (or could not be: it has no message).
+void target_end_fetched(struct deliver *d, struct target *t, struct job *j);
 void targets_drain_again(struct deliver *d);
 void targets_sweep(struct deliver *d, uint64_t now_us); // forgets idle domains
 void targets_release(struct deliver *d);                // what the table does not know of
@@ -98,8 +134,15 @@ void dispatch_on_address(struct deliver *d, struct site *s, uint8_t host,
                          const struct dns_address_answer *a);
 void dispatch_starved(struct deliver *d, uint32_t count_max); // the longest waiting ones first
 void dispatch_sites(struct deliver *d); // work for connections, connections for work
+void dispatch_fetched(struct deliver *d, struct site *s, struct job *j);
 void dispatch_flush(struct deliver *d); // what connections have to say goes out
 void dispatch_site_unused(struct deliver *d, struct site *s); // frees it when nothing hangs on it
+
+// fetch.c
+// Reads the job's message back; dispatch_fetched() or target_end_fetched() gets the job then,
+// without a message when that could not be. False: no memory now.
+bool fetch_ask(struct deliver *d, struct job *j, bool ends);
+void fetch_on_done(struct deliver *d, const struct io_done *done);
 
 // attempt.c
 void attempt_on_done(struct deliver *d, const struct io_done *done);
@@ -126,8 +169,11 @@ void outbox_job(struct deliver *d, struct job *j);
 // All its open recipients end with the same verdict, and it goes home.
 void outbox_whole_job(struct deliver *d, struct job *j, enum verdict v, const struct failure *why,
                       const struct attempt *at);
+// Content is about to leave for the job's open recipients.
+void outbox_attempt(struct deliver *d, struct job *j);
+// The job needs its message no longer: it leaves, or waits its turn again.
+void outbox_forget_message(struct deliver *d, struct job *j);
 void outbox_flush(struct deliver *d);
 void outbox_page_back(struct deliver *d, struct result_page *p);
-uint32_t job_open_count(const struct job *j);
 
 #endif

@@ -55,9 +55,12 @@ struct site {
     struct site_host *hosts; // set->count of them, in its order
     struct limits limits;    // the tightest of its domains'
 
-    struct target *ready_first, *ready_last; // its domains that have ready jobs, in turn
-    uint32_t ready_count;                    // jobs
-    uint32_t target_count;                   // domains attached
+    struct target *ready_first, *ready_last;  // its domains that have ready jobs, in turn
+    uint32_t ready_count;                     // jobs
+    uint32_t target_count;                    // domains attached
+    struct job *fetched_first, *fetched_last; // out of the ready lists, read back from disk
+    uint32_t fetched_count;
+    uint32_t fetch_count; // of jobs that are being read back
 
     struct conn *idle_first;
     uint32_t conn_count;      // all of its connections

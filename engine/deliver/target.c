@@ -11,10 +11,13 @@
 
 #include <stdlib.h>
 
+#define ENDING_FETCHES_MAX 32u
+
 static void target_check(const struct target *t)
 {
     CHECK((t->state == TARGET_PLACED) == (t->site != NULL));
     CHECK(!t->in_ring || (t->domain.ready.count > 0 && !t->next_set));
+    CHECK(!t->ending || !t->in_ring);
     CHECK(!t->idle || (t->busy_count == 0 && t->domain.ready.count == 0 && !t->asking));
 }
 
@@ -150,19 +153,68 @@ static void target_join_site(struct deliver *d, struct target *t, struct site *s
     }
 }
 
-// All its ready jobs end with the same verdict.
-static void target_end_ready(struct deliver *d, struct target *t, struct local_verdict v)
+// --- ending
+
+static void end_job(struct deliver *d, const struct ending *e, struct job *j)
 {
-    struct failure why;
+    struct attempt at = {slice_make(e->host, e->host_len), &e->peer};
+    outbox_whole_job(d, j, e->verdict, &e->why, e->has_host ? &at : NULL);
+}
+
+// Ends what can be ended now; for the rest their messages are read back first.
+static void target_end_step(struct deliver *d, struct target *t)
+{
     struct job *j;
+    while (t->ending_fetch_count < ENDING_FETCHES_MAX && !d->stopping &&
+           (j = job_list_take(&t->domain.ready))) {
+        atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
+        j->message = entry_message(j->entry);
+        if (!j->message && fetch_ask(d, j, true)) {
+            t->ending_fetch_count++;
+            t->busy_count++;
+        } else { // without memory: its event will lack sender and recipient
+            end_job(d, t->ending, j);
+        }
+    }
+    if (t->ending_fetch_count > 0)
+        return;
+    free(t->ending);
+    t->ending = NULL;
+}
+
+void target_end_fetched(struct deliver *d, struct target *t, struct job *j)
+{
+    CHECK(t->ending && t->ending_fetch_count > 0);
+    end_job(d, t->ending, j);
+    t->ending_fetch_count--;
+    target_end_step(d, t);
+    target_job_left(d, t);
+}
+
+void target_end_ready(struct deliver *d, struct target *t, enum verdict v,
+                      const struct failure *why, const struct attempt *at)
+{
+    target_withdraw(t);
     if (d->stopping)
         return; // their home may take no letters any more: they stay as they are, and are left
-    target_withdraw(t);
-    failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
-    while ((j = job_list_take(&t->domain.ready))) {
-        atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
-        outbox_whole_job(d, j, v.verdict, &why, NULL);
+    if (!t->ending)
+        t->ending = malloc(sizeof(*t->ending));
+    CHECK(t->ending); // a few hundred bytes
+    *t->ending = (struct ending){.verdict = v, .why = *why, .has_host = at};
+    if (at) {
+        struct slice host = slice_take(at->host, sizeof(t->ending->host));
+        t->ending->host_len = (uint8_t)host.len;
+        memcpy(t->ending->host, host.data, host.len);
+        t->ending->peer = *at->peer;
     }
+    target_end_step(d, t);
+}
+
+static void target_end_locally(struct deliver *d, struct target *t, struct local_verdict v)
+{
+    struct failure why;
+    failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
+    target_end_ready(d, t, v.verdict, &why, NULL);
 }
 
 static void again_remove(struct deliver *d, struct target *t)
@@ -219,8 +271,8 @@ static bool target_place(struct deliver *d, struct target *t, const struct mx_se
     if (s)
         target_join_site(d, t, s, l);
     else
-        target_end_ready(d, t,
-                         (struct local_verdict){VERDICT_LATER, 452, {4, 3, 1}, "too many sites"});
+        target_end_locally(d, t,
+                           (struct local_verdict){VERDICT_LATER, 452, {4, 3, 1}, "too many sites"});
     return true;
 }
 
@@ -230,11 +282,11 @@ static bool target_move(struct deliver *d, struct target *t, const struct mx_set
 {
     if (t->busy_count == 0)
         return target_place(d, t, set);
-    bool same = mx_set_equal(t->site->set, set);
+    bool same = t->site && mx_set_equal(t->site->set, set);
     target_withdraw(t);
     free(t->next_set);
     t->next_set = same ? NULL : copy_set(set);
-    if (same && t->domain.ready.count > 0) {
+    if (same && !t->ending && t->domain.ready.count > 0) {
         ring_add(t);
         t->site->ready_count += t->domain.ready.count;
         dispatch_site(d, t->site);
@@ -276,8 +328,8 @@ static void target_ask(struct deliver *d, struct target *t)
     if (t->asking)
         t->state = TARGET_ASKING;
     else
-        target_end_ready(d, t,
-                         (struct local_verdict){VERDICT_LATER, 451, {4, 4, 3}, "too many lookups"});
+        target_end_locally(
+            d, t, (struct local_verdict){VERDICT_LATER, 451, {4, 4, 3}, "too many lookups"});
 }
 
 void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a)
@@ -290,7 +342,7 @@ void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answe
     if (a->status == DNS_FOUND) {
         ours = target_move(d, t, a->hosts);
     } else if (!(t->site && a->status == DNS_TRY_LATER)) { // else what was known still serves
-        target_end_ready(d, t, verdict_of_mx(a->status));
+        target_end_locally(d, t, verdict_of_mx(a->status));
         if (t->busy_count == 0)
             target_leave_site(d, t);
     }
@@ -306,6 +358,11 @@ static void target_has_jobs(struct deliver *d, struct target *t, uint32_t new_co
     if (t->unlinked) { // heard of again: the wait begins anew
         t->epoch_count = 0;
         epoch_mark(d->o.epochs, t->mark);
+    }
+    if (t->ending) { // what comes now ends with the others
+        target_end_step(d, t);
+        target_maybe_idle(d, t);
+        return;
     }
     bool old = t->state == TARGET_PLACED && io_now_us(d->io) >= t->mx_expires_us;
     if ((t->state == TARGET_NEW || old) && !t->asking)
@@ -388,6 +445,7 @@ struct job *target_take(struct site *s)
     struct job *j = job_list_take(&t->domain.ready);
     CHECK(j);
     atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
+    j->message = entry_message(j->entry);
     target_left_ready(t);
     if (t->in_ring) { // the next domain's turn
         ring_remove(t);
@@ -408,6 +466,7 @@ void target_requeue(struct deliver *d, struct target *t, struct job *j)
 {
     CHECK(t->busy_count > 0);
     t->busy_count--;
+    outbox_forget_message(d, j);
     job_list_add_front(&t->domain.ready, j);
     atomic_store_explicit(&j->place, JOB_READY, memory_order_release);
     target_has_jobs(d, t, 1);

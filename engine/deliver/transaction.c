@@ -54,7 +54,7 @@ uint32_t transaction_add(struct transaction *t, struct job *j, uint32_t rcpt_cou
         rcpt_count_max = t->rcpt_room;
     for (uint32_t i = 0; i < j->rcpt_count && t->rcpt_count < rcpt_count_max; i++) {
         uint32_t rcpt = j->rcpt_first + i;
-        if (message_rcpt(m, rcpt)->state != RECIPIENT_OPEN)
+        if (job_rcpt_state(j, rcpt) != RCPT_OPEN)
             continue;
         t->rcpts[t->rcpt_count] = (struct transaction_rcpt){.job = j, .rcpt = rcpt};
         t->smtp_rcpts[t->rcpt_count++] = (struct smtp_recipient){
@@ -74,6 +74,7 @@ void transaction_seal(struct transaction *t)
 void transaction_clear(struct transaction *t)
 {
     t->rcpt_count = 0;
+    t->told = false;
     t->smtp = (struct smtp_transaction){0};
     if (t->rcpt_room > 1)
         transaction_release(t);

@@ -22,6 +22,7 @@ struct transaction {
     struct transaction_rcpt *rcpts;
     uint32_t rcpt_count;
     uint32_t rcpt_room; // of both arrays; 1: the ones below
+    bool told;          // its homes know that content has left
     struct smtp_recipient *smtp_rcpts;
     struct transaction_rcpt one_rcpt;
     struct smtp_recipient one_smtp_rcpt;

@@ -1,9 +1,12 @@
 // What a client's commands mean for the message that it is building.
 
 #include "engine/base/check.h"
+#include "engine/message/fields.h"
 #include "engine/submit/session.h"
 
-#define REPLY_NO_MEMORY "452 4.3.1 Insufficient system storage, try again later"
+#include <stdio.h>
+
+#define KEY_BYTES_MAX 255
 
 static void answer(struct session *s, const char *reply)
 {
@@ -22,12 +25,15 @@ static const char *on_mail(struct session *s, struct session_room *room,
                            const struct smtp_server_event *e)
 {
     CHECK(!s->message);
+    enum journal_fate fate;
     if (room->stopping)
         return SESSION_STOPPING;
+    if (!journal_accepts(room->o.journal, &fate))
+        return session_refusal(fate == JOURNAL_NO_ROOM ? FATE_NO_ROOM : FATE_FAILED);
     // Nothing is set aside for what a client declares: memory is taken for what has arrived.
     s->message = message_new(room->o.blocks, e->address.text, e->mail.dsn, 0);
     if (!s->message)
-        return REPLY_NO_MEMORY;
+        return session_refusal(FATE_NO_MEMORY);
     s->message->smtputf8 = e->mail.smtputf8;
     s->message->is_8bit = e->mail.is_8bit;
     return NULL;
@@ -55,14 +61,14 @@ static const char *on_rcpt(struct session *s, struct session_room *room,
     }
     if (!message_add_rcpt(room->o.blocks, &s->message, address, e->text,
                           slice_make(domain, domain_len)))
-        return REPLY_NO_MEMORY;
+        return session_refusal(FATE_NO_MEMORY);
     return NULL;
 }
 
 static const char *on_data(struct session *s, struct session_room *room)
 {
     if (!message_seal_envelope(room->o.blocks, &s->message))
-        return REPLY_NO_MEMORY;
+        return session_refusal(FATE_NO_MEMORY);
     return NULL;
 }
 
@@ -71,41 +77,6 @@ static void on_content(struct session *s, struct session_room *room, struct slic
     header_scan(&s->header, bytes);
     if (!s->no_memory && !message_add_content(room->o.blocks, &s->message, bytes))
         s->no_memory = true; // read to its end, and refused then
-}
-
-// Slots for the jobs of the message, in a ring. They learn their domains when it is durable.
-static bool make_jobs(struct message *m, struct slab *jobs)
-{
-    struct job *last = NULL;
-    for (uint32_t rcpt = 0; rcpt < m->rcpt_count;) {
-        uint32_t index;
-        struct job *j = slab_take(jobs, &index);
-        if (!j)
-            break;
-        j->index = index;
-        j->message = m;
-        j->home = (uint8_t)m->home;
-        j->rcpt_first = rcpt;
-        j->rcpt_count = message_group_len(m, rcpt);
-        rcpt += j->rcpt_count;
-        if (last) {
-            j->sibling = m->job_first;
-            last->sibling = j;
-        } else {
-            m->job_first = j;
-            j->sibling = j;
-        }
-        last = j;
-        m->job_count_open++;
-    }
-    if (m->job_count_open == m->job_count)
-        return true;
-    for (; m->job_count_open > 0; m->job_count_open--) {
-        struct job *j = m->job_first;
-        m->job_first = j->sibling;
-        slab_give(jobs, j->index);
-    }
-    return false;
 }
 
 static void write_trace(struct session *s, struct session_room *room)
@@ -128,6 +99,65 @@ static void write_trace(struct session *s, struct session_room *room)
     message_put_in_front(m, slice_make(out, trace_write(&t, &s->header, out)));
 }
 
+// --- submission keys
+
+// Takes the field that carries the key out of the content, and copies the key. False: it is not as
+// it may be, or there is another one.
+static bool cut_key(struct message *m, char key[KEY_BYTES_MAX], size_t *ret_len)
+{
+    struct slice content = message_content(m), rest = content;
+    struct header_field f, found = {0};
+    while (fields_next(&rest, &f)) {
+        if (!header_field_is(&f, SLICE(TRACE_KEY_FIELD)))
+            continue;
+        if (found.whole.len > 0)
+            return false;
+        found = f;
+    }
+    struct slice text = found.body;
+    while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
+        text.len--;
+    text = slice_trim(text);
+    if (text.len == 0 || text.len > KEY_BYTES_MAX)
+        return false;
+    memcpy(key, text.data, text.len);
+    *ret_len = text.len;
+    message_cut(m, (size_t)(found.whole.data - content.data), found.whole.len);
+    return true;
+}
+
+// A key counts for whoever gave it: a user of this host, or an address.
+static size_t print_submitter(const struct session *s, char text[IO_ADDRESS_TEXT_BYTES + 32])
+{
+    if (io_address_is_unix(&s->peer.address))
+        return (size_t)sprintf(text, "uid:%u", s->peer.uid_known ? s->peer.uid : UINT32_MAX);
+    text[0] = '@';
+    io_address_print_host(&s->peer.address, text + 1);
+    return strlen(text);
+}
+
+static bool take_key(struct session *s, struct session_room *room)
+{
+    struct message *m = s->message;
+    char key[KEY_BYTES_MAX], submitter[IO_ADDRESS_TEXT_BYTES + 32];
+    uint8_t digest[SHA256_BYTES];
+    size_t len;
+    if (!cut_key(m, key, &len))
+        return false;
+    sha256_start(room->sha256);
+    sha256_add(room->sha256, slice_make(submitter, print_submitter(s, submitter) + 1));
+    sha256_add(room->sha256, slice_make(key, len));
+    sha256_end(room->sha256, digest);
+    memcpy(m->key, digest, sizeof(m->key));
+    sha256_start(room->sha256);
+    sha256_add(room->sha256, slice_make(message_envelope(m), m->envelope_bytes));
+    sha256_add(room->sha256, message_content(m));
+    sha256_end(room->sha256, digest);
+    memcpy(&m->key_content, digest, sizeof(m->key_content));
+    m->has_key = true;
+    return true;
+}
+
 static enum fate take_message(struct session *s, struct session_room *room,
                               const struct smtp_server_event *e)
 {
@@ -137,18 +167,19 @@ static enum fate take_message(struct session *s, struct session_room *room,
         return FATE_LOOP;
     if (s->no_memory)
         return FATE_NO_MEMORY;
+    if (s->header.has_key && !take_key(s, room))
+        return FATE_KEY_BAD;
     m->received_wall_us = io_wall_us(room->o.io);
+    m->arrived_us = io_now_us(room->o.io);
     m->id = message_id_make(m->received_wall_us, room->o.worker, &room->last_id);
-    m->home = (uint16_t)room->o.worker;
     m->session = s->index;
     m->session_generation = s->generation;
+    m->waiter_slot = session_next_slot(s);
     m->is_8bit |= e->has_8bit;
     m->has_dot_lines = e->has_dot_lines;
     write_trace(s, room);
-    if (!make_jobs(m, room->o.jobs))
-        return FATE_NO_MEMORY;
-    journal_append(room->o.journal, m);
-    s->message = NULL; // it is the journal's now
+    message_list_add(&room->complete, m);
+    s->message = NULL; // its fate comes by session_verdict()
     room->counters.messages++;
     return FATE_UNKNOWN;
 }

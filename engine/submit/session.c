@@ -172,39 +172,71 @@ void session_on_timer(struct session *s, struct session_room *room)
     }
 }
 
-// Verdicts leave in the order of the messages.
-static void settle_refused(struct session *s)
+const char *session_refusal(enum fate fate)
 {
-    static const char *const refusals[] = {
-        [FATE_NO_MEMORY] = "452 4.3.1 Insufficient system storage, try again later",
-        [FATE_LOOP] = "554 5.4.6 Too many hops: this message goes round in circles",
-    };
+    switch (fate) {
+    case FATE_NO_MEMORY: return "452 4.3.1 Insufficient system storage, try again later";
+    case FATE_LOOP: return "554 5.4.6 Too many hops: this message goes round in circles";
+    case FATE_NO_ROOM: return "452 4.3.1 No room in the journal, try again later";
+    case FATE_FAILED: return "451 4.3.0 The journal cannot be written, try again later";
+    case FATE_KEY_OTHER: return "550 5.6.0 This submission key came with another message";
+    case FATE_KEY_BAD: return "550 5.6.0 " TRACE_KEY_FIELD ": give one, of 1 to 255 characters";
+    case FATE_UNKNOWN:
+    case FATE_TAKEN: break;
+    }
+    CHECK(false);
+}
+
+// Verdicts leave in the order of the messages.
+static void settle_known(struct session *s)
+{
     while (s->fate_count > 0 && s->fates[s->fate_first] != FATE_UNKNOWN) {
-        smtp_server_verdict(&s->machine, refusals[s->fates[s->fate_first]], &s->out);
+        char reply[64] = "250 2.0.0 Ok: queued as ";
+        enum fate fate = (enum fate)s->fates[s->fate_first];
+        if (fate == FATE_TAKEN)
+            message_id_print(s->ids[s->fate_first], reply + strlen(reply));
+        smtp_server_verdict(&s->machine, fate == FATE_TAKEN ? reply : session_refusal(fate),
+                            &s->out);
         s->fate_first = (uint8_t)((s->fate_first + 1) % SERVER_UNCOMMITTED_MAX);
         s->fate_count--;
     }
 }
 
-void session_message_ended(struct session *s, enum fate fate)
+uint8_t session_next_slot(const struct session *s)
 {
     CHECK(s->fate_count < SERVER_UNCOMMITTED_MAX);
-    s->fates[(s->fate_first + s->fate_count++) % SERVER_UNCOMMITTED_MAX] = (uint8_t)fate;
-    settle_refused(s);
+    return (uint8_t)((s->fate_first + s->fate_count) % SERVER_UNCOMMITTED_MAX);
 }
 
-void session_verdict(struct session *s, struct session_room *room, const struct message *m)
+void session_message_ended(struct session *s, enum fate fate)
 {
-    char reply[64] = "250 2.0.0 Ok: queued as ";
-    size_t len = strlen(reply);
+    s->fates[session_next_slot(s)] = (uint8_t)fate;
+    s->fate_count++;
+    settle_known(s);
+}
+
+static enum fate fate_of(enum journal_fate fate)
+{
+    switch (fate) {
+    case JOURNAL_COMMITTED:
+    case JOURNAL_KEY_SAME: return FATE_TAKEN;
+    case JOURNAL_NO_ROOM: return FATE_NO_ROOM;
+    case JOURNAL_FAILED: return FATE_FAILED;
+    case JOURNAL_NO_MEMORY: return FATE_NO_MEMORY;
+    case JOURNAL_KEY_OTHER: return FATE_KEY_OTHER;
+    }
+    CHECK(false);
+}
+
+void session_verdict(struct session *s, struct session_room *room, const struct message *m,
+                     enum journal_fate fate)
+{
     if (s->closing || s->hung_up)
         return;
-    CHECK(s->fate_count > 0 && s->fates[s->fate_first] == FATE_UNKNOWN);
-    s->fate_first = (uint8_t)((s->fate_first + 1) % SERVER_UNCOMMITTED_MAX);
-    s->fate_count--;
-    message_id_print(m->id, reply + len);
-    smtp_server_verdict(&s->machine, reply, &s->out);
-    settle_refused(s);
+    CHECK(m->waiter_slot < SERVER_UNCOMMITTED_MAX && s->fates[m->waiter_slot] == FATE_UNKNOWN);
+    s->fates[m->waiter_slot] = (uint8_t)fate_of(fate);
+    s->ids[m->waiter_slot] = m->id;
+    settle_known(s);
     if (s->waiting)
         session_feed_held(s, room);
 }

@@ -8,6 +8,7 @@
 
 #include "engine/message/trace.h"
 #include "engine/submit/submit.h"
+#include "engine/tls/digest.h"
 
 // What may arrive between the turn in which a session stops receiving and the next: the whole ring
 // of buffers. They are copied, so that no session keeps buffers from the others.
@@ -21,13 +22,24 @@ struct session_room {
     struct submit_options o;
     struct submit_counters counters;
     uint64_t last_id;
+    struct message_list complete; // for submit_next_message()
+    struct sha256 *sha256;
     bool stopping;
 };
 
 enum session_op { SESSION_OP_RECEIVE, SESSION_OP_SEND };
 
-// What is known of a message that has no verdict yet, because an older one has none.
-enum fate { FATE_UNKNOWN, FATE_NO_MEMORY, FATE_LOOP };
+// What is known of a message whose verdict has not left, because an older one's has not.
+enum fate {
+    FATE_UNKNOWN,
+    FATE_TAKEN, // under its id
+    FATE_NO_MEMORY,
+    FATE_LOOP,
+    FATE_NO_ROOM,
+    FATE_FAILED,
+    FATE_KEY_OTHER,
+    FATE_KEY_BAD,
+};
 
 struct session {
     uint32_t index;
@@ -53,6 +65,7 @@ struct session {
     struct message *message;               // being built
     struct header_scan header;             // of its content
     uint8_t fates[SERVER_UNCOMMITTED_MAX]; // enum fate: a ring, of messages without verdict
+    uint64_t ids[SERVER_UNCOMMITTED_MAX];  // of those with FATE_TAKEN
     uint8_t fate_first, fate_count;
     struct buffer held; // received bytes that wait for a verdict
     size_t held_used;   // of these, fed to the machine
@@ -66,7 +79,12 @@ struct session {
 void session_open(struct session *s, struct session_room *room, int fd, const char *refusal);
 void session_on_done(struct session *s, struct session_room *room, const struct io_done *done);
 void session_on_timer(struct session *s, struct session_room *room);
-void session_verdict(struct session *s, struct session_room *room, const struct message *m);
+void session_verdict(struct session *s, struct session_room *room, const struct message *m,
+                     enum journal_fate fate);
+// What a client hears whose mail is not taken.
+const char *session_refusal(enum fate fate);
+// Where the message that ends now stands among those without verdict.
+uint8_t session_next_slot(const struct session *s);
 // The message that has just ended waits for its verdict (FATE_UNKNOWN), or is refused in its turn.
 void session_message_ended(struct session *s, enum fate fate);
 // Says `reply` and closes once it has left.

@@ -1,6 +1,7 @@
 #include "engine/submit/submit.h"
 
 #include "engine/base/check.h"
+#include "engine/submit/pickup_parts.h"
 #include "engine/submit/session.h"
 
 #include <errno.h>
@@ -20,7 +21,12 @@ int submit_new(struct submit **ret, const struct submit_options *options)
     struct submit *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
-    s->room = (struct session_room){.o = *options};
+    s->room = (struct session_room){.o = *options, .last_id = options->id_last};
+    s->room.sha256 = sha256_new();
+    if (!s->room.sha256) {
+        free(s);
+        return -ENOMEM;
+    }
     slab_init(&s->sessions, sizeof(struct session), options->session_count_max);
     *ret = s;
     return 0;
@@ -32,6 +38,7 @@ void submit_free(struct submit *s)
         return;
     CHECK(s->sessions.item_count == 0);
     slab_release(&s->sessions);
+    sha256_free(s->room.sha256);
     free(s);
 }
 
@@ -91,13 +98,18 @@ void submit_on_timer(struct submit *s, struct wheel_timer *t)
     submit_mark(s, session);
 }
 
-void submit_verdict(struct submit *s, const struct message *m)
+void submit_verdict(struct submit *s, const struct message *m, enum journal_fate fate)
 {
     struct session *session = slab_find(&s->sessions, m->session, m->session_generation);
     if (!session)
         return;
-    session_verdict(session, &s->room, m);
+    session_verdict(session, &s->room, m, fate);
     submit_mark(s, session);
+}
+
+struct message *submit_next_message(struct submit *s)
+{
+    return message_list_take(&s->room.complete);
 }
 
 void submit_flush(struct submit *s)
@@ -132,6 +144,28 @@ void submit_abandon(struct submit *s)
         session_close(session, &s->room);
         submit_mark(s, session);
     }
+}
+
+struct session_room *submit_room(struct submit *s)
+{
+    return &s->room;
+}
+
+uint64_t *submit_last_id(struct submit *s)
+{
+    return &s->room.last_id;
+}
+
+bool pickup_submit(struct pickup *p, struct message **m)
+{
+    struct session_room *room = p->o.room;
+    enum journal_fate fate;
+    if (room->stopping || !journal_accepts(room->o.journal, &fate))
+        return false;
+    (*m)->arrived_us = io_now_us(room->o.io);
+    message_list_add(&room->complete, *m);
+    *m = NULL;
+    return true;
 }
 
 struct submit_counters submit_counters(const struct submit *s)

@@ -1,11 +1,11 @@
-// engine/submit/submit.h: the way in. Clients' sessions on one worker; complete messages go to the
-// journal, and what it says of them goes back to the clients.
+// engine/submit/submit.h: the way in. Clients' sessions on one worker; complete messages are there
+// for submit_next_message(), and what becomes of them goes back to the clients.
 //
 // Owns:    sessions, and messages under construction.
 // Knows not of: delivery, or how a message becomes jobs.
 // Who may relay: local peers (unix socket, loopback), and the networks a listener names.
-// A turn:  submit_serve(), submit_on_done(), submit_on_timer(), submit_verdict() as they come, and
-//          then one submit_flush().
+// A turn:  submit_serve(), submit_on_done(), submit_on_timer(), submit_next_message(),
+//          submit_verdict() as they come, and then one submit_flush().
 #ifndef POSTHASTE_SUBMIT_SUBMIT_H
 #define POSTHASTE_SUBMIT_SUBMIT_H
 
@@ -32,13 +32,13 @@ struct submit_options {
     struct io *io;
     struct wheel *wheel;
     struct block_pool *blocks;
-    struct slab *jobs; // of the messages that this worker is home to
-    struct journal *journal;
+    const struct journal *journal; // only to ask whether it accepts
     const struct submit_listener *listeners;
     uint32_t listener_count;
     uint32_t worker;
     uint8_t io_owner;
     uint32_t session_count_max;
+    uint64_t id_last; // ids go on behind this one
 };
 
 struct submit_counters {
@@ -54,15 +54,22 @@ void submit_free(struct submit *s);
 void submit_serve(struct submit *s, int fd, uint32_t listener);
 void submit_on_done(struct submit *s, const struct io_done *done);
 void submit_on_timer(struct submit *s, struct wheel_timer *t);
-// The fate of the oldest uncommitted message of that session: durable under m->id. The client may
-// be gone by now.
-void submit_verdict(struct submit *s, const struct message *m);
+// The next message that a client has completed, or a pickup directory: the caller's. For each there
+// is a submit_verdict() later. NULL: none.
+struct message *submit_next_message(struct submit *s);
+// What became of that one: JOURNAL_COMMITTED (or KEY_SAME) under m->id, or refused. Verdicts may
+// come in any order; the client may be gone by now.
+void submit_verdict(struct submit *s, const struct message *m, enum journal_fate fate);
 void submit_flush(struct submit *s); // replies leave
 
 // No new sessions; those that exist end at their next command.
 void submit_stop(struct submit *s);
 bool submit_stopped(const struct submit *s);
 void submit_abandon(struct submit *s); // closes all at once
+
+// What pickup directories on this worker share with the sessions (pickup_options.room, .last_id).
+struct session_room *submit_room(struct submit *s);
+uint64_t *submit_last_id(struct submit *s);
 
 struct submit_counters submit_counters(const struct submit *s);
 

@@ -167,7 +167,7 @@ class Limits(unittest.TestCase):
 
     def test_memory(self):
         """Beyond it clients come back later; what was accepted is delivered, and there is room."""
-        limited = Engine(more='journal { memory = "16M" }', domain="retry-first = 1s")
+        limited = Engine(more='journal { durable = no  memory = "16M" }', domain="retry-first = 1s")
         self.addCleanup(limited.end)
         number = next(Exchanger.numbers)
         content = b"Subject: x\r\n\r\n" + (b"x" * 70 + b"\r\n") * 10000

@@ -148,7 +148,7 @@ class PlainUser(unittest.TestCase):
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.addCleanup(process.end)
         eventually(lambda: not process.running() or
-                   any("kept in memory" in line for line in process.output), lambda: process.output)
+                   any("listening on 127.0.0.1" in line for line in process.output), lambda: process.output)
         if not process.running() and "127.0.0.1:2525" in "".join(process.output):
             self.skipTest("port 2525, the default, is taken on this machine")
         return process
@@ -170,6 +170,7 @@ class PlainUser(unittest.TestCase):
                 self.assertEqual(process.popen.returncode, 0)
                 self.assertFalse(os.path.exists(unix))
                 self.assertTrue(os.path.exists(f"{state}/events.jsonl"))
+                self.assertTrue(os.listdir(f"{state}/journal"))
 
 
 class Restart(unittest.TestCase):

@@ -102,9 +102,24 @@ class UnderWay(Stops):
         except OSError:
             return True
 
-    def test_what_waits_is_told_of(self):
-        """Deferred mail is lost with the memory that held it: the engine says how much."""
-        engine = self.engine()
+    def test_what_waits_is_kept(self):
+        """Deferred mail is there again after a start, and is delivered."""
+        engine = self.engine(domain="retry-first = 1s")
+        exchanger = self.exchanger({"RCPT": b"450 4.2.0 later\r\n"})
+        message_id = self.submit(engine, exchanger)
+        engine.outcomes(message_id)
+        last = self.stops_within(AT_ONCE_S, engine)
+        self.assertEqual(last["messages-left"], 1)
+        exchanger.script.clear()
+        engine.start()
+        self.assertRegex(engine.log(), "1 messages for 1 recipients are waiting")
+        eventually(lambda: engine.events_of(message_id)[-1]["event"] == "delivered", "the delivery")
+        self.assertEqual(engine.events_of(message_id)[-1]["attempt"], 2)
+
+    def test_without_a_journal_what_waits_is_told_of(self):
+        """It is lost with the memory that held it: the engine says how much."""
+        engine = self.engine(more="journal { durable = no }")
+        self.assertIn("kept in memory only", engine.log())
         exchanger = self.exchanger({"RCPT": b"450 4.2.0 later\r\n"})
         engine.outcomes(self.submit(engine, exchanger))
         last = self.stops_within(AT_ONCE_S, engine)

@@ -1,0 +1,539 @@
+#include "engine/recovery.h"
+
+#include "engine/base/check.h"
+#include "engine/base/log.h"
+#include "queue/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_BYTES (1024u * 1024) // one request
+#define READS_MAX 8u              // at a time, for one segment
+#define JOBS_MAX 20000000u
+
+enum recovery_op { RECOVERY_OP_STEP, RECOVERY_OP_READ };
+
+enum step { STEP_OPEN, STEP_SYNC, STEP_FRONT, STEP_UNLINK, STEP_SYNC_FOLDER, STEP_DONE };
+
+struct found_segment {
+    char name[STORAGE_NAME_BYTES];
+    uint64_t file_name; // its number
+    int fd;
+    uint64_t bytes;
+    enum scan_kind kind;
+    struct scan_front front;
+    uint64_t limit; // where another one says that it ends
+    uint32_t number;
+};
+
+// One of two: while one segment is understood, the next one is being read.
+struct load {
+    struct found_segment *segment;
+    char *bytes;
+    uint64_t asked;   // bytes for which a read was asked
+    uint64_t arrived; // bytes
+    uint32_t reads;   // in flight
+    int error;
+    uint64_t bad_from; // where the first read failed
+    // A short read asks again from here.
+    struct {
+        uint64_t at, end;
+    } parts[READS_MAX];
+};
+
+struct recovery {
+    struct recovery_options o;
+    struct recover recover;
+    struct slab *homes;
+    struct found_segment *segments;
+    uint32_t segment_count, segment_room;
+    uint32_t next; // of the segments: for this step, or to be loaded
+    enum step step;
+    int error;
+    char error_text[128];
+    char *front;
+    struct load loads[2];
+    uint32_t understood; // segments
+    struct recovery_report report;
+};
+
+static void fail(struct recovery *r, const char *what, const char *name, int error)
+{
+    if (r->error)
+        return;
+    r->error = error;
+    snprintf(r->error_text, sizeof(r->error_text), "journal: cannot %s %s: %s", what, name,
+             strerrordesc_np(-error));
+}
+
+// --- which segments there are
+
+static bool is_segment_name(const char *name, uint64_t *ret)
+{
+    char *end;
+    if (name[0] < '0' || name[0] > '9' || strlen(name) >= STORAGE_NAME_BYTES)
+        return false;
+    errno = 0;
+    *ret = strtoull(name, &end, 10);
+    return errno == 0 && strcmp(end, FORMAT_SEGMENT_SUFFIX) == 0;
+}
+
+static bool add_name(struct recovery *r, const char *name, uint64_t number)
+{
+    if (r->segment_count == r->segment_room) {
+        uint32_t room = r->segment_room ? r->segment_room * 2 : 64;
+        struct found_segment *more = realloc(r->segments, room * sizeof(*more));
+        if (!more)
+            return false;
+        r->segments = more;
+        r->segment_room = room;
+    }
+    struct found_segment *s = &r->segments[r->segment_count++];
+    *s = (struct found_segment){.fd = -1, .file_name = number, .limit = UINT64_MAX};
+    strcpy(s->name, name);
+    return true;
+}
+
+static void list_segments(struct recovery *r)
+{
+    struct io_names *names;
+    const char *name;
+    uint64_t number, last = 0;
+    int error = io_names_open(r->o.io, r->o.dir_fd, &names);
+    if (error < 0) {
+        fail(r, "list", "its folder", error);
+        return;
+    }
+    while (!r->error && (name = io_names_next(names))) {
+        if (!is_segment_name(name, &number))
+            continue;
+        if (number > last)
+            last = number;
+        if (r->segment_count == SEGMENTS_MAX / 2 || !add_name(r, name, number))
+            fail(r, "take in", name, -ENOMEM);
+    }
+    if (io_names_error(names) < 0)
+        fail(r, "list", "its folder", io_names_error(names));
+    io_names_close(names);
+    atomic_store(&r->o.table->name, last);
+}
+
+// --- each of them: open, sync, read its front
+
+static struct io_token step_token(const struct recovery *r)
+{
+    return (struct io_token){.owner = r->o.io_owner, .op = RECOVERY_OP_STEP};
+}
+
+static void finish(struct recovery *r)
+{
+    r->step = STEP_DONE;
+}
+
+static void begin_loading(struct recovery *r);
+static void next_unlink(struct recovery *r);
+
+static void ask_step(struct recovery *r, enum step step)
+{
+    struct found_segment *s = &r->segments[r->next];
+    r->step = step;
+    switch (step) {
+    case STEP_OPEN:
+        io_open(r->o.io, r->o.dir_fd, s->name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0, step_token(r));
+        break;
+    case STEP_SYNC: io_sync(r->o.io, s->fd, step_token(r)); break;
+    case STEP_FRONT: io_read(r->o.io, s->fd, r->front, SCAN_FRONT_BYTES, 0, step_token(r)); break;
+    case STEP_UNLINK: io_unlink(r->o.io, r->o.dir_fd, s->name, step_token(r)); break;
+    case STEP_SYNC_FOLDER: io_sync_all(r->o.io, r->o.dir_fd, step_token(r)); break;
+    case STEP_DONE: break;
+    }
+}
+
+static void next_open(struct recovery *r)
+{
+    if (r->error)
+        finish(r);
+    else if (r->next < r->segment_count)
+        ask_step(r, STEP_OPEN);
+    else
+        begin_loading(r);
+}
+
+static void opened(struct recovery *r, struct found_segment *s)
+{
+    struct io_file about;
+    int error = io_file_of(r->o.io, s->fd, &about);
+    if (error < 0 || !about.is_regular) {
+        fail(r, "use", s->name, error < 0 ? error : -EINVAL);
+        finish(r);
+        return;
+    }
+    s->bytes = about.bytes;
+    ask_step(r, STEP_SYNC);
+}
+
+static void front_arrived(struct recovery *r, struct found_segment *s, size_t bytes)
+{
+    s->kind = scan_front(slice_make(r->front, bytes), &s->front);
+    if (s->kind == SCAN_UNKNOWN) {
+        r->report.unknown++;
+        log_line(LOG_LEVEL_ERROR,
+                 "journal: %s is no segment of this version, or its header is damaged; it is left "
+                 "as it is (posthaste journal dump shows what can be read)",
+                 s->name);
+        io_close(r->o.io, s->fd);
+    }
+    if (s->front.header.epoch >> 32 > atomic_load(&r->o.table->epoch))
+        atomic_store(&r->o.table->epoch, s->front.header.epoch >> 32);
+    if (s->front.turn > atomic_load(&r->o.table->turn))
+        atomic_store(&r->o.table->turn, s->front.turn);
+    r->next++;
+    next_open(r);
+}
+
+static void step_done(struct recovery *r, int result)
+{
+    struct found_segment *s = &r->segments[r->next];
+    bool again = result == -EINTR || result == -EAGAIN;
+    if (again && r->step != STEP_SYNC && r->step != STEP_SYNC_FOLDER) {
+        ask_step(r, r->step);
+        return;
+    }
+    switch (r->step) {
+    case STEP_OPEN:
+        if (result < 0) {
+            fail(r, "open", s->name, result);
+            finish(r);
+            return;
+        }
+        s->fd = result;
+        opened(r, s);
+        return;
+    case STEP_SYNC:
+        if (result < 0) {
+            fail(r, "sync", s->name, result);
+            finish(r);
+            return;
+        }
+        io_forget_cached(r->o.io, s->fd);
+        ask_step(r, STEP_FRONT);
+        return;
+    case STEP_FRONT:
+        if (result < 0) {
+            fail(r, "read", s->name, result);
+            finish(r);
+            return;
+        }
+        front_arrived(r, s, (size_t)result);
+        return;
+    case STEP_UNLINK:
+        r->report.removed += result >= 0;
+        r->next++;
+        next_unlink(r);
+        return;
+    case STEP_SYNC_FOLDER:
+        if (result < 0)
+            fail(r, "sync", "its folder", result);
+        finish(r);
+        return;
+    case STEP_DONE: CHECK(false);
+    }
+}
+
+// --- reading whole segments, in order
+
+static int compare_turns(const void *a, const void *b)
+{
+    const struct found_segment *x = a, *y = b;
+    if (x->front.turn != y->front.turn)
+        return x->front.turn < y->front.turn ? -1 : 1;
+    return x->file_name < y->file_name ? -1 : 1;
+}
+
+static void learn_limits(struct recovery *r)
+{
+    for (uint32_t i = 0; i < r->segment_count; i++) {
+        const struct scan_front *f = &r->segments[i].front;
+        for (uint32_t k = 0; f->opens && f->opening.previous_epoch && k < r->segment_count; k++)
+            if (r->segments[k].kind == SCAN_SEGMENT &&
+                r->segments[k].front.header.epoch == f->opening.previous_epoch)
+                r->segments[k].limit = f->opening.previous_end;
+    }
+}
+
+static void load_ask(struct recovery *r, struct load *l, uint32_t part)
+{
+    struct io_token token = {.index = (uint32_t)(l - r->loads) * READS_MAX + part,
+                             .owner = r->o.io_owner,
+                             .op = RECOVERY_OP_READ};
+    l->reads++;
+    io_read(r->o.io, l->segment->fd, l->bytes + l->parts[part].at,
+            (size_t)(l->parts[part].end - l->parts[part].at), l->parts[part].at, token);
+}
+
+static void load_ask_part(struct recovery *r, struct load *l, uint32_t part)
+{
+    uint64_t left = l->segment->bytes - l->asked;
+    uint64_t bytes = left < READ_BYTES ? left : READ_BYTES;
+    if (bytes == 0 || l->error)
+        return;
+    l->parts[part].at = l->asked;
+    l->parts[part].end = l->asked + bytes;
+    l->asked += bytes;
+    load_ask(r, l, part);
+}
+
+// The next segment that has something in it, into this buffer.
+static void load_begin(struct recovery *r, struct load *l)
+{
+    *l = (struct load){.bad_from = UINT64_MAX};
+    while (r->next < r->segment_count) {
+        struct found_segment *s = &r->segments[r->next++];
+        if (s->kind != SCAN_SEGMENT)
+            continue;
+        l->segment = s;
+        l->bytes = malloc(s->bytes);
+        if (!l->bytes) {
+            fail(r, "read", s->name, -ENOMEM);
+            l->segment = NULL;
+            return;
+        }
+        for (uint32_t part = 0; part < READS_MAX; part++)
+            load_ask_part(r, l, part);
+        return;
+    }
+}
+
+static void take_segment(struct recovery *r, struct found_segment *s, bool damaged)
+{
+    struct home_found *home = &r->o.found[r->understood % r->o.home_count];
+    uint32_t *numbers = realloc(home->segments, (home->segment_count + 1) * sizeof(*numbers));
+    if (!numbers) {
+        fail(r, "take in", s->name, -ENOMEM);
+        return;
+    }
+    home->segments = numbers;
+    numbers[home->segment_count++] = s->number;
+    segment_at(r->o.table, s->number)->damaged = damaged;
+}
+
+static void segment_understood(struct recovery *r, const struct load *l, const struct scan *scan)
+{
+    struct found_segment *s = l->segment;
+    enum scan_ending ending = scan_end(scan);
+    if (l->bad_from < scan->at + FORMAT_BLOCK_BYTES && ending == SCAN_CLEAN)
+        ending = SCAN_DAMAGED; // it cannot be read there: who knows what stood in it
+    r->report.torn += ending == SCAN_TORN;
+    if (ending == SCAN_DAMAGED) {
+        r->report.damaged++;
+        log_line(LOG_LEVEL_ERROR,
+                 "journal: %s is damaged at %llu: acknowledged mail behind that place cannot be "
+                 "delivered. What stands before it is moved elsewhere, then the file is renamed to "
+                 "*" STORAGE_DAMAGED_SUFFIX " and kept (posthaste journal dump shows it)",
+                 s->name, (unsigned long long)scan->at);
+    }
+    take_segment(r, s, ending == SCAN_DAMAGED);
+}
+
+static void understand(struct recovery *r, struct load *l)
+{
+    struct found_segment *s = l->segment;
+    struct scan scan;
+    struct scan_record record;
+    uint32_t home = r->understood % r->o.home_count;
+    s->number = segment_take(r->o.table);
+    CHECK(s->number < SEGMENTS_MAX);
+    *segment_at(r->o.table, s->number) = (struct segment){.fd = s->fd,
+                                                          .epoch = s->front.header.epoch,
+                                                          .bytes = s->bytes,
+                                                          .turn = s->front.turn,
+                                                          .name = s->file_name,
+                                                          .reuse_turn = r->understood + 1};
+    atomic_fetch_add(&r->o.table->bytes, s->bytes);
+    uint64_t readable = l->bad_from < s->bytes ? l->bad_from : s->bytes;
+    scan_open(&scan, slice_make(l->bytes, readable), s->front.header.epoch, s->limit);
+    while (!r->error && scan_next(&scan, &record))
+        if (!recover_record(&r->recover, &record, s->number, home))
+            fail(r, "take in", s->name, -ENOMEM);
+    r->report.segments++;
+    r->report.bytes += s->bytes;
+    if (!r->error)
+        segment_understood(r, l, &scan);
+    r->understood++;
+}
+
+static uint32_t delay_in_doubt_s(const void *context, const struct domain *domain)
+{
+    const struct limits *l = limits_of_domain(context, domain_name(domain));
+    return (uint32_t)(l->retry.delay_us_in_doubt / 1000000);
+}
+
+static void all_understood(struct recovery *r)
+{
+    atomic_store(&r->o.table->reuse_turn, 1);
+    recover_finish(&r->recover, (uint32_t)(io_now_us(r->o.io) / 1000000), io_wall_us(r->o.io),
+                   delay_in_doubt_s, r->o.limits);
+    r->report.counters = r->recover.counters;
+    r->report.id_last = r->recover.id_last;
+    for (uint32_t i = 0; i < r->o.home_count; i++) {
+        struct home_found *home = &r->o.found[i];
+        home->jobs = r->homes[i];
+        r->homes[i] = (struct slab){0};
+        for (uint32_t k = 0; k < home->segment_count; k++)
+            home->message_count += segment_at(r->o.table, home->segments[k])->live_count;
+    }
+    r->next = 0;
+    next_unlink(r);
+}
+
+// Understands what has arrived, in order, and asks for what comes behind it.
+static void loads_go_on(struct recovery *r)
+{
+    struct load *l = &r->loads[r->understood % 2];
+    while (l->segment && l->reads == 0 && (l->error || l->arrived == l->segment->bytes)) {
+        if (!r->error)
+            understand(r, l);
+        else
+            r->understood++;
+        free(l->bytes);
+        if (r->error)
+            *l = (struct load){0};
+        else
+            load_begin(r, l);
+        l = &r->loads[r->understood % 2];
+    }
+    bool busy = r->loads[0].segment || r->loads[1].segment;
+    if (busy)
+        return;
+    if (r->error)
+        finish(r);
+    else
+        all_understood(r);
+}
+
+static void begin_loading(struct recovery *r)
+{
+    if (r->segment_count > 0)
+        qsort(r->segments, r->segment_count, sizeof(*r->segments), compare_turns);
+    learn_limits(r);
+    r->next = 0;
+    load_begin(r, &r->loads[0]);
+    load_begin(r, &r->loads[1]);
+    loads_go_on(r);
+}
+
+static void read_done(struct recovery *r, uint32_t index, int result)
+{
+    struct load *l = &r->loads[index / READS_MAX];
+    uint32_t part = index % READS_MAX;
+    l->reads--;
+    if (result == -EINTR || result == -EAGAIN) {
+        load_ask(r, l, part);
+        return;
+    }
+    if (result <= 0) { // the rest cannot be read: what stands before it counts
+        l->error = result < 0 ? result : -EIO;
+        if (l->parts[part].at < l->bad_from)
+            l->bad_from = l->parts[part].at;
+    } else {
+        l->arrived += (uint64_t)result;
+        l->parts[part].at += (uint64_t)result;
+        if (l->parts[part].at < l->parts[part].end) {
+            load_ask(r, l, part);
+            return;
+        }
+        load_ask_part(r, l, part);
+    }
+    loads_go_on(r);
+}
+
+// --- what was never begun goes
+
+static void next_unlink(struct recovery *r)
+{
+    while (r->next < r->segment_count && r->segments[r->next].kind != SCAN_UNBEGUN)
+        r->next++;
+    if (r->next == r->segment_count) {
+        ask_step(r, STEP_SYNC_FOLDER);
+        return;
+    }
+    io_close(r->o.io, r->segments[r->next].fd);
+    ask_step(r, STEP_UNLINK);
+}
+
+// --- from outside
+
+struct recovery *recovery_new(const struct recovery_options *options)
+{
+    struct recovery *r = calloc(1, sizeof(*r));
+    if (!r)
+        return NULL;
+    r->o = *options;
+    r->homes = calloc(options->home_count, sizeof(*r->homes));
+    r->front = malloc(SCAN_FRONT_BYTES);
+    if (!r->homes || !r->front ||
+        !recover_init(&r->recover, options->domains, options->table, r->homes)) {
+        recovery_free(r);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < options->home_count; i++)
+        slab_init(&r->homes[i], sizeof(struct job), JOBS_MAX);
+    list_segments(r);
+    next_open(r);
+    return r;
+}
+
+// Jobs that no home has taken over: something went wrong.
+static void free_jobs(struct slab *jobs)
+{
+    for (uint32_t i = slab_next(jobs, 0); i != SLAB_NONE; i = slab_next(jobs, i + 1)) {
+        struct job *j = slab_at(jobs, i);
+        if (j->entry == &j->own_entry)
+            free(entry_spread(j->entry));
+    }
+    slab_release(jobs);
+}
+
+void recovery_free(struct recovery *r)
+{
+    if (!r)
+        return;
+    for (uint32_t i = 0; r->homes && i < r->o.home_count; i++)
+        free_jobs(&r->homes[i]);
+    recover_release(&r->recover);
+    free(r->homes);
+    free(r->front);
+    free(r->segments);
+    free(r);
+}
+
+void recovery_on_done(struct recovery *r, const struct io_done *done)
+{
+    if (done->token.op == RECOVERY_OP_STEP)
+        step_done(r, done->result);
+    else
+        read_done(r, done->token.index, done->result);
+}
+
+bool recovery_finished(const struct recovery *r)
+{
+    return r->step == STEP_DONE;
+}
+
+bool recovery_result(const struct recovery *r, struct recovery_report *ret, struct refusal *why)
+{
+    CHECK(recovery_finished(r));
+    *ret = r->report;
+    if (!r->error)
+        return true;
+    return refuse(why, "%s", r->error_text);
+}
+
+const struct recovered_key *recovery_keys(const struct recovery *r, uint64_t *ret_count)
+{
+    *ret_count = r->recover.key_count;
+    return r->recover.keys;
+}

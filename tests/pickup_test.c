@@ -1,0 +1,863 @@
+// The pickup directory over the real ring and a real folder, with a journal that is none: it knows
+// which keys it has made durable, tells verdicts when it likes, and is not always willing.
+#include "engine/base/check.h"
+#include "engine/submit/pickup_parts.h"
+#include "tests/suite.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define NOBODY 65534
+#define PATIENCE_US 20000000u
+#define OWNER 3
+#define TAKEN_MAX 40000
+#define WAITING_MAX 4096
+#define FRESH_US_MAX 3000000u
+#define BLOCK_BYTES_MAX (64u * 1024 * 1024)
+
+struct taken {
+    uint8_t key[FORMAT_KEY_BYTES];
+    char text[40]; // of the body
+};
+
+// What outlives a crash.
+struct disk {
+    char path[100];
+    struct taken *taken; // TAKEN_MAX
+    uint32_t taken_count;
+    uint32_t duplicate_count;
+};
+
+struct waiting {
+    struct message *m;
+    bool durable;
+};
+
+struct world {
+    struct disk *disk;
+    struct io *io;
+    struct wheel wheel;
+    struct block_pool blocks;
+    struct pickup_place place;
+    struct pickup *pickup;
+    uint64_t last_id;
+    struct random dice;
+    // how willing the journal is, in percent
+    uint32_t full, later, verdict_now;
+    bool holds; // tells no verdict
+    struct waiting waiting[WAITING_MAX];
+    uint32_t waiting_count, waiting_peak;
+    uint64_t completions;
+    struct buffer notices;
+    char last[4096]; // the message taken last: envelope and content
+};
+
+// --- the journal
+
+static bool is_taken(const struct disk *d, const uint8_t *key)
+{
+    for (uint32_t i = 0; i < d->taken_count; i++)
+        if (memcmp(d->taken[i].key, key, FORMAT_KEY_BYTES) == 0)
+            return true;
+    return false;
+}
+
+static struct slice body_of(const struct message *m)
+{
+    struct slice content = message_content(m);
+    const char *at = memmem(content.data, content.len, "\r\n\r\n", 4);
+    return at ? slice_skip(content, (size_t)(at + 4 - content.data)) : SLICE_EMPTY;
+}
+
+static void take(struct world *w, const struct message *m)
+{
+    CU_ASSERT_FATAL(w->disk->taken_count < TAKEN_MAX);
+    struct taken *t = &w->disk->taken[w->disk->taken_count++];
+    struct slice body = slice_take(body_of(m), sizeof(t->text) - 1);
+    memcpy(t->key, m->key, sizeof(t->key));
+    memcpy(t->text, body.data, body.len);
+    t->text[slice_find(slice_make(t->text, body.len), '\r')] = '\0';
+}
+
+static void show(struct world *w, const struct message *m)
+{
+    struct buffer out;
+    buffer_init(&out, sizeof(w->last) - 1);
+    buffer_printf(&out, "from %.*s\n", SLICE_ARG(message_sender(m)));
+    for (uint32_t i = 0; i < m->rcpt_count; i++)
+        buffer_printf(&out, "to %.*s\n", SLICE_ARG(message_rcpt_address(m, i)));
+    buffer_append(&out, slice_take(message_content(m), 2000));
+    buffer_append_byte(&out, '\0');
+    memcpy(w->last, out.data, out.len);
+    buffer_release(&out);
+}
+
+static enum pickup_verdict verdict_on(struct world *w, struct waiting *x)
+{
+    if (is_taken(w->disk, x->m->key)) {
+        w->disk->duplicate_count++;
+        return PICKUP_DUPLICATE;
+    }
+    if (memmem(body_of(x->m).data, body_of(x->m).len, "REFUSE", 6))
+        return PICKUP_NEVER;
+    if (random_below(&w->dice, 100) < w->later)
+        return PICKUP_LATER;
+    take(w, x->m);
+    return PICKUP_TAKEN;
+}
+
+static void tell_verdict(struct world *w, uint32_t at)
+{
+    struct waiting x = w->waiting[at];
+    w->waiting[at] = w->waiting[--w->waiting_count];
+    show(w, x.m);
+    enum pickup_verdict v = verdict_on(w, &x);
+    uint32_t session = x.m->session;
+    uint16_t generation = x.m->session_generation;
+    message_free(&w->blocks, x.m);
+    pickup_verdict(w->pickup, session, generation, v);
+}
+
+static struct world *world_of(struct pickup *p)
+{
+    return (struct world *)(void *)p->o.room;
+}
+
+bool pickup_submit(struct pickup *p, struct message **m)
+{
+    struct world *w = world_of(p);
+    CU_ASSERT((*m)->has_key && (*m)->session & PICKUP_SESSION && (*m)->id > 0);
+    CU_ASSERT(slice_starts(message_content(*m), SLICE("Received: ")));
+    if (random_below(&w->dice, 100) < w->full)
+        return false;
+    CU_ASSERT_FATAL(w->waiting_count < WAITING_MAX);
+    w->waiting[w->waiting_count++] = (struct waiting){.m = *m};
+    *m = NULL;
+    if (w->waiting_count > w->waiting_peak)
+        w->waiting_peak = w->waiting_count;
+    if (random_below(&w->dice, 100) < w->verdict_now)
+        tell_verdict(w, w->waiting_count - 1);
+    return true;
+}
+
+// --- the world
+
+static void disk_init(struct disk *d)
+{
+    *d = (struct disk){.path = "/tmp/posthaste-pickup-test-XXXXXX"};
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(d->path));
+    d->taken = calloc(TAKEN_MAX, sizeof(*d->taken));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(d->taken);
+}
+
+static void remove_all(const char *path)
+{
+    char inner[400];
+    DIR *dir = opendir(path);
+    const struct dirent *e;
+    while (dir && (e = readdir(dir))) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        snprintf(inner, sizeof(inner), "%s/%s", path, e->d_name);
+        if (unlink(inner) < 0)
+            remove_all(inner);
+    }
+    if (dir)
+        closedir(dir);
+    rmdir(path);
+}
+
+static void disk_release(struct disk *d)
+{
+    remove_all(d->path);
+    free(d->taken);
+}
+
+static struct world *world_new_with(struct disk *d, uint64_t seed, const struct pickup_rules *rules)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(w);
+    w->disk = d;
+    CU_ASSERT_EQUAL_FATAL(io_new(&w->io, NULL), 0);
+    wheel_init(&w->wheel, io_now_us(w->io));
+    block_pool_init(&w->blocks, BLOCK_BYTES_MAX);
+    CU_ASSERT_EQUAL_FATAL(pickup_open(&w->place, d->path), 0);
+    w->place.rules = *rules;
+    random_init(&w->dice, seed);
+    buffer_init(&w->notices, 100000);
+    struct pickup_options o = {.io = w->io,
+                               .wheel = &w->wheel,
+                               .blocks = &w->blocks,
+                               .places = &w->place,
+                               .place_count = 1,
+                               .hostname = SLICE("mail.example.net"),
+                               .last_id = &w->last_id,
+                               .io_owner = OWNER,
+                               .room = (struct session_room *)(void *)w};
+    CU_ASSERT_EQUAL_FATAL(pickup_new(&w->pickup, &o), 0);
+    return w;
+}
+
+static struct world *world_new(struct disk *d, uint64_t seed)
+{
+    static const struct pickup_rules rules = {.message_bytes_max = 1000000, .rcpt_count_max = 100};
+    return world_new_with(d, seed, &rules);
+}
+
+static void take_notices(struct world *w)
+{
+    char text[PICKUP_NOTICE_BYTES];
+    while (pickup_next_notice(w->pickup, text))
+        buffer_printf(&w->notices, "%s\n", text);
+}
+
+// One turn; ends early, as a crash does, when `crash_at` completions have come.
+static void turn_until(struct world *w, uint64_t crash_at)
+{
+    struct io_done done;
+    struct wheel_timer *t;
+    uint64_t due_us = wheel_next_us(&w->wheel);
+    if (due_us > io_now_us(w->io) + 20000)
+        due_us = io_now_us(w->io) + 20000;
+    if (pickup_busy(w->pickup) || (w->waiting_count > 0 && !w->holds))
+        due_us = 0;
+    io_wait(w->io, due_us);
+    while (w->completions < crash_at && io_next(w->io, &done)) {
+        CU_ASSERT_EQUAL(done.token.owner, OWNER);
+        pickup_on_done(w->pickup, &done);
+        w->completions++;
+    }
+    if (w->completions >= crash_at)
+        return;
+    while ((t = wheel_expire(&w->wheel, io_now_us(w->io))))
+        pickup_on_timer(w->pickup, t);
+    for (uint32_t n = random_below(&w->dice, w->waiting_count + 1); n > 0 && !w->holds; n--)
+        tell_verdict(w, random_below(&w->dice, w->waiting_count));
+    pickup_turn(w->pickup);
+    take_notices(w);
+}
+
+static void turn(struct world *w)
+{
+    turn_until(w, UINT64_MAX);
+}
+
+#define TURN_UNTIL(w, condition)                                                                   \
+    do {                                                                                           \
+        uint64_t until_us = io_now_us((w)->io) + PATIENCE_US;                                      \
+        while (!(condition) && io_now_us((w)->io) < until_us)                                      \
+            turn(w);                                                                               \
+        CU_ASSERT_TRUE(condition);                                                                 \
+        if (!(condition))                                                                          \
+            printf("%.*s\n", SLICE_ARG(buffer_slice(&(w)->notices)));                              \
+    } while (0)
+
+static void drop_waiting(struct world *w)
+{
+    while (w->waiting_count > 0)
+        message_free(&w->blocks, w->waiting[--w->waiting_count].m);
+}
+
+static void world_free(struct world *w)
+{
+    pickup_free(w->pickup);
+    drop_waiting(w);
+    io_free(w->io);
+    pickup_close(&w->place);
+    CU_ASSERT_EQUAL(w->blocks.bytes, 0);
+    block_pool_release(&w->blocks);
+    buffer_release(&w->notices);
+    free(w);
+}
+
+static void world_stop(struct world *w)
+{
+    pickup_stop(w->pickup);
+    w->holds = false;
+    TURN_UNTIL(w, pickup_stopped(w->pickup));
+    world_free(w);
+}
+
+// What the kernel has begun it ends; nothing else happens. Of the messages without a verdict, some
+// were durable already.
+static void world_crash(struct world *w)
+{
+    while (w->waiting_count > 0) {
+        struct message *m = w->waiting[--w->waiting_count].m;
+        if (random_below(&w->dice, 2) && !is_taken(w->disk, m->key))
+            take(w, m);
+        message_free(&w->blocks, m);
+    }
+    w->later = w->full = 0;
+    pickup_abandon(w->pickup);
+    TURN_UNTIL(w, pickup_stopped(w->pickup));
+    world_free(w);
+}
+
+// --- files
+
+static void path_of(const struct disk *d, const char *name, char path[400])
+{
+    snprintf(path, 400, "%s/%s", d->path, name);
+}
+
+// A file that nobody has touched for long, all at once.
+static void put_bytes(const struct disk *d, const char *name, struct slice bytes)
+{
+    static const struct timespec long_ago[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    char hidden[400], path[400];
+    path_of(d, ".being-written", hidden);
+    path_of(d, name, path);
+    int fd = open(hidden, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_FATAL(write(fd, bytes.data, bytes.len) == (ssize_t)bytes.len);
+    CU_ASSERT_FATAL(futimens(fd, long_ago) == 0);
+    close(fd);
+    CU_ASSERT_FATAL(rename(hidden, path) == 0);
+}
+
+static void put(const struct disk *d, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void put(const struct disk *d, const char *name, const char *format, ...)
+{
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int len = vasprintf(&text, format, args);
+    va_end(args);
+    CU_ASSERT_FATAL(len >= 0);
+    put_bytes(d, name, slice_make(text, (size_t)len));
+    free(text);
+}
+
+#define TOP "x-sender: a@b.example\nx-receiver: c@d.example\nSubject: x\n\n"
+
+static unsigned names_in(const struct disk *d, const char *folder)
+{
+    char path[400];
+    unsigned count = 0;
+    const struct dirent *e;
+    path_of(d, folder, path);
+    DIR *dir = opendir(path);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(dir);
+    while ((e = readdir(dir)))
+        count += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+    closedir(dir);
+    return count;
+}
+
+static bool is_there(const struct disk *d, const char *name)
+{
+    char path[400];
+    struct stat st;
+    path_of(d, name, path);
+    return lstat(path, &st) == 0;
+}
+
+static bool says(const struct disk *d, const char *name, const char *want)
+{
+    char path[400], text[4096] = "";
+    path_of(d, name, path);
+    int fd = open(path, O_RDONLY);
+    ssize_t len = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    if (len < 0 || !strstr(text, want))
+        printf("\n%s: want %s got %s\n", name, want, text);
+    return len >= 0 && strstr(text, want);
+}
+
+static unsigned times_taken(const struct disk *d, const char *text)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < d->taken_count; i++)
+        count += strcmp(d->taken[i].text, text) == 0;
+    return count;
+}
+
+static bool idle(const struct world *w)
+{
+    return names_in(w->disk, "taken") == 0 && names_in(w->disk, ".") == 2 &&
+           w->pickup->folders[0].file_count == 0;
+}
+
+// --- what can be taken
+
+static void test_takes_files(void)
+{
+    struct disk d;
+    disk_init(&d);
+    put(&d, "before", TOP "before");
+    struct world *w = world_new(&d, 1);
+    TURN_UNTIL(w, idle(w));
+    CU_ASSERT_EQUAL(times_taken(&d, "before"), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(w->last, "from a@b.example\nto c@d.example\nReceived: "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(w->last, "\r\nSubject: x\r\n\r\nbefore\r\n"));
+
+    uint64_t began_us = io_now_us(w->io);
+    put(&d, "later",
+        "MAIL FROM:<>\nRCPT TO:<a@b.example>\nRCPT TO:<postmaster>\nDATA\nA: "
+        "b\n\none\n.\nMAIL FROM:<>\nRCPT TO:<a@b.example>\nDATA\nA: b\n\n..two\n.\n");
+    TURN_UNTIL(w, d.taken_count == 3);
+    CU_ASSERT(io_now_us(w->io) - began_us < 500000); // by the news
+    CU_ASSERT_EQUAL(times_taken(&d, "one"), 1);
+    CU_ASSERT_EQUAL(times_taken(&d, ".two"), 1);
+    TURN_UNTIL(w, idle(w));
+    struct pickup_counters c = pickup_counters(w->pickup);
+    CU_ASSERT(c.files == 2 && c.messages == 3 && c.bad == 0);
+    CU_ASSERT_EQUAL(w->notices.len, 0);
+    world_stop(w);
+    disk_release(&d);
+}
+
+static void test_names(void)
+{
+    char longest[NAME_MAX + 1];
+    struct disk d;
+    memset(longest, 'n', NAME_MAX);
+    longest[NAME_MAX] = '\0';
+    disk_init(&d);
+    put(&d, longest, TOP "longest");
+    put(&d, "with blank\n", TOP "blank");
+    put(&d, "0123456789abcdef-0123456789abcdef-x", TOP "looks unique");
+    put(&d, ".hidden", TOP "hidden");
+    struct world *w = world_new(&d, 1);
+    TURN_UNTIL(w, d.taken_count == 3);
+    put(&d, "taken/by hand", TOP "by hand"); // found at the next start
+    world_stop(w);
+    CU_ASSERT_EQUAL(times_taken(&d, "hidden"), 0);
+    CU_ASSERT(is_there(&d, ".hidden"));
+    w = world_new(&d, 1);
+    TURN_UNTIL(w, times_taken(&d, "by hand") == 1 && names_in(&d, "taken") == 0);
+    world_stop(w);
+    disk_release(&d);
+}
+
+// Written a moment ago, and renamed in. Without the names of the news this takes PICKUP_QUIET_US.
+static void test_fresh_file(void)
+{
+    char hidden[400], path[400];
+    struct disk d;
+    disk_init(&d);
+    struct world *w = world_new(&d, 1);
+    turn(w);
+    path_of(&d, ".hidden", hidden);
+    path_of(&d, "fresh", path);
+    uint64_t began_us = io_now_us(w->io);
+    int fd = open(hidden, O_WRONLY | O_CREAT, 0644);
+    CU_ASSERT(write(fd, TOP "fresh", strlen(TOP "fresh")) > 0);
+    close(fd);
+    CU_ASSERT_EQUAL(rename(hidden, path), 0);
+    TURN_UNTIL(w, d.taken_count == 1);
+    uint64_t took_us = io_now_us(w->io) - began_us;
+    printf("%u ms ", (unsigned)(took_us / 1000));
+    CU_ASSERT(took_us < FRESH_US_MAX);
+    world_stop(w);
+    disk_release(&d);
+}
+
+// --- what cannot
+
+static void test_bad_files(void)
+{
+    char path[400];
+    struct disk d;
+    disk_init(&d);
+    path_of(&d, "link", path);
+    CU_ASSERT_EQUAL(symlink("/etc/passwd", path), 0);
+    path_of(&d, "fifo", path);
+    CU_ASSERT_EQUAL(mkfifo(path, 0644), 0);
+    path_of(&d, "folder", path);
+    CU_ASSERT_EQUAL(mkdir(path, 0755), 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", d.path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    CU_ASSERT_EQUAL(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    put(&d, "secret", TOP "secret");
+    path_of(&d, "secret", path);
+    CU_ASSERT_EQUAL(chmod(path, 0), 0);
+    put(&d, "empty", "%s", "");
+    put(&d, "text", "just text\n");
+    put(&d, "half",
+        "MAIL FROM:<>\nRCPT TO:<a@b.example>\nDATA\nA: b\n\nhalf 1\n.\nMAIL FROM:<>\n"
+        "RCPT TO:<a@b.example>\nDATA\nA: b\n\nhalf 2\n");
+    put(&d, "refused",
+        "MAIL FROM:<>\nRCPT TO:<a@b.example>\nDATA\nA: b\n\nfirst\n.\nMAIL FROM:<>\n"
+        "RCPT TO:<a@b.example>\nDATA\nA: b\n\nREFUSE\n.\n");
+    put(&d, "good", TOP "good");
+    struct world *w = world_new(&d, 1);
+    TURN_UNTIL(w, names_in(&d, "bad") == 16 && names_in(&d, ".") == 3 &&
+                      names_in(&d, "taken") == 0 && pickup_counters(w->pickup).bad == 8);
+    CU_ASSERT(is_there(&d, "folder") && is_there(&d, "bad/link") && is_there(&d, "bad/fifo"));
+    CU_ASSERT(says(&d, "bad/link.why", "reason: it is a symbolic link\nmessages taken: none\n"));
+    CU_ASSERT(says(&d, "bad/fifo.why", "reason: it is no regular file\n"));
+    CU_ASSERT(says(&d, "bad/socket.why", "reason: it is no regular file\n"));
+    CU_ASSERT(says(&d, "bad/secret.why", "reason: the engine has no permission to read it\n"));
+    CU_ASSERT(says(&d, "bad/empty.why", "reason: the file is empty\n"));
+    CU_ASSERT(says(&d, "bad/text.why", "recipients-from-header is off\nline: 1\n"));
+    CU_ASSERT(says(&d, "bad/half.why",
+                   "reason: the file ends inside of a message\nline: 13\n"
+                   "messages taken: 1\n"));
+    CU_ASSERT(says(&d, "bad/refused.why",
+                   "reason: its message 2 is refused for good\nline: 8\n"
+                   "messages taken: 1\n"));
+    CU_ASSERT(says(&d, "bad/text", "just text\n"));
+    CU_ASSERT(d.taken_count == 3 && times_taken(&d, "good") == 1 && times_taken(&d, "half 1") == 1);
+
+    put(&d, "text", "other text\n"); // what is in bad/ stays there
+    TURN_UNTIL(w, names_in(&d, "bad") == 18 && names_in(&d, "taken") == 0);
+    CU_ASSERT(says(&d, "bad/text", "just text\n") && says(&d, "bad/text.1", "other text\n") &&
+              is_there(&d, "bad/text.1.why"));
+    CU_ASSERT_PTR_NOT_NULL(
+        memmem(w->notices.data, w->notices.len, "text is bad: line 1: no x-s", 27));
+    close(fd);
+    world_stop(w);
+    disk_release(&d);
+}
+
+// A file that can be neither read nor moved is named once, and left.
+static void test_left_alone(void)
+{
+    char path[400];
+    struct disk d;
+    disk_init(&d);
+    struct world *w = world_new(&d, 1);
+    turn(w);
+    path_of(&d, "taken", path);
+    CU_ASSERT_EQUAL(chmod(path, 0500), 0);
+    put(&d, "stuck", TOP "stuck");
+    TURN_UNTIL(w, w->notices.len > 0);
+    size_t said = w->notices.len;
+    for (int i = 0; i < 3; i++) {
+        put(&d, "another", TOP "another");
+        uint64_t until_us = io_now_us(w->io) + 100000;
+        while (io_now_us(w->io) < until_us)
+            turn(w);
+    }
+    CU_ASSERT(is_there(&d, "stuck"));
+    CU_ASSERT_PTR_NULL(memmem(w->notices.data + said, w->notices.len - said, "stuck", 5));
+    uint64_t completions = w->completions;
+    for (int i = 0; i < 5; i++)
+        turn(w);
+    CU_ASSERT(w->completions <= completions + 1); // nothing is tried in a loop
+    CU_ASSERT_EQUAL(chmod(path, 0700), 0);
+    world_stop(w);
+    w = world_new(&d, 1);
+    TURN_UNTIL(w, d.taken_count == 2);
+    world_stop(w);
+    disk_release(&d);
+}
+
+// --- files that are still written
+
+static void test_written_in_place(void)
+{
+    char path[400];
+    struct disk d;
+    disk_init(&d);
+    struct world *w = world_new(&d, 1);
+    turn(w);
+    path_of(&d, "slow", path);
+    int fd = open(path, O_WRONLY | O_CREAT, 0644);
+    CU_ASSERT(write(fd, TOP, strlen(TOP)) > 0);
+    uint64_t began_us = io_now_us(w->io);
+    put(&d, "other", TOP "other"); // brings news
+    TURN_UNTIL(w, d.taken_count == 1);
+    for (int i = 0; i < 8; i++) {
+        uint64_t until_us = io_now_us(w->io) + 200000;
+        while (io_now_us(w->io) < until_us)
+            turn(w);
+        CU_ASSERT(is_there(&d, "slow"));
+        CU_ASSERT(write(fd, "more ", 5) == 5);
+    }
+    close(fd);
+    CU_ASSERT(io_now_us(w->io) - began_us > PICKUP_QUIET_US);
+    TURN_UNTIL(w, d.taken_count == 2);
+    CU_ASSERT_EQUAL(times_taken(&d, "more more more more more more more more"), 1);
+    world_stop(w);
+    disk_release(&d);
+}
+
+// It looked complete when it was taken; what comes behind comes into the same file.
+static void test_unfinished(void)
+{
+    char path[400];
+    const char *first = "MAIL FROM:<>\nRCPT TO:<a@b.example>\nDATA\nA: b\n\none\n.\nMAIL FROM:<>\n"
+                        "RCPT TO:<a@b.example>\nDA";
+    const char *then = "TA\nA: b\n\ntwo\n.\nQUIT\n";
+    struct disk d;
+    disk_init(&d);
+    path_of(&d, "slow", path);
+    int fd = open(path, O_WRONLY | O_CREAT, 0644);
+    CU_ASSERT(write(fd, first, strlen(first)) > 0);
+    struct world *w = world_new(&d, 1);
+    TURN_UNTIL(w, d.taken_count == 1);
+    CU_ASSERT_EQUAL(names_in(&d, "taken"), 1);
+    CU_ASSERT(write(fd, then, strlen(then)) > 0);
+    close(fd);
+    TURN_UNTIL(w, idle(w));
+    CU_ASSERT(d.taken_count == 2 && times_taken(&d, "one") == 1 && times_taken(&d, "two") == 1);
+    CU_ASSERT_EQUAL(names_in(&d, "bad"), 0);
+    world_stop(w);
+    disk_release(&d);
+}
+
+// --- many, and a journal that is not always willing
+
+static void put_batch(const struct disk *d, const char *name, unsigned count, unsigned lines)
+{
+    struct buffer text;
+    buffer_init(&text, 64u * 1024 * 1024);
+    for (unsigned i = 0; i < count; i++) {
+        bool fits = buffer_printf(&text,
+                                  "MAIL FROM:<a@b.example>\nRCPT TO:<c%u@d.example>\nDATA\n"
+                                  "A: b\n\n%s %u\n",
+                                  i, name, i);
+        for (unsigned line = 0; line < lines; line++)
+            fits = fits && buffer_printf(&text, "%100u\n", line);
+        CU_ASSERT_FATAL(fits && buffer_append(&text, SLICE(".\n")));
+    }
+    put_bytes(d, name, buffer_slice(&text));
+    buffer_release(&text);
+}
+
+static void each_taken_once(const struct disk *d, const char *name, unsigned count)
+{
+    bool *seen = calloc(count, sizeof(*seen));
+    unsigned wrong = 0;
+    for (uint32_t i = 0; i < d->taken_count; i++) {
+        size_t len = strlen(name);
+        if (strncmp(d->taken[i].text, name, len) != 0 || d->taken[i].text[len] != ' ')
+            continue;
+        unsigned number = (unsigned)atoi(d->taken[i].text + len + 1);
+        wrong += number >= count || seen[number];
+        if (number < count)
+            seen[number] = true;
+    }
+    for (unsigned i = 0; i < count; i++)
+        wrong += !seen[i];
+    CU_ASSERT_EQUAL(wrong, 0);
+    free(seen);
+}
+
+static void test_many_files(void)
+{
+    char name[20];
+    struct disk d;
+    disk_init(&d);
+    struct world *w = world_new(&d, 1);
+    turn(w);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "f%u", i);
+        put(&d, name, TOP "file %u", i);
+    }
+    TURN_UNTIL(w, idle(w));
+    each_taken_once(&d, "file", 1000);
+    CU_ASSERT_EQUAL(d.taken_count, 1000);
+    world_stop(w);
+    disk_release(&d);
+}
+
+static void test_large_file(void)
+{
+    struct disk d;
+    disk_init(&d);
+    struct world *w = world_new(&d, 1);
+    put_batch(&d, "large", 10000, 30);
+    TURN_UNTIL(w, idle(w));
+    each_taken_once(&d, "large", 10000);
+    CU_ASSERT(w->waiting_peak <= PICKUP_IN_FLIGHT_MAX);
+    CU_ASSERT(w->blocks.bytes_peak < 4 * 1024 * 1024);
+    world_stop(w);
+    disk_release(&d);
+}
+
+// The large file waits for its verdicts; the others do not wait for it.
+static void test_none_blocks_the_rest(void)
+{
+    struct disk d;
+    disk_init(&d);
+    put_batch(&d, "large", 100, 1);
+    struct world *w = world_new(&d, 1);
+    w->holds = true;
+    TURN_UNTIL(w, w->waiting_count == PICKUP_IN_FLIGHT_MAX);
+    put(&d, "small", TOP "small");
+    TURN_UNTIL(w, w->waiting_count == PICKUP_IN_FLIGHT_MAX + 1);
+    CU_ASSERT_PTR_NOT_NULL(memmem(body_of(w->waiting[w->waiting_count - 1].m).data, 5, "small", 5));
+    w->holds = false;
+    TURN_UNTIL(w, idle(w));
+    CU_ASSERT_EQUAL(d.taken_count, 101);
+    world_stop(w);
+    disk_release(&d);
+}
+
+static void test_unwilling_journal(void)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct disk d;
+        disk_init(&d);
+        put_batch(&d, "one", 300, 10);
+        put_batch(&d, "two", 200, 10);
+        put(&d, "wrong", "MAIL FROM:<>\nRCPT TO:<a@b.example>\nDATA\nA: b\n\nx\n.\nWHAT\n");
+        struct world *w = world_new(&d, seed);
+        w->full = seed % 2 ? 2 : 0;
+        w->later = 2;
+        w->verdict_now = (uint32_t)(seed % 3) * 50;
+        TURN_UNTIL(w, idle(w));
+        each_taken_once(&d, "one", 300);
+        each_taken_once(&d, "two", 200);
+        CU_ASSERT(times_taken(&d, "x") == 1 && d.duplicate_count == 0);
+        CU_ASSERT(says(&d, "bad/wrong.why", "line: 8\nmessages taken: 1\n"));
+        world_stop(w);
+        disk_release(&d);
+    }
+}
+
+// Memory for a part of the messages only: they wait, and none is lost.
+static void test_little_memory(void)
+{
+    struct disk d;
+    disk_init(&d);
+    put_batch(&d, "large", 200, 1000);
+    struct world *w = world_new(&d, 1);
+    w->blocks.bytes_max = 1024 * 1024;
+    TURN_UNTIL(w, idle(w));
+    each_taken_once(&d, "large", 200);
+    CU_ASSERT(w->blocks.bytes_peak <= 1024 * 1024);
+    world_stop(w);
+    disk_release(&d);
+}
+
+// --- stops and crashes
+
+static void test_stop(void)
+{
+    struct disk d;
+    disk_init(&d);
+    put_batch(&d, "large", 1000, 1);
+    struct world *w = world_new(&d, 1);
+    TURN_UNTIL(w, d.taken_count > 100);
+    world_stop(w);
+    CU_ASSERT(d.taken_count < 1000 && names_in(&d, "taken") == 1);
+    w = world_new(&d, 2);
+    TURN_UNTIL(w, idle(w));
+    each_taken_once(&d, "large", 1000);
+    CU_ASSERT(d.duplicate_count > 0);
+    world_stop(w);
+    disk_release(&d);
+}
+
+static void put_for_crashes(struct disk *d)
+{
+    char path[400];
+    put_batch(d, "batch", 70, 20);
+    put(d, "one", TOP "one");
+    put(d, "half", "MAIL FROM:<>\nRCPT TO:<a@b.example>\nDATA\nA: b\n\nhalf 0\n.\nMAIL FROM:<>\n");
+    path_of(d, "link", path);
+    CU_ASSERT_EQUAL(symlink("/nowhere", path), 0);
+}
+
+// Of a crash before the move a reason alone is left, and the next one has a number.
+static bool stands_beside_its_reason(const struct disk *d, const char *name)
+{
+    char file[100], why[110];
+    snprintf(file, sizeof(file), "bad/%s", name);
+    for (unsigned number = 1; !is_there(d, file) && number < 100; number++)
+        snprintf(file, sizeof(file), "bad/%s.%u", name, number);
+    snprintf(why, sizeof(why), "%s.why", file);
+    return is_there(d, file) && is_there(d, why);
+}
+
+static void check_after_crashes(const struct disk *d)
+{
+    each_taken_once(d, "batch", 70);
+    CU_ASSERT_EQUAL(times_taken(d, "one"), 1);
+    CU_ASSERT_EQUAL(times_taken(d, "half 0"), 1);
+    CU_ASSERT_EQUAL(d->taken_count, 72);
+    CU_ASSERT(stands_beside_its_reason(d, "half"));
+    CU_ASSERT(stands_beside_its_reason(d, "link"));
+}
+
+// A crash behind each completion there is, and then a run to the end.
+static void test_every_crash(void)
+{
+    bool ended = false;
+    for (uint64_t crash_at = 1; !ended; crash_at++) {
+        struct disk d;
+        disk_init(&d);
+        put_for_crashes(&d);
+        struct world *w = world_new(&d, crash_at);
+        w->later = 2; // percent
+        while (w->completions < crash_at && !idle(w))
+            turn_until(w, crash_at);
+        ended = w->completions < crash_at;
+        world_crash(w);
+        w = world_new(&d, crash_at + 1);
+        TURN_UNTIL(w, idle(w));
+        check_after_crashes(&d);
+        world_stop(w);
+        disk_release(&d);
+        CU_ASSERT_FATAL(crash_at < 1000);
+        if (ended)
+            printf("%u crash points ", (unsigned)crash_at);
+    }
+}
+
+// One crash after the other, each a few completions after the last.
+static void test_crash_upon_crash(void)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct disk d;
+        struct random dice;
+        bool ended = false;
+        disk_init(&d);
+        put_for_crashes(&d);
+        random_init(&dice, seed);
+        while (!ended) {
+            struct world *w = world_new(&d, random_u64(&dice));
+            uint64_t crash_at = 1 + random_below(&dice, 60);
+            w->later = 1;
+            while (w->completions < crash_at && !idle(w))
+                turn_until(w, crash_at);
+            ended = idle(w);
+            world_crash(w);
+        }
+        check_after_crashes(&d);
+        disk_release(&d);
+    }
+}
+
+static const struct suite_test tests[] = {
+    {"takes files", test_takes_files},
+    {"fresh file", test_fresh_file},
+    {"names", test_names},
+    {"bad files", test_bad_files},
+    {"left alone", test_left_alone},
+    {"written in place", test_written_in_place},
+    {"unfinished", test_unfinished},
+    {"many files", test_many_files},
+    {"large file", test_large_file},
+    {"none blocks the rest", test_none_blocks_the_rest},
+    {"unwilling journal", test_unwilling_journal},
+    {"little memory", test_little_memory},
+    {"stop", test_stop},
+    {"every crash", test_every_crash},
+    {"crash upon crash", test_crash_upon_crash},
+};
+
+// Permissions mean nothing to root.
+int main(int argc, char **argv)
+{
+    if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+                           setresuid(NOBODY, NOBODY, NOBODY) < 0))
+        return 2;
+    return suite_main("pickup", tests, COUNT_OF(tests), argc, argv);
+}
