@@ -193,7 +193,7 @@ void home_start(struct home *h)
 void home_write(struct home *h)
 {
     mover_turn(&h->mover, &h->segments);
-    keyring_turn(&h->keyring, h->mover.segment, io_wall_us(h->io));
+    keyring_turn(&h->keyring, io_wall_us(h->io));
     storage_turn(&h->storage);
 }
 

@@ -95,7 +95,7 @@ static void begin_moves(struct keyring *k, uint32_t segment)
     }
 }
 
-void keyring_turn(struct keyring *k, uint32_t emptied, uint64_t wall_us)
+void keyring_turn(struct keyring *k, uint64_t wall_us)
 {
     const struct journal *j = k->journal;
     forget_old(k, wall_us);
@@ -106,6 +106,7 @@ void keyring_turn(struct keyring *k, uint32_t emptied, uint64_t wall_us)
     if (k->moving)
         return;
     begin_moves(k, KEYS_NO_SEGMENT);
+    uint32_t emptied = segments_to_move(j->segments);
     if (!k->moving && emptied != SEGMENT_NONE)
         begin_moves(k, emptied);
 }

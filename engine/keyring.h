@@ -28,7 +28,7 @@ bool keyring_restore(struct keyring *k, const struct recovered_key *keys, uint64
 // The message of a key in flight was settled.
 void keyring_decided(struct keyring *k, const struct message *m, bool durable);
 // Forgets those whose time is over; writes again what was found at start, and what stands in the
-// segment that is being emptied (SEGMENT_NONE: none is).
-void keyring_turn(struct keyring *k, uint32_t emptied, uint64_t wall_us);
+// segment that it is worth emptying.
+void keyring_turn(struct keyring *k, uint64_t wall_us);
 
 #endif

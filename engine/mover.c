@@ -154,9 +154,11 @@ static struct entry *next_entry(struct mover *m)
     return NULL;
 }
 
-void mover_turn(struct mover *m, const struct segments *s)
+void mover_turn(struct mover *m, struct segments *s)
 {
-    if (!m->journal->segments || journal_troubled(m->journal) ||
+    if (m->journal->closing)
+        m->segment = SEGMENT_NONE; // what is under way is ended
+    if (!m->journal->segments || journal_troubled(m->journal) || m->journal->closing ||
         io_now_us(m->io) < m->rest_until_us)
         return;
     if (m->segment == SEGMENT_NONE) {
@@ -178,25 +180,6 @@ void mover_turn(struct mover *m, const struct segments *s)
 
 // --- how it went
 
-// Content may have left by now, and what says so stands behind the place that the message leaves:
-// it could be gone before there is a result. True: there was something to repeat.
-static bool repeat_attempts(struct mover *m, struct entry *e)
-{
-    bool any = false;
-    for (uint32_t i = 0; e->job_count_out > 0 && i < entry_job_count(e); i++) {
-        struct job *j = entry_job(e, i);
-        if (atomic_load_explicit(&j->place, memory_order_relaxed) != JOB_SENDING)
-            continue;
-        struct result again = {.kind = RESULT_ATTEMPT,
-                               .job = j,
-                               .wall_us = io_wall_us(m->io),
-                               .attempt = (uint16_t)(j->attempt_count + 1u)};
-        journal_result(m->journal, &again);
-        any = true;
-    }
-    return any;
-}
-
 struct entry *mover_settled(struct mover *m, struct message *message, enum journal_fate fate)
 {
     struct entry *e = message->entry;
@@ -206,10 +189,9 @@ struct entry *mover_settled(struct mover *m, struct message *message, enum journ
     CHECK(slot && slot->message == message);
     if (fate == JOURNAL_COMMITTED) {
         uint64_t from = e->place;
-        uint64_t batch = repeat_attempts(m, e) ? m->journal->batch : message->batch;
         atomic_store(&e->place, message->place);
         segments_add_live(s, message->place, bytes);
-        segments_drop_live(s, from, bytes, batch);
+        segments_drop_live(s, from, bytes, message->batch);
         m->moved_count++;
     } else {
         m->rest_until_us = io_now_us(m->io) + MOVER_REST_US;

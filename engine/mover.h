@@ -43,7 +43,7 @@ void mover_init(struct mover *m, struct io *io, struct journal *journal, const s
                 struct block_pool *blocks, uint8_t io_owner);
 void mover_release(struct mover *m); // nothing is being read
 
-void mover_turn(struct mover *m, const struct segments *s);
+void mover_turn(struct mover *m, struct segments *s); // begins nothing once the journal closes
 // An entry that is held no longer, since it could not be moved; else NULL.
 struct entry *mover_on_done(struct mover *m, const struct io_done *done);
 // A message of ours is settled; it is freed. Returns its entry, which is held no longer.

@@ -12,6 +12,7 @@
 
 #define READ_BYTES (1024u * 1024) // one request
 #define READS_MAX 8u              // at a time, for one segment
+#define READ_FAILURES_MAX 3u      // of one request; then the bytes are given up
 #define JOBS_MAX 20000000u
 
 enum recovery_op { RECOVERY_OP_STEP, RECOVERY_OP_READ };
@@ -41,6 +42,7 @@ struct load {
     // A short read asks again from here.
     struct {
         uint64_t at, end;
+        uint32_t failures;
     } parts[READS_MAX];
 };
 
@@ -55,6 +57,7 @@ struct recovery {
     int error;
     char error_text[128];
     char *front;
+    size_t front_bytes; // of it, that have arrived
     struct load loads[2];
     uint32_t understood; // segments
     struct recovery_report report;
@@ -93,7 +96,7 @@ static bool add_name(struct recovery *r, const char *name, uint64_t number)
     }
     struct found_segment *s = &r->segments[r->segment_count++];
     *s = (struct found_segment){.fd = -1, .file_name = number, .limit = UINT64_MAX};
-    strcpy(s->name, name);
+    memcpy(s->name, name, strlen(name) + 1); // is_segment_name() has measured it
     return true;
 }
 
@@ -145,7 +148,10 @@ static void ask_step(struct recovery *r, enum step step)
         io_open(r->o.io, r->o.dir_fd, s->name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0, step_token(r));
         break;
     case STEP_SYNC: io_sync(r->o.io, s->fd, step_token(r)); break;
-    case STEP_FRONT: io_read(r->o.io, s->fd, r->front, SCAN_FRONT_BYTES, 0, step_token(r)); break;
+    case STEP_FRONT:
+        io_read(r->o.io, s->fd, r->front + r->front_bytes, SCAN_FRONT_BYTES - r->front_bytes,
+                r->front_bytes, step_token(r));
+        break;
     case STEP_UNLINK: io_unlink(r->o.io, r->o.dir_fd, s->name, step_token(r)); break;
     case STEP_SYNC_FOLDER: io_sync_all(r->o.io, r->o.dir_fd, step_token(r)); break;
     case STEP_DONE: break;
@@ -219,6 +225,7 @@ static void step_done(struct recovery *r, int result)
             return;
         }
         io_forget_cached(r->o.io, s->fd);
+        r->front_bytes = 0;
         ask_step(r, STEP_FRONT);
         return;
     case STEP_FRONT:
@@ -227,7 +234,11 @@ static void step_done(struct recovery *r, int result)
             finish(r);
             return;
         }
-        front_arrived(r, s, (size_t)result);
+        r->front_bytes += (size_t)result;
+        if (result > 0 && r->front_bytes < SCAN_FRONT_BYTES)
+            ask_step(r, STEP_FRONT); // it was short, or the file is
+        else
+            front_arrived(r, s, r->front_bytes);
         return;
     case STEP_UNLINK:
         r->report.removed += result >= 0;
@@ -282,6 +293,7 @@ static void load_ask_part(struct recovery *r, struct load *l, uint32_t part)
         return;
     l->parts[part].at = l->asked;
     l->parts[part].end = l->asked + bytes;
+    l->parts[part].failures = 0;
     l->asked += bytes;
     load_ask(r, l, part);
 }
@@ -431,6 +443,10 @@ static void read_done(struct recovery *r, uint32_t index, int result)
     uint32_t part = index % READS_MAX;
     l->reads--;
     if (result == -EINTR || result == -EAGAIN) {
+        load_ask(r, l, part);
+        return;
+    }
+    if (result <= 0 && ++l->parts[part].failures < READ_FAILURES_MAX) {
         load_ask(r, l, part);
         return;
     }

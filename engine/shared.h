@@ -30,6 +30,7 @@ struct shared {
     uint64_t id_last;                                // of the messages that were found
     struct pickup_place pickups[CONFIG_PICKUPS_MAX]; // worker 0 serves them
     uint32_t pickup_count;                           // of these, open
+    _Atomic uint32_t unopened;    // journals without a first segment: no delivery starts
     _Atomic uint32_t troubled;    // journals that cannot be written: nothing new starts
     _Atomic bool broken;          // one of them for good: the engine ends
     _Atomic uint8_t stop;         // enum stop_stage

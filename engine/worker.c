@@ -56,6 +56,7 @@ struct worker {
     uint64_t events_dropped_told;
     uint64_t events_told_us;
     uint64_t events_end_us; // STOP_AT_ONCE: whoever takes them has so long
+    bool opened;            // our journal has its first segment
     bool troubled, broken;  // our journal, as far as it was told
     uint64_t turn_count, wake_count;
 };
@@ -213,6 +214,7 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
     shared->ios[number] = io;
     home_start(&w->home);
     accept_where_none(w);
+    atomic_fetch_add(&shared->unopened, 1);
     epoch_turn_begins(&shared->epochs, number);
     *ret = w;
     return 0;
@@ -534,6 +536,11 @@ static void follow_trouble(struct worker *w)
     struct shared *s = w->shared;
     const struct journal *j = &w->home.journal;
     bool troubled = journal_troubled(j);
+    if (!w->opened && journal_opened(j)) {
+        w->opened = true;
+        if (atomic_fetch_sub(&s->unopened, 1) == 1)
+            w->post.wake = UINT64_MAX >> (64 - s->worker_count);
+    }
     if (troubled != w->troubled) {
         w->troubled = troubled;
         if (troubled)
@@ -560,7 +567,7 @@ static void follow_trouble(struct worker *w)
             atomic_store(&s->stop, STOP_GRACEFULLY);
         w->post.wake = UINT64_MAX >> (64 - s->worker_count);
     }
-    deliver_pause(w->deliver, atomic_load(&s->troubled) > 0);
+    deliver_pause(w->deliver, atomic_load(&s->troubled) + atomic_load(&s->unopened) > 0);
 }
 
 // --- the turn
@@ -640,7 +647,7 @@ uint64_t worker_sleeps(struct worker *w)
         due_us = home_us;
     if (w->stop == STOP_AT_ONCE && !events_idle(&w->events) && w->events_end_us < due_us)
         due_us = w->events_end_us;
-    if (deliver_busy(w->deliver) || home_busy(&w->home) ||
+    if (deliver_busy(w->deliver) || home_busy(&w->home) || (w->pickup && pickup_busy(w->pickup)) ||
         (all_quiet(w) && (!w->drained || worker_finished(w))) || !inbox_sleep(w->inbox))
         due_us = 0;
     epoch_turn_ends(&w->shared->epochs, w->number);

@@ -153,7 +153,7 @@ struct record_state {
 struct state_job {
     uint32_t due_wall_s; // of the next attempt; 0: at once
     uint16_t attempt_count;
-    uint16_t reserved;
+    uint16_t begun; // 0, or the attempt whose content may be leaving, as RECORD_ATTEMPT says it
 };
 
 // Behind it: the exchanger's name, its address, and its reply or what went wrong.

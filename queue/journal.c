@@ -178,13 +178,25 @@ bool journal_accepts(const struct journal *j, enum journal_fate *ret_fate)
 {
     if (!j->segments)
         return true;
-    *ret_fate = journal_troubled(j) ? JOURNAL_FAILED : JOURNAL_NO_ROOM;
+    *ret_fate = journal_troubled(j) && !j->blocked ? JOURNAL_FAILED : JOURNAL_NO_ROOM;
     return !journal_troubled(j) && segments_accept(j->segments);
 }
 
+// They may all have to go into one batch, and what is under way then comes on top.
+_Static_assert(JOURNAL_UNSYNCED_BYTES_MAX /
+                       (sizeof(struct record_header) + sizeof(struct record_attempt)) <
+                   FORMAT_RECORDS_MAX - FORMAT_RECORDS_MAX / 8,
+               "a batch can be read");
+
 bool journal_troubled(const struct journal *j)
 {
-    return j->troubled || j->unsynced.len + j->results.len > JOURNAL_UNSYNCED_BYTES_MAX;
+    return j->troubled || j->blocked ||
+           j->unsynced.len + j->results.len > JOURNAL_UNSYNCED_BYTES_MAX;
+}
+
+bool journal_opened(const struct journal *j)
+{
+    return !j->segments || j->synced_end > 0;
 }
 
 bool journal_broken(const struct journal *j)
@@ -285,6 +297,14 @@ static void refuse_waiting(struct journal *j)
     segments_give_up(j->segments);
 }
 
+// What becomes of deliveries cannot be written until somebody makes room: nothing new may start.
+static void block(struct journal *j)
+{
+    j->blocked = j->segments->no_room && j->result_count > 0;
+    if (j->blocked)
+        j->error = j->segments->error;
+}
+
 // The next spare becomes the open segment. The one before ends where it was last synced, and stays
 // until that is written down and synced: messages in it that were settled in this turn are not
 // counted as alive yet, and by then they are.
@@ -302,9 +322,12 @@ static bool roll(struct journal *j)
         if (s->no_room)
             refuse_waiting(j);
         // What is left is for results, with nothing beside them.
-        if (j->result_count == 0 || !segments_open(s, batch_bytes_results(j), true))
+        if (j->result_count == 0 || !segments_open(s, batch_bytes_results(j), true)) {
+            block(j);
             return false;
+        }
     }
+    j->blocked = false;
     segments_keep(s, sealed, j->batch);
     j->opening = opening;
     j->opens = true;
@@ -408,7 +431,7 @@ static struct journal_task next_write(struct journal *j, uint64_t now_us, uint64
     j->starved = !segments_has(j->segments, batch_bytes_first(j), JOURNAL_RESULTS_BYTES_MAX);
     if (!j->starved)
         j->state = JOURNAL_SEALING;
-    else if (j->segments->no_room)
+    else if (j->segments->no_room && !j->written.first) // in their order
         refuse_waiting(j);
     return nothing;
 }
@@ -416,7 +439,8 @@ static struct journal_task next_write(struct journal *j, uint64_t now_us, uint64
 static bool may_roll(const struct journal *j)
 {
     bool sealed = j->state == JOURNAL_SEALING && j->written_end == j->synced_end;
-    return (sealed || j->state == JOURNAL_FAILING) && (anything_waits(j) || j->troubled);
+    return (sealed || j->state == JOURNAL_FAILING) &&
+           (anything_waits(j) || j->troubled || !journal_opened(j));
 }
 
 struct journal_task journal_next(struct journal *j, uint64_t now_us, uint64_t wall_us)
@@ -428,7 +452,9 @@ struct journal_task journal_next(struct journal *j, uint64_t now_us, uint64_t wa
     // The rest of a short one, once the sync that was to follow has said that it did not.
     if (j->writing && j->rewrite && !(j->syncing && j->sync_linked)) {
         j->rewrite = false;
-        return task_write(j, JOURNAL_WRITE);
+        if (j->state != JOURNAL_FAILING && j->state != JOURNAL_BROKEN)
+            return task_write(j, JOURNAL_WRITE);
+        j->writing = false; // the segment has failed meanwhile
     }
     bool quiet = !j->writing && !j->syncing;
     if (quiet && (j->state == JOURNAL_FAILING || j->state == JOURNAL_BROKEN))

@@ -34,7 +34,7 @@
 #define JOURNAL_RESULTS_US_MAX 5000u                   // until results are synced
 #define JOURNAL_MARK_US 1000000u                       // of rest, until the last batch is marked
 #define JOURNAL_RESULTS_BYTES_MAX (1024u * 1024)       // the same
-#define JOURNAL_UNSYNCED_BYTES_MAX (64u * 1024 * 1024) // of results; a disk that stalls
+#define JOURNAL_UNSYNCED_BYTES_MAX (32u * 1024 * 1024) // of results; a disk that stalls
 
 enum journal_fate {
     JOURNAL_COMMITTED,
@@ -79,6 +79,7 @@ struct journal {
     enum journal_state state;
     bool troubled; // a segment has failed, and nothing was synced since
     bool starved;  // what waits is large, and its segment is not made yet
+    bool blocked;  // results wait, and there is no segment for them
     int error;     // the last
 
     struct message_list waiting; // gather
@@ -161,6 +162,8 @@ bool journal_accepts(const struct journal *j, enum journal_fate *ret_fate);
 // Nothing new may start: what comes of it could not be written.
 bool journal_troubled(const struct journal *j);
 bool journal_broken(const struct journal *j);
+// It has a segment to write to: true from the first on. Before that results could only gather.
+bool journal_opened(const struct journal *j);
 // Nothing more comes: what was written is marked without delay.
 void journal_close(struct journal *j);
 // There is something to do or to tell at once.

@@ -96,6 +96,7 @@ struct builder {
 static void put_piece(struct builder *b, const void *bytes, size_t len)
 {
     struct journal *j = b->j;
+    CHECK(j->pieces);
     struct iovec *last = j->piece_count > 0 ? &j->pieces[j->piece_count - 1] : NULL;
     b->offset += len;
     if (len == 0)
@@ -122,7 +123,9 @@ static void *put_note(struct builder *b, size_t len)
 
 static void put_padding(struct builder *b, uint64_t payload_bytes)
 {
-    put_note(b, (size_t)(format_record_padded(payload_bytes) - payload_bytes));
+    size_t len = (size_t)(format_record_padded(payload_bytes) - payload_bytes);
+    if (len > 0) // asking for room for nothing could move the notes
+        put_note(b, len);
 }
 
 // Notes stand unaligned: headers are put together elsewhere, and copied.
@@ -182,9 +185,12 @@ static void put_state(struct builder *b, const struct message *m, uint64_t now_u
     for (uint32_t i = 0; i < m->job_count; i++) {
         const struct job *job = entry_job(m->entry, i);
         uint64_t due_us = (uint64_t)job->due_s * 1000000;
+        // What said so may be in a segment that goes before this one.
+        bool sending = atomic_load_explicit(&job->place, memory_order_relaxed) == JOB_SENDING;
         struct state_job s = {
             .due_wall_s = due_us > now_us ? (uint32_t)((wall_us + (due_us - now_us)) / 1000000) : 0,
             .attempt_count = job->attempt_count,
+            .begun = sending ? (uint16_t)(job->attempt_count + 1) : 0,
         };
         memcpy(at + i * sizeof(s), &s, sizeof(s));
         for (uint32_t rcpt = job->rcpt_first; rcpt < (uint32_t)job->rcpt_first + job->rcpt_count;

@@ -115,6 +115,18 @@ static bool same_shape(const struct entry *a, uint32_t rcpt_count, uint32_t job_
     return entry_job_count(a) == job_count && (s ? s->rcpt_count : 1) == rcpt_count;
 }
 
+// The same groups, too: else it is another message with this id.
+static bool same_groups(const struct entry *a, const struct message_rcpt *rcpts,
+                        uint32_t rcpt_count, uint32_t job_count)
+{
+    if (!same_shape(a, rcpt_count, job_count))
+        return false;
+    for (uint32_t i = 0; i < job_count; i++)
+        if (!rcpts[entry_job(a, i)->rcpt_first].starts_group)
+            return false;
+    return true;
+}
+
 static bool add_key(struct recover *r, const struct recovered_key *key)
 {
     if (r->key_count == r->key_room) {
@@ -148,15 +160,18 @@ static bool on_message(struct recover *r, const struct scan_record *record, uint
         return true;
     }
     memcpy(&m, record->payload.data, sizeof(m));
-    struct entry *before = find(r, m.id);
-    if (!record_message_valid(&m, record->payload) || m.id == 0 ||
-        (before && !same_shape(before, m.rcpt_count, m.job_count))) {
+    if (!record_message_valid(&m, record->payload) || m.id == 0) {
         r->counters.malformed++;
         return true;
     }
     const char *envelope = record->payload.data + sizeof(m);
     const struct message_rcpt *rcpts = (const struct message_rcpt *)(const void *)(envelope +
                                                                                    m.rcpts_offset);
+    struct entry *before = find(r, m.id);
+    if (before && !same_groups(before, rcpts, m.rcpt_count, m.job_count)) {
+        r->counters.malformed++;
+        return true;
+    }
     if (r->id_count * 2 >= r->id_slots && !grow(r))
         return false;
     struct entry *e = entry_new(&r->homes[home], home, rcpts, m.rcpt_count, m.job_count);
@@ -265,6 +280,8 @@ static void on_state(struct recover *r, struct slice payload)
             j->attempt_count = attempts;
             j->due_s = state.due_wall_s;
         }
+        if (state.begun > attempt_begun(j))
+            set_attempt_begun(j, state.begun);
         for (uint32_t rcpt = j->rcpt_first; rcpt < (uint32_t)j->rcpt_first + j->rcpt_count; rcpt++)
             if (states[rcpt] == RCPT_DELIVERED || states[rcpt] == RCPT_FAILED)
                 job_set_rcpt_state(j, rcpt, (enum rcpt_state)states[rcpt]);

@@ -37,7 +37,7 @@ enum scan_kind scan_front(struct slice front, struct scan_front *ret)
     struct batch_header b;
     *ret = (struct scan_front){0};
     if (front.len < SCAN_FRONT_BYTES)
-        return SCAN_UNBEGUN;
+        return all_zeros(front) ? SCAN_UNBEGUN : SCAN_UNKNOWN; // all of it is there at once
     memcpy(&ret->header, front.data, sizeof(ret->header));
     if (!header_good(&ret->header))
         return all_zeros(front) ? SCAN_UNBEGUN : SCAN_UNKNOWN;
@@ -54,10 +54,7 @@ enum scan_kind scan_front(struct slice front, struct scan_front *ret)
 
 void scan_open(struct scan *s, struct slice bytes, uint64_t epoch, uint64_t limit)
 {
-    *s = (struct scan){.bytes = bytes,
-                       .epoch = epoch,
-                       .limit = limit < bytes.len ? limit : bytes.len,
-                       .at = FORMAT_BLOCK_BYTES};
+    *s = (struct scan){.bytes = bytes, .epoch = epoch, .limit = limit, .at = FORMAT_BLOCK_BYTES};
 }
 
 // --- one batch
@@ -139,14 +136,24 @@ bool scan_next(struct scan *s, struct scan_record *ret)
 
 // --- the end
 
+// Is the file shorter than it was made?
+static bool cut_off(const struct scan *s)
+{
+    struct segment_header h;
+    if (s->bytes.len < sizeof(h))
+        return true;
+    memcpy(&h, s->bytes.data, sizeof(h));
+    return header_good(&h) && h.bytes > s->bytes.len;
+}
+
 enum scan_ending scan_end(const struct scan *s)
 {
     struct batch_header b;
     CHECK(s->records_left == 0);
     if (s->at >= s->limit)
         return SCAN_CLEAN;
-    if (s->limit < s->bytes.len)
-        return SCAN_DAMAGED; // somebody knows that there was more
+    if (s->limit != UINT64_MAX || cut_off(s))
+        return SCAN_DAMAGED; // there was more
     bool torn = header_at(s, s->at, &b);
     for (uint64_t at = s->at + FORMAT_BLOCK_BYTES; at < s->bytes.len; at += FORMAT_BLOCK_BYTES) {
         if (!header_at(s, at, &b) || !headers_good(s, &b))

@@ -35,7 +35,7 @@ enum scan_kind scan_front(struct slice front, struct scan_front *ret);
 struct scan {
     struct slice bytes; // from the file's first on
     uint64_t epoch;
-    uint64_t limit;  // where it ends at the latest
+    uint64_t limit;  // where another segment says that it ends; UINT64_MAX: none does
     uint64_t at;     // where the next batch is, or would be
     uint64_t record; // in the batch before that
     uint32_t records_left;

@@ -38,6 +38,17 @@ static void list_add(struct segments *s, uint32_t number)
     s->used_bytes += segment->bytes;
 }
 
+// When all that was there when moving began has been moved, what is left is there to stay.
+static void learn_garbage(struct segments *s)
+{
+    uint64_t garbage = s->used_bytes - s->live_bytes;
+    bool ends = s->pass_turn > 0 && at(s, s->oldest)->turn > s->pass_turn;
+    if (ends)
+        s->pass_turn = 0;
+    if (ends || garbage < s->garbage_kept)
+        s->garbage_kept = garbage;
+}
+
 static void list_take_oldest(struct segments *s)
 {
     struct segment *segment = at(s, s->oldest);
@@ -45,6 +56,7 @@ static void list_take_oldest(struct segments *s)
     s->oldest = segment->next;
     s->count--;
     s->used_bytes -= segment->bytes;
+    learn_garbage(s);
 }
 
 void segments_inherit(struct segments *s, uint32_t number)
@@ -125,11 +137,17 @@ static void could_not_make(struct segments *s, uint64_t bytes, int error, uint64
 
 static void plan_make(struct segments *s, uint64_t bytes, uint64_t now_us)
 {
-    bool room = atomic_fetch_add(&s->table->bytes, bytes) + bytes <= s->table->bytes_max;
-    uint32_t number = room ? take_number(s) : SEGMENTS_MAX;
+    bool over = atomic_fetch_add(&s->table->bytes, bytes) + bytes > s->table->bytes_max;
+    // Results must be written though there is no room, also when all of it was found used at start.
+    bool may = !over || (bytes == s->segment_bytes && s->spare_count < SEGMENTS_RESERVE);
+    uint32_t number = may ? take_number(s) : SEGMENTS_MAX;
     if (number == SEGMENTS_MAX) {
         could_not_make(s, bytes, -EDQUOT, now_us);
         return;
+    }
+    if (over) {
+        s->no_room = true;
+        s->error = -EDQUOT;
     }
     s->task = (struct segments_task){.kind = SEGMENTS_MAKE,
                                      .number = number,
@@ -161,7 +179,10 @@ struct segments_task segments_next(struct segments *s, uint64_t synced_batch, ui
     if (oldest_is_empty(s, synced_batch)) {
         uint32_t number = s->oldest;
         bool damaged = at(s, number)->damaged;
-        bool keep = is_standard(s, number) && s->spare_count < SEGMENTS_SPARE_MAX && !damaged;
+        uint32_t spares_max = atomic_load(&s->table->bytes) > s->table->bytes_max
+                                  ? SEGMENTS_RESERVE
+                                  : SEGMENTS_SPARE_MAX;
+        bool keep = is_standard(s, number) && s->spare_count < spares_max && !damaged;
         list_take_oldest(s);
         s->task = (struct segments_task){.kind = damaged ? SEGMENTS_SET_ASIDE
                                                  : keep  ? SEGMENTS_EMPTY
@@ -322,21 +343,33 @@ void segments_keep(struct segments *s, uint32_t number, uint64_t batch)
 }
 
 // Half of what is used must be garbage: then each byte that is moved frees another one at least.
-// Without room every byte counts.
-uint32_t segments_to_move(const struct segments *s)
+// Without room less will do, but not what was left the last time: moving that again and again would
+// gain nothing.
+static bool worth_moving(const struct segments *s)
+{
+    uint64_t garbage = s->used_bytes - s->live_bytes, least = s->used_bytes / 8;
+    if (least < s->segment_bytes)
+        least = s->segment_bytes;
+    if (garbage <= s->garbage_kept + least)
+        return false;
+    return s->no_room ||
+           (s->used_bytes > KEEP_SEGMENTS * s->segment_bytes && s->used_bytes > 2 * s->live_bytes);
+}
+
+uint32_t segments_to_move(struct segments *s)
 {
     if (s->oldest == SEGMENT_NONE || s->oldest == s->open)
         return SEGMENT_NONE;
     const struct segment *oldest = at(s, s->oldest);
-    uint64_t kept = KEEP_SEGMENTS * s->segment_bytes;
     if (oldest->live_count > 0 && oldest->damaged)
         return s->oldest;
     if (oldest->live_count == 0)
         return SEGMENT_NONE; // it goes by itself
     if (s->no_room && oldest->bytes > s->segment_bytes)
         return SEGMENT_NONE; // what is in it may need one as large
-    if (s->no_room ? s->used_bytes > s->live_bytes + s->segment_bytes
-                   : s->used_bytes > kept && s->used_bytes > 2 * s->live_bytes)
-        return s->oldest;
-    return SEGMENT_NONE;
+    if (!worth_moving(s))
+        return SEGMENT_NONE;
+    if (s->pass_turn == 0)
+        s->pass_turn = at(s, s->open)->turn;
+    return s->oldest;
 }

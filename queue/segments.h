@@ -12,7 +12,8 @@
 //          another's.
 // Room:    spares are made ahead, off everybody's way. SEGMENTS_RESERVE of them are kept for what
 //          must be written though there is no room: results, and messages that are moved to free
-//          others. Without more, new messages are refused (segments_accept()) until there is room.
+//          others; they may go beyond the table's bytes_max. Without more, new messages are refused
+//          (segments_accept()) until there is room.
 // Threads: the home's.
 #ifndef POSTHASTE_QUEUE_SEGMENTS_H
 #define POSTHASTE_QUEUE_SEGMENTS_H
@@ -53,6 +54,8 @@ struct segments {
     uint32_t count;  // in the list
     uint32_t unused; // numbers whose files are gone, linked by `next`; SEGMENT_NONE: none
     uint64_t used_bytes, live_bytes;
+    uint64_t pass_turn;    // of the newest segment when moving began; 0: it has ended
+    uint64_t garbage_kept; // what moving could not get rid of: ends of segments, padding
     uint64_t bytes_wanted; // a message larger than a segment waits for one of its own; 0: none
     struct segments_task task;
     bool no_room; // the last one could not be made
@@ -94,6 +97,6 @@ void segments_drop_live(struct segments *s, uint64_t place, uint64_t bytes, uint
 void segments_keep(struct segments *s, uint32_t number, uint64_t batch);
 
 // Is it worth moving what still lives in the oldest segment, to have its room? SEGMENT_NONE: no.
-uint32_t segments_to_move(const struct segments *s);
+uint32_t segments_to_move(struct segments *s);
 
 #endif

@@ -42,7 +42,7 @@ void record(struct asker *me, const struct io_done *done)
     s->ended_count += done->ended;
     s->last = done->result;
     s->token = done->token;
-    CU_ASSERT_EQUAL(done->lends, done->bytes.len > 0);
+    CU_ASSERT_TRUE(!done->lends || done->bytes.len > 0); // a watch brings names, and lends nothing
     if (!done->lends)
         return;
     CU_ASSERT_EQUAL(done->bytes.len, (size_t)done->result);

@@ -395,7 +395,9 @@ static void test_takes_files(void)
 {
     struct disk d;
     disk_init(&d);
-    put(&d, "before", TOP "before");
+    put(&d, "before",
+        "x-sender: a@b.example\nx-receiver: c@d.example\nX-Posthaste-Key: 1\nSubject: x\n"
+        "x-posthaste-key: 2\n 3\n\nbefore");
     struct world *w = world_new(&d, 1);
     TURN_UNTIL(w, idle(w));
     CU_ASSERT_EQUAL(times_taken(&d, "before"), 1);

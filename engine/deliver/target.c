@@ -26,7 +26,7 @@ static void target_check(const struct target *t)
 static void ring_add(struct target *t)
 {
     struct site *s = t->site;
-    CHECK(!t->in_ring);
+    CHECK(s && !t->in_ring);
     t->in_ring = true;
     t->ring_next = NULL;
     t->ring_prev = s->ready_last;
@@ -40,7 +40,7 @@ static void ring_add(struct target *t)
 static void ring_remove(struct target *t)
 {
     struct site *s = t->site;
-    CHECK(t->in_ring);
+    CHECK(s && t->in_ring);
     t->in_ring = false;
     if (t->ring_prev)
         t->ring_prev->ring_next = t->ring_next;
@@ -121,6 +121,7 @@ static void target_withdraw(struct target *t)
     if (!t->in_ring)
         return;
     ring_remove(t);
+    CHECK(t->site);
     t->site->ready_count -= t->domain.ready.count;
 }
 

@@ -44,7 +44,7 @@ struct io_done {
     bool ended;     // nothing more comes for this request
     bool lends;     // `bytes` is lent: give it back with io_return(io, lent)
     uint16_t lent;
-    struct slice bytes; // what a receive brought; result is its length
+    struct slice bytes; // what a receive brought (result is its length), or names (io_watch())
 };
 
 struct io_options {
@@ -196,8 +196,9 @@ const char *io_names_next(struct io_names *names); // NULL: no more; valid until
 int io_names_error(const struct io_names *names);
 void io_names_close(struct io_names *names); // NULL is fine
 
-// Standing. A completion (result 0) says that a file was moved into this folder, or was closed
-// after it had been written there, since the one before: look which (io_names_open()). Now and then
+// Standing. A completion (result 0) says that files were moved into this folder, or were closed
+// after they had been written there, since the one before. `bytes`, until the next io_next(): their
+// names, a NUL behind each; empty: look which (io_names_open()). Now and then
 // it says so without a reason. What was there before this was asked, or came before this returned,
 // is not told of: look first when it has been asked. -ENOENT ends it when the folder is gone.
 void io_watch(struct io *io, int dir_fd, struct io_token token);

@@ -9,6 +9,7 @@
 // token and in the completion itself; of a request in flight we keep little more than the token and
 // the descriptor (flight.h).
 #include "engine/io/ring.h"
+#include "engine/io/watch.h"
 
 #include "engine/base/check.h"
 #include "engine/io/socket.h"
@@ -54,7 +55,13 @@ struct io {
     uint32_t buffer_count;
     uint32_t buffer_bytes;
     uint32_t buffers_free;
+    char watch_names[WATCH_NAMES_BYTES];
 };
+
+char *ring_watch_names(struct io *io)
+{
+    return io->watch_names;
+}
 
 // --- tokens of our own requests, whose completions stay in here
 

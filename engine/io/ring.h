@@ -20,6 +20,9 @@ struct flight_request *ring_ask(struct io *io, struct io_uring_sqe *sqe, struct 
 struct flight_request *ring_ask_about(struct io *io, struct io_uring_sqe *sqe, int fd,
                                       struct io_token token);
 
+// WATCH_NAMES_BYTES for the names in a completion, until the next one.
+char *ring_watch_names(struct io *io);
+
 // The kernel's answer to a watch has come: turns it into what io_next() says. Asks for the next one
 // unless done->ended.
 void ring_watch_answered(struct io *io, struct flight_request *watch, struct io_done *done);

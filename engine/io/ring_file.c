@@ -148,11 +148,13 @@ void io_watch(struct io *io, int dir_fd, struct io_token token)
 // remembered in the request.
 void ring_watch_answered(struct io *io, struct flight_request *watch, struct io_done *done)
 {
+    size_t names_len = 0;
     int error = watch->cancelled ? -ECANCELED : done->result;
     if (error >= 0)
-        error = watch_take(watch->value);
+        error = watch_take(watch->value, ring_watch_names(io), &names_len);
     done->ended = error < 0;
     done->result = error;
+    done->bytes = slice_make(ring_watch_names(io), names_len);
     if (done->ended) {
         close(watch->value);
         return;

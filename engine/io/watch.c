@@ -1,16 +1,12 @@
 #include "engine/io/watch.h"
 
-#include "engine/base/check.h"
-
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define EVENTS_BYTES 4096
 #define READS_MAX 64 // what is left after as many is news again at once
 
 // By the descriptor, not by a name that may mean another folder by now.
@@ -39,30 +35,42 @@ int watch_open(int dir_fd)
     return watch_fd;
 }
 
-// The kernel takes a watch away with its folder, and then has nothing more to tell.
-static bool tells_of_the_end(const char *events, size_t bytes)
+// Copies the names of whole events. -ENOENT: the kernel takes a watch away with its folder, and
+// then has nothing more to tell.
+static int take_names(const char *events, size_t bytes, char *names, size_t *ret_len)
 {
     struct inotify_event event;
+    size_t len = 0;
+    *ret_len = 0;
     for (size_t at = 0; at + sizeof(event) <= bytes; at += sizeof(event) + event.len) {
         memcpy(&event, events + at, sizeof(event));
         if (event.mask & IN_IGNORED)
-            return true;
+            return -ENOENT;
+        if (event.len == 0) // IN_Q_OVERFLOW
+            return 0;
+        const char *name = events + at + sizeof(event);
+        len = (size_t)((char *)mempcpy(names + len, name, strlen(name) + 1) - names);
     }
-    return false;
+    *ret_len = len;
+    return 0;
 }
 
-// Which event it was does not matter, IN_Q_OVERFLOW included: who is told looks into the folder.
-int watch_take(int watch_fd)
+// More than one read brings is too much to name.
+int watch_take(int watch_fd, char names[WATCH_NAMES_BYTES], size_t *ret_len)
 {
-    char events[EVENTS_BYTES];
+    char events[WATCH_NAMES_BYTES];
+    *ret_len = 0;
     for (int reads = 0; reads < READS_MAX; reads++) {
         ssize_t bytes = read(watch_fd, events, sizeof(events));
         if (bytes < 0 && errno == EINTR)
             continue;
         if (bytes < 0)
             return errno == EAGAIN ? 0 : -errno;
-        if (tells_of_the_end(events, (size_t)bytes))
-            return -ENOENT;
+        int error = take_names(events, (size_t)bytes, names, ret_len);
+        if (error < 0)
+            return error;
+        if (reads > 0)
+            *ret_len = 0;
     }
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "engine/submit/pickup_parts.h"
 
 #include "engine/base/check.h"
+#include "engine/message/fields.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -206,6 +207,19 @@ static void set_key(struct pickup *p, const struct pickup_file *f, struct messag
     memcpy(m->key, digest, sizeof(m->key));
 }
 
+// A feeder's own key is not for the recipients to see; what counts here is the file's name.
+static void cut_keys(struct message *m)
+{
+    struct slice content = message_content(m), rest = content;
+    struct header_field field;
+    while (fields_next(&rest, &field)) {
+        if (!header_field_is(&field, SLICE(TRACE_KEY_FIELD)))
+            continue;
+        message_cut(m, (size_t)(field.whole.data - content.data), field.whole.len);
+        content = rest = message_content(m);
+    }
+}
+
 static void write_trace(struct pickup *p, const struct pickup_file *f, struct message *m)
 {
     char out[TRACE_BYTES_MAX];
@@ -239,6 +253,8 @@ static bool end_message(struct pickup *p, struct pickup_file *f, const struct pi
     m->is_8bit |= e->has_8bit;
     m->has_dot_lines = e->has_dot_lines;
     set_key(p, f, m);
+    if (f->header.has_key)
+        cut_keys(m);
     write_trace(p, f, m);
     set_pending(&f->window, f->ordinal, m->block_bytes); // its verdict may come at once
     if (pickup_submit(p, &f->message))

@@ -131,6 +131,7 @@ struct look {
 static int look_at(int fd, struct look *ret)
 {
     struct stat file;
+    *ret = (struct look){.kind = KIND_OTHER};
     if (fstat(fd, &file) < 0)
         return -errno;
     *ret = (struct look){.kind = S_ISREG(file.st_mode)   ? KIND_FILE
@@ -258,7 +259,7 @@ static void on_open(struct pickup *p, struct pickup_file *f, int32_t result)
 
 static void on_read(struct pickup *p, struct pickup_file *f, int32_t result)
 {
-    struct look l;
+    struct look l = {.kind = KIND_OTHER};
     if (result < 0) {
         pickup_file_is_bad(f, 0, "it cannot be read: %s", strerror(-result));
         halt(f);
@@ -339,7 +340,7 @@ static void begin_again(struct pickup *p, struct pickup_file *f)
 // It ends too early, or cannot be understood.
 static void end_badly(struct pickup *p, struct pickup_file *f)
 {
-    struct look l;
+    struct look l = {.kind = KIND_OTHER};
     if (f->unfinished && !f->refused && f->fd >= 0 && look_at(f->fd, &l) == 0 &&
         was_modified_within(p, &l, PICKUP_UNFINISHED_US)) {
         f->bad = false;
