@@ -59,7 +59,8 @@ struct recovery {
     char *front;
     size_t front_bytes; // of it, that have arrived
     struct load loads[2];
-    uint32_t understood; // segments
+    uint32_t understood; // of what was loaded
+    uint32_t taken;      // segments, by the homes
     struct recovery_report report;
 };
 
@@ -181,17 +182,21 @@ static void opened(struct recovery *r, struct found_segment *s)
     ask_step(r, STEP_SYNC);
 }
 
+static void leave_alone(struct recovery *r, const struct found_segment *s)
+{
+    r->report.unknown++;
+    log_line(LOG_LEVEL_ERROR,
+             "journal: %s is no segment of this version, or its header is damaged; it is left as "
+             "it is (posthaste journal dump shows what can be read)",
+             s->name);
+    io_close(r->o.io, s->fd);
+}
+
 static void front_arrived(struct recovery *r, struct found_segment *s, size_t bytes)
 {
     s->kind = scan_front(slice_make(r->front, bytes), &s->front);
-    if (s->kind == SCAN_UNKNOWN) {
-        r->report.unknown++;
-        log_line(LOG_LEVEL_ERROR,
-                 "journal: %s is no segment of this version, or its header is damaged; it is left "
-                 "as it is (posthaste journal dump shows what can be read)",
-                 s->name);
-        io_close(r->o.io, s->fd);
-    }
+    if (s->kind == SCAN_UNKNOWN)
+        leave_alone(r, s);
     if (s->front.header.epoch >> 32 > atomic_load(&r->o.table->epoch))
         atomic_store(&r->o.table->epoch, s->front.header.epoch >> 32);
     if (s->front.turn > atomic_load(&r->o.table->turn))
@@ -304,7 +309,7 @@ static void load_begin(struct recovery *r, struct load *l)
     *l = (struct load){.bad_from = UINT64_MAX};
     while (r->next < r->segment_count) {
         struct found_segment *s = &r->segments[r->next++];
-        if (s->kind != SCAN_SEGMENT)
+        if (s->kind == SCAN_UNKNOWN || (s->kind == SCAN_UNBEGUN && s->bytes == 0))
             continue;
         l->segment = s;
         l->bytes = malloc(s->bytes);
@@ -321,7 +326,7 @@ static void load_begin(struct recovery *r, struct load *l)
 
 static void take_segment(struct recovery *r, struct found_segment *s, bool damaged)
 {
-    struct home_found *home = &r->o.found[r->understood % r->o.home_count];
+    struct home_found *home = &r->o.found[r->taken % r->o.home_count];
     uint32_t *numbers = realloc(home->segments, (home->segment_count + 1) * sizeof(*numbers));
     if (!numbers) {
         fail(r, "take in", s->name, -ENOMEM);
@@ -330,6 +335,7 @@ static void take_segment(struct recovery *r, struct found_segment *s, bool damag
     home->segments = numbers;
     numbers[home->segment_count++] = s->number;
     segment_at(r->o.table, s->number)->damaged = damaged;
+    r->taken++;
 }
 
 static void segment_understood(struct recovery *r, const struct load *l, const struct scan *scan)
@@ -350,12 +356,21 @@ static void segment_understood(struct recovery *r, const struct load *l, const s
     take_segment(r, s, ending == SCAN_DAMAGED);
 }
 
+// Its front is zeros. Whoever made it was interrupted, if all of it is.
+static void check_unbegun(struct recovery *r, const struct load *l)
+{
+    if (!l->error && scan_all_zeros(slice_make(l->bytes, l->segment->bytes)))
+        return;
+    l->segment->kind = SCAN_UNKNOWN;
+    leave_alone(r, l->segment);
+}
+
 static void understand(struct recovery *r, struct load *l)
 {
     struct found_segment *s = l->segment;
     struct scan scan;
     struct scan_record record;
-    uint32_t home = r->understood % r->o.home_count;
+    uint32_t home = r->taken % r->o.home_count;
     s->number = segment_take(r->o.table);
     CHECK(s->number < SEGMENTS_MAX);
     *segment_at(r->o.table, s->number) = (struct segment){.fd = s->fd,
@@ -363,7 +378,7 @@ static void understand(struct recovery *r, struct load *l)
                                                           .bytes = s->bytes,
                                                           .turn = s->front.turn,
                                                           .name = s->file_name,
-                                                          .reuse_turn = r->understood + 1};
+                                                          .reuse_turn = r->taken + 1};
     atomic_fetch_add(&r->o.table->bytes, s->bytes);
     uint64_t readable = l->bad_from < s->bytes ? l->bad_from : s->bytes;
     scan_open(&scan, slice_make(l->bytes, readable), s->front.header.epoch, s->limit);
@@ -374,7 +389,6 @@ static void understand(struct recovery *r, struct load *l)
     r->report.bytes += s->bytes;
     if (!r->error)
         segment_understood(r, l, &scan);
-    r->understood++;
 }
 
 static uint32_t delay_in_doubt_s(const void *context, const struct domain *domain)
@@ -406,10 +420,11 @@ static void loads_go_on(struct recovery *r)
 {
     struct load *l = &r->loads[r->understood % 2];
     while (l->segment && l->reads == 0 && (l->error || l->arrived == l->segment->bytes)) {
-        if (!r->error)
+        if (!r->error && l->segment->kind == SCAN_SEGMENT)
             understand(r, l);
-        else
-            r->understood++;
+        else if (!r->error)
+            check_unbegun(r, l);
+        r->understood++;
         free(l->bytes);
         if (r->error)
             *l = (struct load){0};

@@ -53,19 +53,21 @@ _Static_assert(MESSAGE_RCPTS_MAX <= UINT16_MAX, "recipients are counted in 16 bi
 #define JOB_ATTEMPTS_MAX 250
 #define JOB_GIVEN_BACK_MAX 15
 
-// States of a job's recipients, by their number in the message. Whoever owns the job reads and
-// writes them.
+// States of a job's recipients, by their number in the message. Whoever owns the job writes them;
+// the home may look while it is out. A message's only recipient is open for as long as its job is.
 static inline enum rcpt_state job_rcpt_state(const struct job *j, uint32_t rcpt)
 {
     const struct spread *s = entry_spread(j->entry);
-    return (enum rcpt_state)(s ? spread_states(s)[rcpt] : j->only_state);
+    if (s)
+        return (enum rcpt_state)__atomic_load_n(&spread_states(s)[rcpt], __ATOMIC_RELAXED);
+    return (enum rcpt_state)j->only_state;
 }
 
 static inline void job_set_rcpt_state(struct job *j, uint32_t rcpt, enum rcpt_state state)
 {
     struct spread *s = entry_spread(j->entry);
     if (s)
-        spread_states(s)[rcpt] = (uint8_t)state;
+        __atomic_store_n(&spread_states(s)[rcpt], (uint8_t)state, __ATOMIC_RELAXED);
     else
         j->only_state = state & 3u;
 }

@@ -184,9 +184,11 @@ static void put_state(struct builder *b, const struct message *m, uint64_t now_u
     char *states = at + m->job_count * sizeof(struct state_job);
     for (uint32_t i = 0; i < m->job_count; i++) {
         const struct job *job = entry_job(m->entry, i);
-        uint64_t due_us = (uint64_t)job->due_s * 1000000;
+        uint8_t place = atomic_load_explicit(&job->place, memory_order_relaxed);
+        // When it is due is its owner's to write while it is out.
+        uint64_t due_us = place == JOB_HOME ? (uint64_t)job->due_s * 1000000 : 0;
         // What said so may be in a segment that goes before this one.
-        bool sending = atomic_load_explicit(&job->place, memory_order_relaxed) == JOB_SENDING;
+        bool sending = place == JOB_SENDING;
         struct state_job s = {
             .due_wall_s = due_us > now_us ? (uint32_t)((wall_us + (due_us - now_us)) / 1000000) : 0,
             .attempt_count = job->attempt_count,
@@ -195,7 +197,9 @@ static void put_state(struct builder *b, const struct message *m, uint64_t now_u
         memcpy(at + i * sizeof(s), &s, sizeof(s));
         for (uint32_t rcpt = job->rcpt_first; rcpt < (uint32_t)job->rcpt_first + job->rcpt_count;
              rcpt++) {
-            enum rcpt_state state = job_rcpt_state(job, rcpt);
+            enum rcpt_state state = m->rcpt_count == 1 && place != JOB_HOME
+                                        ? RCPT_OPEN
+                                        : job_rcpt_state(job, rcpt);
             states[rcpt] = (char)(state == RCPT_DEFERRED ? RCPT_OPEN : state);
         }
     }

@@ -10,7 +10,8 @@
 #define KEY_LIFE_US (UINT64_C(3) * 86400 * 1000000)
 
 // While records are read a job is in no list: the highest attempt with an ATTEMPT record stands in
-// its link. `due_s` is seconds of wall-clock time until recover_finish().
+// its link. `due_s` is seconds of wall-clock time until recover_finish(), and RCPT_DEFERRED says
+// that what attempt number `attempt_count` came to is known of that recipient.
 
 static uint32_t attempt_begun(const struct job *j)
 {
@@ -206,14 +207,32 @@ static uint8_t counted_attempts(uint32_t attempt)
     return attempt < JOB_ATTEMPTS_MAX ? (uint8_t)attempt : JOB_ATTEMPTS_MAX;
 }
 
+static bool rcpt_is_over(const struct job *j, uint32_t rcpt)
+{
+    enum rcpt_state state = job_rcpt_state(j, rcpt);
+    return state == RCPT_DELIVERED || state == RCPT_FAILED;
+}
+
+// Of all recipients that are not over.
+static void set_waiting(struct job *j, enum rcpt_state state)
+{
+    for (uint32_t i = 0; i < j->rcpt_count; i++)
+        if (!rcpt_is_over(j, j->rcpt_first + i))
+            job_set_rcpt_state(j, j->rcpt_first + i, state);
+}
+
 static void on_deferred(struct job *j, const struct record_result *d)
 {
     uint8_t attempt = counted_attempts(d->attempt);
     if (attempt > j->attempt_count) {
         j->attempt_count = attempt;
         j->due_s = 0;
+        set_waiting(j, RCPT_OPEN);
     }
-    if (attempt == j->attempt_count && d->due_wall_s > j->due_s)
+    if (attempt < j->attempt_count || rcpt_is_over(j, d->rcpt))
+        return;
+    job_set_rcpt_state(j, d->rcpt, RCPT_DEFERRED);
+    if (d->due_wall_s > j->due_s)
         j->due_s = d->due_wall_s;
 }
 
@@ -233,10 +252,9 @@ static void on_result(struct recover *r, struct slice payload)
         r->counters.malformed += e != NULL;
         return;
     }
-    enum rcpt_state state = job_rcpt_state(j, d.rcpt);
     if (d.outcome == RCPT_DEFERRED)
         on_deferred(j, &d);
-    else if (state == RCPT_OPEN && (d.outcome == RCPT_DELIVERED || d.outcome == RCPT_FAILED))
+    else if (!rcpt_is_over(j, d.rcpt) && (d.outcome == RCPT_DELIVERED || d.outcome == RCPT_FAILED))
         job_set_rcpt_state(j, d.rcpt, (enum rcpt_state)d.outcome);
 }
 
@@ -279,6 +297,7 @@ static void on_state(struct recover *r, struct slice payload)
         if (attempts >= j->attempt_count) {
             j->attempt_count = attempts;
             j->due_s = state.due_wall_s;
+            set_waiting(j, RCPT_DEFERRED);
         }
         if (state.begun > attempt_begun(j))
             set_attempt_begun(j, state.begun);
@@ -320,15 +339,26 @@ bool recover_record(struct recover *r, const struct scan_record *record, uint32_
 
 // --- the end
 
+// Before anything is counted: the attempt that is in doubt, if there is one, stands in the job's
+// link from then on, and recipients are over or open.
+static void find_doubt(struct job *j)
+{
+    uint32_t begun = counted_attempts(attempt_begun(j));
+    bool doubt = begun > j->attempt_count ||
+                 (begun > 0 && begun == j->attempt_count && job_open_count(j) > 0);
+    set_attempt_begun(j, doubt ? begun : 0);
+    set_waiting(j, RCPT_OPEN);
+}
+
 static void finish_job(struct recover *r, struct job *j, uint32_t now_s, uint32_t wall_s,
                        uint32_t delay_in_doubt_s)
 {
-    uint32_t begun = counted_attempts(attempt_begun(j));
+    uint32_t in_doubt = attempt_begun(j);
     uint32_t wait_s = j->due_s > wall_s ? j->due_s - wall_s : 0;
     if (wait_s > RECOVER_DUE_S_MAX)
         wait_s = RECOVER_DUE_S_MAX;
-    if (begun > j->attempt_count) { // content was leaving, and nobody knows what came of it
-        j->attempt_count = (uint8_t)begun;
+    if (in_doubt > 0) { // content was leaving, and nobody knows what came of it
+        j->attempt_count = (uint8_t)in_doubt;
         if (wait_s < delay_in_doubt_s)
             wait_s = delay_in_doubt_s;
         r->counters.in_doubt++;
@@ -347,8 +377,10 @@ void recover_finish(struct recover *r, uint32_t now_s, uint64_t wall_us,
         if (!e)
             continue;
         r->ids[slot] = NULL;
-        for (uint32_t i = 0; i < entry_job_count(e); i++)
+        for (uint32_t i = 0; i < entry_job_count(e); i++) {
+            find_doubt(entry_job(e, i));
             open += job_open_count(entry_job(e, i)) > 0;
+        }
         if (open == 0) {
             drop_entry(r, e);
             r->counters.done++;

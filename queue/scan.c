@@ -4,7 +4,7 @@
 #include "engine/base/crc32c.h"
 #include "queue/message_record.h"
 
-static bool all_zeros(struct slice s)
+bool scan_all_zeros(struct slice s)
 {
     for (size_t i = 0; i < s.len; i++)
         if (s.data[i] != 0)
@@ -37,10 +37,10 @@ enum scan_kind scan_front(struct slice front, struct scan_front *ret)
     struct batch_header b;
     *ret = (struct scan_front){0};
     if (front.len < SCAN_FRONT_BYTES)
-        return all_zeros(front) ? SCAN_UNBEGUN : SCAN_UNKNOWN; // all of it is there at once
+        return scan_all_zeros(front) ? SCAN_UNBEGUN : SCAN_UNKNOWN; // all of it is there at once
     memcpy(&ret->header, front.data, sizeof(ret->header));
     if (!header_good(&ret->header))
-        return all_zeros(front) ? SCAN_UNBEGUN : SCAN_UNKNOWN;
+        return scan_all_zeros(front) ? SCAN_UNBEGUN : SCAN_UNKNOWN;
     struct slice batch = slice_skip(front, FORMAT_BLOCK_BYTES);
     memcpy(&b, batch.data, sizeof(b));
     if (b.magic == FORMAT_BATCH_MAGIC && b.epoch == ret->header.epoch &&

@@ -32,6 +32,8 @@ enum scan_kind {
 // `front`: the first bytes of the file, SCAN_FRONT_BYTES if it has so many.
 enum scan_kind scan_front(struct slice front, struct scan_front *ret);
 
+bool scan_all_zeros(struct slice s); // what was never written
+
 struct scan {
     struct slice bytes; // from the file's first on
     uint64_t epoch;

@@ -22,6 +22,15 @@ struct stage *stage_new(uint64_t segment_bytes, uint64_t bytes_max)
     return s;
 }
 
+struct stage *stage_ready(uint64_t segment_bytes)
+{
+    struct stage *s = stage_new(segment_bytes, STAGE_PLENTY);
+    while (stage_prepare(s, 0))
+        ;
+    CU_ASSERT_EQUAL(s->segments.spare_count, SEGMENTS_SPARE);
+    return s;
+}
+
 void stage_free(struct stage *s)
 {
     if (s->writing)
@@ -288,7 +297,6 @@ static void begin_sync(struct stage *s, int fd, bool linked)
     s->sync_linked = linked;
     s->sync_parted = false;
     s->sync_fd = fd;
-    s->sync_asked_us = s->now_us;
     s->sync_count++;
     if (!linked)
         stage_disk_sync_begins(stage_file(s, fd));
@@ -384,4 +392,24 @@ void stage_settle(struct stage *s)
             s->now_us += 1000;
     }
     CU_FAIL_FATAL("it does not come to an end");
+}
+
+void stage_write_ends(struct stage *s)
+{
+    stage_wrote(s, (int32_t)s->flight_bytes);
+    stage_ask(s);
+}
+
+void stage_sync_ends(struct stage *s)
+{
+    stage_synced(s, 0);
+    stage_ask(s);
+}
+
+uint32_t stage_one_committed(struct stage *s)
+{
+    uint32_t letter = stage_append(s, 1, 100);
+    stage_settle(s);
+    CU_ASSERT_TRUE_FATAL(s->letters[letter].committed);
+    return letter;
 }

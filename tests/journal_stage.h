@@ -18,6 +18,7 @@
 #define STAGE_RESULTS_MAX 8192u
 #define STAGE_SEGMENT_BYTES (64u * 1024)
 #define STAGE_SECTOR_BYTES 512u
+#define STAGE_PLENTY (UINT64_C(64) * 1024 * 1024) // of bytes in all segments
 #define STAGE_WALL_US UINT64_C(1800000000000000)
 #define STAGE_ID_FIRST 1000u // of the first letter; the others count on
 #define STAGE_FD_FIRST 50    // of the file of segment 0
@@ -68,7 +69,6 @@ struct stage {
     uint64_t now_us;
     // Under way.
     bool writing, syncing, sync_linked, sync_parted; // parted: its write was not whole
-    uint64_t sync_asked_us;
     struct journal_task write;
     int sync_fd;
     char *flight; // the bytes of the write
@@ -87,11 +87,13 @@ struct stage {
 
 // A journal of segments of that many bytes with `bytes_max` of them in all. NULL never.
 struct stage *stage_new(uint64_t segment_bytes, uint64_t bytes_max);
-void stage_free(struct stage *s); // whatever is under way ends with -ECANCELED
+struct stage *stage_ready(uint64_t segment_bytes); // with plenty of room, and two spares made
+void stage_free(struct stage *s);                  // whatever is under way ends with -ECANCELED
 
 // --- what comes in. A letter's number is what it is known by.
 
 uint32_t stage_append(struct stage *s, uint32_t rcpt_count, uint32_t content_bytes);
+uint32_t stage_one_committed(struct stage *s); // and nothing under way any more
 // Of a committed letter. When each recipient has a final one the letter is forgotten.
 void stage_result(struct stage *s, uint32_t letter, uint32_t rcpt, enum result_kind kind,
                   uint32_t delay_s);
@@ -103,7 +105,7 @@ uint64_t stage_id(uint32_t letter);
 // --- what is done
 
 void stage_ask(struct stage *s); // carries tasks out until there is none, takes what is settled
-// The write under way ends: `result` bytes, or -errno. `take`: and settled messages are taken.
+// The write under way ends: `result` bytes, or -errno.
 void stage_wrote(struct stage *s, int32_t result);
 void stage_synced(struct stage *s, int32_t result);
 void stage_take_settled(struct stage *s);
@@ -112,6 +114,8 @@ bool stage_prepare(struct stage *s, int result);
 bool stage_prepare_begin(struct stage *s); // these are its halves
 void stage_prepare_end(struct stage *s, int result);
 
+void stage_write_ends(struct stage *s); // well, and what is to be done next is asked
+void stage_sync_ends(struct stage *s);
 // Ends with good results all that is under way, and goes on until nothing is left to do.
 void stage_settle(struct stage *s);
 

@@ -9,15 +9,12 @@
 #include <stdlib.h>
 #include <urcu/urcu-qsbr.h>
 
-#define PLENTY (UINT64_C(64) * 1024 * 1024)
 #define IN_DOUBT_S 900u // as journal_stage_crash.c has it
 #define NOW_S 100u      // and this
 
 static struct stage *ready(void)
 {
-    struct stage *s = stage_new(STAGE_SEGMENT_BYTES, PLENTY);
-    while (stage_prepare(s, 0))
-        ;
+    struct stage *s = stage_ready(STAGE_SEGMENT_BYTES);
     s->now_us = 0; // then seconds from now are seconds from the recovery's clock
     return s;
 }
@@ -55,7 +52,8 @@ static const struct {
     {"A2", "OO 0 0 | O 1 900!"},
     {"A0 D0", "DO 1 900! | O 0 0"}, // of the other one nothing is known
     {"A0 D0 D1", "DD | O 0 0"},
-    {"A0 L0:60", "OO 1 60 | O 0 0"}, // what came of it is known
+    {"A0 L0:60", "OO 1 900! | O 0 0"},  // refused early; the other one's content had left
+    {"A0 L0:60 D1", "OD 1 60 | O 0 0"}, // what came of it is known
     {"A0 L0:60 A0", "OO 2 900! | O 0 0"},
     {"L0:2000 A0", "OO 2 2000! | O 0 0"}, // the longer of the two
     {"L0:60 A0 A2 D2", "OO 2 900! | D"},

@@ -49,8 +49,7 @@ void deliver_free(struct deliver *d)
     slab_release(&d->fetches);
     for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1)) {
         struct site *s = slab_at(&d->sites, i);
-        for (struct job *j = s->fetched_first; j; j = j->next)
-            outbox_forget_message(d, j);
+        CHECK(!s->fetched_first);
         site_release(s);
     }
     slab_release(&d->sites);
@@ -123,6 +122,19 @@ static void take_answers(struct deliver *d)
     }
 }
 
+// What was read back for connections that will not come. Their jobs are left where they are: they
+// are others' memory, and theirs for as long as we have not said that we have stopped.
+static void forget_fetched(struct deliver *d)
+{
+    for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1)) {
+        struct site *s = slab_at(&d->sites, i);
+        for (struct job *j = s->fetched_first; j; j = j->next)
+            outbox_forget_message(d, j);
+        s->fetched_first = s->fetched_last = NULL;
+        s->fetched_count = 0;
+    }
+}
+
 void deliver_turn(struct deliver *d)
 {
     targets_drain_again(d);
@@ -134,6 +146,8 @@ void deliver_turn(struct deliver *d)
     }
     dispatch_flush(d);
     outbox_flush(d);
+    if (deliver_stopped(d))
+        forget_fetched(d);
 }
 
 bool deliver_busy(const struct deliver *d)
