@@ -52,10 +52,16 @@ bool mover_idle(const struct mover *m)
     return m->reading_count == 0;
 }
 
+static bool may_begin(const struct mover *m)
+{
+    return m->journal->segments && !journal_troubled(m->journal) && !m->journal->closing &&
+           io_now_us(m->io) >= m->rest_until_us;
+}
+
 bool mover_busy(const struct mover *m)
 {
-    return m->segment != SEGMENT_NONE && m->taken_count < MOVER_SLOTS &&
-           io_now_us(m->io) >= m->rest_until_us && m->job_next != SLAB_NONE;
+    return m->segment != SEGMENT_NONE && m->taken_count < MOVER_SLOTS && may_begin(m) &&
+           m->job_next != SLAB_NONE;
 }
 
 // --- reading
@@ -158,8 +164,7 @@ void mover_turn(struct mover *m, struct segments *s)
 {
     if (m->journal->closing)
         m->segment = SEGMENT_NONE; // what is under way is ended
-    if (!m->journal->segments || journal_troubled(m->journal) || m->journal->closing ||
-        io_now_us(m->io) < m->rest_until_us)
+    if (!may_begin(m))
         return;
     if (m->segment == SEGMENT_NONE) {
         m->segment = segments_to_move(s);

@@ -116,7 +116,7 @@ static void list_segments(struct recovery *r)
             continue;
         if (number > last)
             last = number;
-        if (r->segment_count == SEGMENTS_MAX / 2 || !add_name(r, name, number))
+        if (r->segment_count == SEGMENTS_FOUND_MAX + 64 || !add_name(r, name, number))
             fail(r, "take in", name, -ENOMEM);
     }
     if (io_names_error(names) < 0)

@@ -30,6 +30,13 @@ static struct submit_listener listener_of(const struct config *c, const struct c
     };
 }
 
+// What the journal may take: as configured, and no more files than a start can take in.
+static uint64_t journal_bytes_max(const struct config *c)
+{
+    uint64_t most = SEGMENTS_FOUND_MAX * c->segment_bytes;
+    return c->journal_bytes_max < most ? c->journal_bytes_max : most;
+}
+
 int shared_init(struct shared *s, const struct config *config, uint32_t worker_count)
 {
     CHECK(worker_count > 0 && worker_count <= POST_WORKERS_MAX);
@@ -40,7 +47,7 @@ int shared_init(struct shared *s, const struct config *config, uint32_t worker_c
     s->domains = domain_table_new(deliver_domain_bytes(), worker_count);
     s->found = calloc(worker_count, sizeof(*s->found));
     if (!s->inboxes || !s->ios || !s->domains || !s->found ||
-        !segment_table_init(&s->segments, config->journal_bytes_max)) {
+        !segment_table_init(&s->segments, journal_bytes_max(config))) {
         shared_release(s);
         return -ENOMEM;
     }

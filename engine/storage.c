@@ -289,7 +289,8 @@ void storage_on_done(struct storage *s, const struct io_done *done)
 uint64_t storage_due_us(const struct storage *s)
 {
     uint64_t journal_us = journal_due_us(s->journal);
-    uint64_t segments_us = s->segments ? segments_due_us(s->segments) : UINT64_MAX;
+    bool prepares = s->segments && !journal_broken(s->journal);
+    uint64_t segments_us = prepares ? segments_due_us(s->segments) : UINT64_MAX;
     return journal_us < segments_us ? journal_us : segments_us;
 }
 

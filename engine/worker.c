@@ -256,7 +256,7 @@ void worker_free(struct worker *w)
     deliver_free(w->deliver);
     resolver_free(w->resolver);
     events_release(&w->events);
-    if (w->broken)
+    if (w->broken || journal_troubled(&w->home.journal))
         log_unrecorded(&w->home);
     home_release(&w->home);
     free(w);

@@ -117,7 +117,7 @@ struct record_message {
     uint64_t received_wall_us;
     uint64_t content_bytes;
     uint32_t envelope_bytes;
-    uint32_t rcpts_offset;
+    uint32_t rcpts_offset; // a multiple of 4
     uint32_t rcpt_count;
     uint32_t job_count; // groups of recipients with the same domain
     uint16_t sender_bytes;

@@ -14,7 +14,8 @@
 #include "engine/base/check.h"
 #include "queue/entry.h"
 
-#define SEGMENTS_MAX 65535u // numbers are 16 bits of a place
+#define SEGMENTS_MAX 65535u                   // numbers are 16 bits of a place
+#define SEGMENTS_FOUND_MAX (SEGMENTS_MAX / 2) // taken in at a start: others are made then
 
 struct segment {
     int fd;
