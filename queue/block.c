@@ -68,14 +68,17 @@ static void push_free(struct block_pool *p, unsigned class, void *block)
     MEMORY_CLOSE(block, class_bytes(class));
 }
 
+bool block_has_room(const struct block_pool *p, size_t bytes_min)
+{
+    return p->bytes <= p->bytes_max && bytes_min <= p->bytes_max - p->bytes &&
+           block_bytes_for(bytes_min) <= p->bytes_max - p->bytes;
+}
+
 void *block_take(struct block_pool *p, size_t bytes_min, size_t *ret_bytes)
 {
-    if (p->bytes > p->bytes_max || bytes_min > p->bytes_max - p->bytes)
+    if (!block_has_room(p, bytes_min))
         return NULL;
     size_t bytes = block_bytes_for(bytes_min);
-    if (bytes > p->bytes_max - p->bytes)
-        return NULL;
-
     unsigned class = class_for(bytes);
     void *block;
     if (class < BLOCK_CLASS_COUNT && p->free_first[class]) {

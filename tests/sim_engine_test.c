@@ -51,6 +51,9 @@ static void add(struct scene_result *sum, const struct scene_result *r)
     sum->arrivals += r->arrivals;
     sum->duplicates += r->duplicates;
     sum->in_doubt += r->in_doubt;
+    sum->left_in_doubt += r->left_in_doubt;
+    sum->lives += r->lives;
+    sum->moved += r->moved;
     sum->us += r->us;
     sum->sum.messages += r->sum.messages;
     sum->sum.messages_left += r->sum.messages_left;
@@ -65,10 +68,13 @@ static void print(const struct scene_result *r)
 {
     printf("\n  %" PRIu64 " messages, %" PRIu64 " left; %" PRIu64 " arrivals, %" PRIu64
            " of them again; %" PRIu64 " times deferred, %" PRIu64 " failed, %" PRIu64
-           " in doubt; %" PRIu64 " jobs, %" PRIu64 " crossed; %" PRIu64 " connections\n",
+           " in doubt; %" PRIu64 " jobs, %" PRIu64 " crossed; %" PRIu64
+           " connections; %u lives, %" PRIu64 " recipients in doubt after them, %" PRIu64
+           " messages moved\n",
            r->sum.messages, r->sum.messages_left, r->arrivals, r->duplicates,
            r->sum.deliver.deferred, r->sum.deliver.failed, r->in_doubt, r->sum.jobs,
-           r->sum.jobs_crossed, r->sum.deliver.connections_opened);
+           r->sum.jobs_crossed, r->sum.deliver.connections_opened, r->lives, r->left_in_doubt,
+           r->moved);
 }
 
 static void test_seeds(void)

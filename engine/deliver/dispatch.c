@@ -144,13 +144,25 @@ static struct job *site_take_fetched(struct site *s)
     return j;
 }
 
+// Must it be read back, and is there no memory for that now?
+static bool job_starves(const struct deliver *d, const struct job *j)
+{
+    return !entry_message(j->entry) && !fetch_has_room(d, j);
+}
+
 // The next job whose message is in memory. Those that must be read back are asked for: as many as
 // there are connections without work, idle or being opened.
 static struct job *site_next_job(struct deliver *d, struct site *s)
 {
     struct job *j = site_take_fetched(s);
-    while (!j && s->fetch_count + s->fetched_count < s->spare_count && (j = target_take(s)) &&
-           !j->message) {
+    while (!j && s->fetch_count + s->fetched_count < s->spare_count && target_first(s)) {
+        if (job_starves(d, target_first(s))) {
+            site_starves(d, s); // until some is given back
+            return NULL;
+        }
+        j = target_take(s);
+        if (j->message)
+            return j;
         if (!fetch_ask(d, j, false)) {
             target_requeue(d, job_target(j), j);
             site_starves(d, s);

@@ -21,6 +21,12 @@ static void fetch_read(struct deliver *d, const struct fetch *f, uint32_t index)
             place_offset(f->place) + f->bytes_read, fetch_token(d, index));
 }
 
+bool fetch_has_room(const struct deliver *d, const struct job *j)
+{
+    return d->fetches.item_count < FETCHES_MAX &&
+           block_has_room(d->o.blocks, sizeof(struct message) + j->entry->payload_bytes);
+}
+
 bool fetch_ask(struct deliver *d, struct job *j, bool ends)
 {
     uint32_t index;

@@ -65,8 +65,10 @@ void outbox_forget_message(struct deliver *d, struct job *j)
     if (!m || m == entry_message(j->entry))
         return;
     CHECK(m->loan_count > 0);
-    if (--m->loan_count == 0)
-        message_free(d->o.blocks, m);
+    if (--m->loan_count > 0)
+        return;
+    message_free(d->o.blocks, m);
+    dispatch_starved(d, 1); // there is room for another
 }
 
 // Until when a deferred job waits: the longest that any of its recipients asks for.

@@ -115,6 +115,7 @@ void target_dirty(struct deliver *d, struct target *t); // its queue became non-
 void target_handed_over(struct deliver *d, struct target *t);
 void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a);
 void target_requeue(struct deliver *d, struct target *t, struct job *j); // to the front
+struct job *target_first(const struct site *s);            // whom target_take() would take
 struct job *target_take(struct site *s);                   // the next job of a site, in turn
 void target_took(struct job *j);                           // a sibling, out of its ready list
 void target_job_left(struct deliver *d, struct target *t); // one that was taken has ended
@@ -142,6 +143,7 @@ void dispatch_site_unused(struct deliver *d, struct site *s); // frees it when n
 // Reads the job's message back; dispatch_fetched() or target_end_fetched() gets the job then,
 // without a message when that could not be. False: no memory now.
 bool fetch_ask(struct deliver *d, struct job *j, bool ends);
+bool fetch_has_room(const struct deliver *d, const struct job *j);
 void fetch_on_done(struct deliver *d, const struct io_done *done);
 
 // attempt.c

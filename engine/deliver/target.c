@@ -438,6 +438,11 @@ static void target_left_ready(struct target *t)
         ring_remove(t);
 }
 
+struct job *target_first(const struct site *s)
+{
+    return s->ready_first ? s->ready_first->domain.ready.first : NULL;
+}
+
 struct job *target_take(struct site *s)
 {
     struct target *t = s->ready_first;

@@ -6,8 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define COMPLAINTS_TOLD_MAX 10
+#define WORLD_WALL_START_S 1767225600u // the clock of every world begins then
 
 void books_init(struct books *b, const struct plan *p)
 {
@@ -54,10 +56,16 @@ void books_started(struct books *b, const struct load_message *m, struct load_au
                   m->transaction.rcpts[i].address);
 }
 
-// A stop at once does not wait for the events to be written.
-static bool has_all_events(const struct books *b)
+// "2026-01-01T00:00:12.345Z" since the world began.
+static uint64_t parse_time_us(struct slice text)
 {
-    return b->plan->end != END_CUT_OFF;
+    struct tm tm = {0};
+    char copy[32];
+    copy_text(copy, sizeof(copy), text);
+    const char *rest = strptime(copy, "%Y-%m-%dT%H:%M:%S.", &tm);
+    CHECK(rest);
+    uint64_t seconds = (uint64_t)timegm(&tm) - WORLD_WALL_START_S;
+    return seconds * 1000000 + strtoull(rest, NULL, 10) * 1000;
 }
 
 // --- reading
@@ -136,7 +144,33 @@ static void count_in_session(struct books *b, struct session_count **sessions, s
                        SLICE_ARG(listener), site->messages_per_connection_max);
 }
 
-void books_read_arrived(struct books *b, struct slice ledger)
+// Whose connection was it?
+static uint32_t life_of_session(const struct books *b, uint32_t sink, uint64_t session)
+{
+    uint32_t life = 0;
+    while (life + 1 < b->life_count && session > b->lives[life].sessions[sink])
+        life++;
+    return life;
+}
+
+static void seen(struct books_rcpt_life *l, uint64_t us)
+{
+    if (l->first_us == 0 || us < l->first_us)
+        l->first_us = us;
+}
+
+static void count_arrival(struct books *b, struct books_rcpt *r, uint32_t life, uint64_t us)
+{
+    struct books_rcpt_life *l = &r->lives[life];
+    b->arrivals++;
+    b->duplicates += r->arrivals++ > 0;
+    l->arrivals++;
+    if (us > l->last_arrival_us)
+        l->last_arrival_us = us;
+    seen(l, us);
+}
+
+void books_read_arrived(struct books *b, struct slice ledger, uint32_t sink)
 {
     struct session_count *sessions = NULL;
     size_t room = 0;
@@ -146,13 +180,11 @@ void books_read_arrived(struct books *b, struct slice ledger)
         struct books_rcpt *r = read_ledger_line(b, &line, &m);
         if (!r)
             continue;
-        b->arrivals++;
-        b->duplicates += r->arrivals++ > 0;
-        uint64_t session;
-        slice_cut(&line, '\t'); // the time
+        uint64_t session, us = parse_time_us(slice_cut(&line, '\t'));
         struct slice listener = slice_cut(&line, '\t');
         CHECK(slice_to_u64(slice_cut(&line, '\t'), UINT32_MAX, &session));
         count_in_session(b, &sessions, &room, m, listener, session);
+        count_arrival(b, r, life_of_session(b, sink, session), us);
     }
     free(sessions);
 }
@@ -177,120 +209,106 @@ static struct slice member(struct slice line, const char *name)
     return slice_take(rest, end);
 }
 
-static void read_event(struct books *b, struct slice line)
+// Each attempt is told of once. The end of a life may swallow the news of one, or the results of
+// all that were made since the last sync.
+static void check_attempt(struct books *b, struct books_rcpt *r, struct slice line, uint32_t life)
+{
+    uint64_t attempt = 0, tolerance = life - r->attempts_life + b->unread;
+    slice_to_u64(member(line, "attempt"), UINT16_MAX, &attempt);
+    if (attempt == 0 || attempt > r->attempts + 1 + tolerance ||
+        (attempt < r->attempts + 1 && life == r->attempts_life))
+        books_complain(b, "%s: attempt %u is told as %" PRIu64, r->address, r->attempts + 1,
+                       attempt);
+    r->attempts = (uint32_t)attempt;
+    r->attempts_life = life;
+}
+
+// The disk did not give the message, or there was no memory for it: its recipients are not known by
+// name.
+static void read_nameless(struct books *b, struct slice line)
+{
+    const struct plan *p = b->plan;
+    if (p->world.faults.read_failure + p->disk.fail_nth == 0 && !p->memory_is_short)
+        books_complain(b, "a nameless event: %.*s", SLICE_ARG(line));
+    b->unread++;
+    b->unread_failed += slice_equal(member(line, "event"), SLICE("failed"));
+}
+
+static void read_event(struct books *b, struct slice line, uint32_t life)
 {
     struct books_message *m;
-    struct books_rcpt *r = find_rcpt(b, member(line, "recipient"), &m);
     struct slice what = member(line, "event"), id = member(line, "id");
-    uint64_t attempt = 0;
+    struct slice recipient = member(line, "recipient");
+    if (recipient.len == 0) {
+        read_nameless(b, line);
+        return;
+    }
+    struct books_rcpt *r = find_rcpt(b, recipient, &m);
     if (!r)
         return;
+    struct books_rcpt_life *l = &r->lives[life];
     if (!m->known)
         copy_text(m->engine_id, sizeof(m->engine_id), id);
     m->known = true;
     if (!slice_equal(id, slice_of_text(m->engine_id)))
         books_complain(b, "%s: under two ids", r->address);
-    if (r->delivered + r->failed > 0)
+    if (l->delivered + l->failed > 0)
         books_complain(b, "%s: an event after its last: %.*s", r->address, SLICE_ARG(line));
-    slice_to_u64(member(line, "attempt"), UINT16_MAX, &attempt);
-    if (attempt != ++r->attempts)
-        books_complain(b, "%s: attempt %u is told as %" PRIu64, r->address, r->attempts, attempt);
-    r->delivered += slice_equal(what, SLICE("delivered"));
-    r->failed += slice_equal(what, SLICE("failed"));
+    check_attempt(b, r, line, life);
+    bool delivered = slice_equal(what, SLICE("delivered"));
+    bool failed = slice_equal(what, SLICE("failed"));
+    bool in_doubt = slice_equal(member(line, "in-doubt"), SLICE("true"));
     if (member(line, "text").len == 0)
         books_complain(b, "%s: %.*s without a reason", r->address, SLICE_ARG(what));
-    bool in_doubt = slice_equal(member(line, "in-doubt"), SLICE("true"));
+    uint64_t us = parse_time_us(member(line, "time"));
+    seen(l, us);
+    if (delivered || failed)
+        l->final_us = us;
+    l->delivered += delivered;
+    l->failed += failed;
+    l->in_doubt += in_doubt;
+    r->delivered += delivered;
+    r->failed += failed;
     r->in_doubt += in_doubt;
     b->in_doubt += in_doubt;
 }
 
-void books_read_events(struct books *b, struct slice events)
+void books_read_events(struct books *b, struct slice events, uint32_t life)
 {
-    while (slice_find(events, '\n') < events.len) // a stop at once may cut the last line off
-        read_event(b, slice_cut(&events, '\n'));
-    if (events.len > 0 && has_all_events(b))
+    const struct books_life *l = &b->lives[life];
+    while (slice_find(events, '\n') < events.len) // the end may cut the last line off
+        read_event(b, slice_cut(&events, '\n'), life);
+    if (events.len > 0 && l->orderly && !l->cut_off)
         books_complain(b, "half an event: %.*s", SLICE_ARG(events));
 }
 
-// --- the audit
+// --- what a life leaves
 
-// What must hold at any time, however it ended.
-static void audit_rcpt(struct books *b, const struct books_rcpt *r)
+static void found_message(struct books *b, const struct survey_message *found, uint32_t life)
 {
-    // A first copy without a word of it would be a second one later.
-    if (has_all_events(b) && r->arrivals > r->delivered + r->in_doubt)
-        books_complain(b, "%s: arrived %u times; %u delivered, %u in doubt", r->address,
-                       r->arrivals, r->delivered, r->in_doubt);
-    if (r->delivered > r->arrivals)
-        books_complain(b, "%s: is told to be delivered, and never arrived", r->address);
-}
-
-// Everything has come to its end: delivered or failed, for all recipients that were accepted.
-static void audit_drained(struct books *b, const struct books_message *m,
-                          const struct books_rcpt *r)
-{
-    bool accepted = m->acknowledged ? r->acknowledged : r->attempts > 0;
-    if (accepted && r->delivered + r->failed != 1)
-        books_complain(b, "%s: accepted, and then neither delivered nor failed", r->address);
-    if (!accepted && r->attempts > 0)
-        books_complain(b, "%s: tried though refused", r->address);
-}
-
-struct tally {
-    uint64_t delivered, failed;
-    uint64_t done;    // acknowledged messages all of whose recipients have come to an end
-    uint64_t unknown; // messages that the client heard nothing of, and the engine told of
-};
-
-static void audit_message(struct books *b, const struct books_message *m, struct tally *t)
-{
-    bool done = m->acknowledged;
-    for (uint32_t i = 0; i < m->rcpt_count; i++) {
-        const struct books_rcpt *r = &m->rcpts[i];
-        audit_rcpt(b, r);
-        if (b->plan->end == END_DRAINED)
-            audit_drained(b, m, r);
-        t->delivered += r->delivered;
-        t->failed += r->failed;
-        done &= !r->acknowledged || r->delivered + r->failed > 0;
+    for (uint32_t i = 0; i < found->rcpt_count; i++) {
+        const struct survey_rcpt *f = &found->rcpts[i];
+        struct books_message *m;
+        struct books_rcpt *r = find_rcpt(b, f->address, &m);
+        if (!r)
+            continue;
+        struct books_rcpt_life *l = &r->lives[life];
+        if (l->named)
+            books_complain(b, "%s: is there twice, under two ids", r->address);
+        l->named = true;
+        l->over = f->final;
+        l->seems_over = f->seems_final;
+        l->doubt = f->doubt;
+        b->left_in_doubt += l->doubt > 0;
     }
-    t->done += done;
-    t->unknown += m->known && !m->acknowledged;
 }
 
-// The counters of what was told.
-static void audit_events(struct books *b, const struct counters *sum, const struct tally *t)
+void books_life_over(struct books *b, const struct books_life *life, const struct survey *survey)
 {
-    if (sum->deliver.delivered != t->delivered || sum->deliver.failed != t->failed ||
-        sum->deliver.in_doubt != b->in_doubt)
-        books_complain(b, "counters and events differ");
-    if (sum->events_dropped > 0)
-        books_complain(b, "%" PRIu64 " events are lost", sum->events_dropped);
-    // Accepted is accepted: what has not come to its end is left, and counted.
-    uint64_t ended = sum->messages - sum->messages_left;
-    if (ended < t->done || ended > t->done + t->unknown)
-        books_complain(b,
-                       "%" PRIu64 " messages are left of %" PRIu64 ", but %" PRIu64 " to %" PRIu64
-                       " have come to their end",
-                       sum->messages_left, sum->messages, t->done, t->done + t->unknown);
-}
-
-void books_audit(struct books *b, const struct counters *sum)
-{
-    struct tally t = {0};
-    for (uint32_t i = 1; i <= b->plan->message_count; i++)
-        audit_message(b, &b->messages[i], &t);
-    if (has_all_events(b))
-        audit_events(b, sum, &t);
-    if (b->arrivals > sum->deliver.delivered + sum->deliver.in_doubt ||
-        sum->deliver.delivered > b->arrivals)
-        books_complain(b, "%" PRIu64 " arrivals, %" PRIu64 " delivered, %" PRIu64 " in doubt",
-                       b->arrivals, sum->deliver.delivered, sum->deliver.in_doubt);
-    uint64_t ends = sum->deliver.delivered + sum->deliver.failed;
-    if (b->plan->end == END_DRAINED && (sum->messages_left > 0 || sum->recipients != ends))
-        books_complain(b, "%" PRIu64 " recipients accepted, %" PRIu64 " came to their end",
-                       sum->recipients, ends);
-    if ((sum->recipients == ends) != (sum->messages_left == 0))
-        books_complain(b, "%" PRIu64 " messages left, recipients say otherwise",
-                       sum->messages_left);
+    uint32_t number = b->life_count++;
+    CHECK(number < PLAN_LIVES_MAX);
+    b->lives[number] = *life;
+    b->moved += survey ? survey->state_count : 0;
+    for (uint32_t i = 0; survey && i < survey->message_count; i++)
+        found_message(b, &survey->messages[i], number);
 }

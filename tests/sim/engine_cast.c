@@ -65,6 +65,8 @@ void cast_heal(struct scene *s)
 {
     const struct plan *p = s->plan;
     world_heal(s->world);
+    world_set_disk_bytes_max(s->world, 0);
+    s->healed = true;
     for (uint32_t i = 0; i < p->sink_count; i++) {
         s->sinks[i].plan.script = (struct sink_script){0};
         s->sinks[i].plan.silence_us_max = PLAN_PATIENCE_US;
@@ -96,6 +98,7 @@ static void start_sink(struct scene *s, uint32_t nth)
     uint32_t failed;
     k->plan = p->sinks[nth];
     CHECK(io_new(&k->io, &io_options) == 0);
+    world_is_elsewhere(k->io);
     for (uint32_t i = 0; i < p->site_count; i++)
         for (uint32_t h = 0; h < p->sites[i].host_count && p->sites[i].sink == nth; h++)
             for (uint32_t a = 0; a < p->sites[i].hosts[h].address_count; a++)
@@ -163,6 +166,7 @@ static void start_load(struct scene *s, uint32_t nth)
     struct scene_load *l = &s->loads[nth];
     char name[16];
     CHECK(io_new(&l->io, &io_options) == 0);
+    world_is_elsewhere(l->io);
     cast_file_name(name, "load", nth);
     l->plan = s->plan->loads[nth];
     l->plan.peers = s->engine_addresses;
@@ -182,32 +186,26 @@ static void free_load(struct scene_load *l)
 
 // --- the engine
 
-static void start_worker(struct scene *s, uint32_t nth)
+void cast_life(struct scene *s)
 {
-    struct scene_worker *k = &s->workers[nth];
-    char name[16];
-    cast_file_name(name, "events", nth);
-    k->events_fd = world_open_file(s->world, name);
-    s->shared.events_fd = k->events_fd; // which the new worker keeps
-    CHECK(worker_new(&k->worker, &s->shared, nth, k->io) == 0);
+    const struct plan *p = s->plan;
+    uint32_t workers = s->deaths_done > 0 ? p->deaths[s->deaths_done - 1].worker_count
+                                          : p->worker_count;
+    life_begin(&s->life, s->world, s->keeper, &s->config, s->books.life_count, workers,
+               s->engine_addresses);
 }
 
 static void start_engine(struct scene *s)
 {
     const struct plan *p = s->plan;
+    CHECK(io_new(&s->keeper, &io_options) == 0);
+    world_is_elsewhere(s->keeper);
+    io_wait(s->keeper, UINT64_MAX);
     s->config = p->config;
-    CHECK(shared_init(&s->shared, &s->config, p->worker_count) == 0);
-    for (uint32_t i = 0; i < p->worker_count; i++)
-        CHECK(io_new(&s->workers[i].io, &io_options) == 0);
-    for (uint32_t i = 0; i < s->config.listener_count; i++) {
-        s->engine_addresses[i] = s->config.listeners[i].address;
-        s->shared.listen_fds[i] = io_listen(s->workers[0].io, &s->engine_addresses[i], NULL);
-        CHECK(s->shared.listen_fds[i] >= 0);
-    }
-    for (uint32_t i = 0; i < p->worker_count; i++)
-        start_worker(s, i);
-    for (uint32_t i = 0; i < p->worker_count; i++)
-        io_wait(s->workers[i].io, worker_sleeps(s->workers[i].worker));
+    if (p->disk.fail_nth > 0)
+        world_fail_file_operation(s->world, p->disk.fail_nth, p->disk.fail_result,
+                                  p->disk.fail_from_then_on);
+    cast_life(s);
 }
 
 // --- all of it
@@ -236,19 +234,13 @@ static void check_nothing_left(struct scene *s)
 void cast_free(struct scene *s)
 {
     const struct plan *p = s->plan;
-    for (uint32_t i = 0; i < p->worker_count; i++)
-        io_close(s->workers[i].io, s->workers[i].events_fd);
-    for (uint32_t i = 0; i < p->worker_count; i++)
-        worker_free(s->workers[i].worker); // CHECKs that all its memory is back
-    shared_release(&s->shared);
     for (uint32_t i = 0; i < p->load_count; i++)
         free_load(&s->loads[i]);
     for (uint32_t i = 0; i < p->sink_count; i++)
         free_sink(s, i);
     free_content(s);
     check_nothing_left(s);
-    for (uint32_t i = 0; i < p->worker_count; i++)
-        io_free(s->workers[i].io);
+    io_free(s->keeper);
     for (uint32_t i = 0; i < p->load_count; i++)
         io_free(s->loads[i].io);
     for (uint32_t i = 0; i < p->sink_count; i++)

@@ -4,28 +4,9 @@
 #include "engine/base/random.h"
 #include "engine/config_settings.h"
 #include "engine/smtp/client.h"
+#include "tests/sim/engine_plan_dice.h"
 
 #include <stdio.h>
-
-#define KiB 1024u
-
-static bool percent(struct random *r, uint32_t share)
-{
-    return random_below(r, 100) < share;
-}
-
-static uint32_t between(struct random *r, uint32_t least, uint32_t most)
-{
-    return least + random_below(r, most - least + 1);
-}
-
-// Off for this seed, or some rate: small ones as likely as large ones.
-static uint32_t rate(struct random *r, uint32_t per_million_max)
-{
-    if (percent(r, 50))
-        return 0;
-    return per_million_max >> random_below(r, 6);
-}
 
 // --- the world
 
@@ -297,7 +278,8 @@ static void draw_config(struct plan *p, struct random *r, bool fair)
         c->delivery.connection_count_max = between(r, 1, 5);
     if (percent(r, 20))
         c->resolver.query_count_max = between(r, 1, 4);
-    if (percent(r, 20)) // then 452
+    p->memory_is_short = percent(r, 20);
+    if (p->memory_is_short) // then 452
         c->memory_bytes_max = between(r, 16, 400) * KiB * p->worker_count;
 }
 
@@ -363,6 +345,7 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     draw_config(p, &r, fair);
     draw_loads(p, &r);
     draw_moves(p, &r, fair);
+    plan_draw_journal(p, &r, fair);
     if (!fair && percent(&r, 30))
         p->end = percent(&r, 50) ? END_STOPPED : END_CUT_OFF;
     p->stop_after_messages = between(&r, 0, p->message_count);

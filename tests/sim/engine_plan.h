@@ -24,6 +24,9 @@
 #define PLAN_PORT 25 // of exchangers
 #define PLAN_FILES 4
 #define PLAN_MOVES_MAX 8
+#define PLAN_DEATHS_MAX 4
+#define PLAN_LIVES_MAX 20 // of the engine: those deaths, and ends that it finds by itself
+#define PLAN_FOLDER "journal"
 
 #define PLAN_SECOND UINT64_C(1000000)
 #define PLAN_PATIENCE_US (300 * PLAN_SECOND) // of an exchanger, when all is well
@@ -77,6 +80,31 @@ struct plan_move {
     uint32_t after_messages;
 };
 
+// How a life of the engine ends before the end; another one follows on the same folder.
+enum plan_death_kind {
+    DEATH_KILLED,    // kill -9
+    DEATH_POWER_CUT, // of its machine: clients and exchangers are elsewhere
+    DEATH_STOPPED,   // gracefully, to be started again
+    DEATH_COUNT,
+};
+
+struct plan_death {
+    enum plan_death_kind kind;
+    uint64_t after_us;     // since that life began; it begins with its recovery
+    uint64_t pause_us;     // until the next one
+    uint32_t worker_count; // of the next one
+};
+
+// What goes wrong with the disk beyond world_options.
+struct plan_disk {
+    uint64_t fail_nth; // an operation; 0: none
+    int fail_result;   // as in world_fail_file_operation()
+    bool fail_from_then_on;
+    uint64_t fail_us; // then it is good again
+    bool fills;       // now and then there is no space left, for a while
+    uint64_t full_us_max, room_us_max;
+};
+
 enum plan_end {
     END_DRAINED, // all faults end, everything gets out, then a graceful stop
     END_STOPPED, // a graceful stop in the middle of it
@@ -89,6 +117,7 @@ struct plan {
     struct world_options world;
     uint32_t worker_count;
     struct config config;
+    bool memory_is_short;
     struct limits_rule rules[PLAN_DOMAINS_MAX];
     char unix_path[32];
 
@@ -112,11 +141,16 @@ struct plan {
     enum plan_end end;
     uint32_t stop_after_messages; // accepted ones; not for END_DRAINED
     uint64_t cut_off_after_us;    // since the graceful stop
+
+    bool durable;
+    uint32_t death_count;
+    struct plan_death deaths[PLAN_DEATHS_MAX];
+    struct plan_disk disk;
 };
 
 // A fair one has no refusals, no dead host, and no faults but those that an owner of an io must
 // take without loss (slow, short of buffers, standing requests that end): every message to a
-// domain that exists is delivered at its first attempt.
+// domain that exists is delivered at its first attempt, in the engine's one life.
 void plan_draw(struct plan *p, uint64_t seed, bool fair);
 
 struct io_address plan_io_address(const struct plan_address *a);
