@@ -529,6 +529,13 @@ bool worker_finished(const struct worker *w)
 
 // --- trouble with the disk
 
+static const char *trouble_of(const struct journal *j)
+{
+    if (j->error == -EDQUOT)
+        return "all that journal { space } allows is used, and nothing of it can be freed yet";
+    return j->error ? strerrordesc_np(-j->error) : "the disk does not keep up";
+}
+
 // No journal may be in trouble while new deliveries start, whoever's it is: what comes of them
 // would not be written. One that is broken ends the engine.
 static void follow_trouble(struct worker *w)
@@ -547,7 +554,7 @@ static void follow_trouble(struct worker *w)
             log_line(LOG_LEVEL_ERROR,
                      "journal: %s: no mail is taken and none is sent until it can "
                      "be written again",
-                     j->error ? strerrordesc_np(-j->error) : "the disk does not keep up");
+                     trouble_of(j));
         else
             log_line(LOG_LEVEL_WARNING, "journal: it can be written again");
         if (troubled)

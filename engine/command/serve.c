@@ -8,6 +8,7 @@
 #include "engine/privileges.h"
 #include "engine/state_dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -95,6 +96,26 @@ static bool own_sockets(const struct config *c, const struct privileges *p, stru
     return true;
 }
 
+// Mail that waits in a journal is not delivered by an engine that has none.
+static void warn_of_journal(const struct state_dir *state, const char *path)
+{
+    int fd = openat(state->dir_fd, JOURNAL_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *entry;
+    bool found = false;
+    while (folder && !found && (entry = readdir(folder)))
+        found = strstr(entry->d_name, ".segment") != NULL;
+    if (found)
+        log_line(LOG_LEVEL_WARNING,
+                 "%s/" JOURNAL_FOLDER " holds a journal: mail that waits there is delivered only "
+                 "with journal { durable = yes }",
+                 path);
+    if (folder)
+        closedir(folder);
+    else if (fd >= 0)
+        close(fd);
+}
+
 static enum command_exit serve(const struct config *c, struct refusal *why)
 {
     struct privileges user;
@@ -111,6 +132,8 @@ static enum command_exit serve(const struct config *c, struct refusal *why)
                                             user.gid, why);
         if (files.journal_fd < 0)
             goto done;
+    } else {
+        warn_of_journal(&state, c->state_dir);
     }
     struct engine *e = make_socket_folders(c, &user, why) && make_pickups(c, &user, why)
                            ? engine_new(c, why)
