@@ -165,7 +165,7 @@ void home_take_results(struct home *h, struct result_page *p)
 
 void home_push_due(struct home *h)
 {
-    if (calendar_next_s(&h->calendar) > now_s(h))
+    if (calendar_next_s(&h->calendar) > now_s(h) || journal_troubled(&h->journal))
         return;
     struct job *j = calendar_take(&h->calendar, now_s(h));
     while (j) {
@@ -230,7 +230,8 @@ uint64_t home_due_us(const struct home *h)
 {
     uint32_t next_s = calendar_next_s(&h->calendar);
     uint64_t storage_us = storage_due_us(&h->storage);
-    uint64_t calendar_us = next_s == UINT32_MAX ? UINT64_MAX : (uint64_t)next_s * 1000000;
+    bool waits = next_s == UINT32_MAX || journal_troubled(&h->journal);
+    uint64_t calendar_us = waits ? UINT64_MAX : (uint64_t)next_s * 1000000;
     return storage_us < calendar_us ? storage_us : calendar_us;
 }
 

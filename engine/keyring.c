@@ -78,6 +78,16 @@ static void end_moves(struct keyring *k)
     k->moving = false;
 }
 
+// Where each of them stands is not known: back to where they came from, to be moved again.
+static void take_back_moves(struct keyring *k)
+{
+    struct key_item *item;
+    while ((item = keys_first_in(&k->keys, KEYS_MOVING)))
+        keys_move(&k->keys, item, item->moving_from);
+    k->moving = false;
+    k->journal->keys_parted = false;
+}
+
 static void begin_moves(struct keyring *k, uint32_t segment)
 {
     struct key_item *item;
@@ -99,10 +109,14 @@ void keyring_turn(struct keyring *k, uint64_t wall_us)
 {
     const struct journal *j = k->journal;
     forget_old(k, wall_us);
-    if (!j->segments || journal_troubled(j))
+    if (!j->segments || j->closing || journal_troubled(j))
         return;
-    if (k->moving && j->keys_batch <= j->synced_batch)
-        end_moves(k);
+    if (k->moving && j->keys_batch <= j->synced_batch) {
+        if (j->keys_parted)
+            take_back_moves(k);
+        else
+            end_moves(k);
+    }
     if (k->moving)
         return;
     begin_moves(k, KEYS_NO_SEGMENT);

@@ -139,6 +139,7 @@ static int worker_open(struct worker *w)
         .wheel = &w->wheel,
         .blocks = &w->home.blocks,
         .journal = &w->home.journal,
+        .troubled = &w->shared->troubled,
         .listeners = w->shared->listeners,
         .listener_count = c->listener_count,
         .worker = w->number,

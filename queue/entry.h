@@ -4,7 +4,8 @@
 // Shape:   32 bytes, in the message's first job; a message with several recipients has a spread
 //          beside it, from the heap: its jobs, and a byte of state for each recipient.
 // Threads: the home's. While a job is out, its owner reads what is not marked as the home's; what
-//          he needs is not changed meanwhile, but for `place`: see entry_place().
+//          he needs is not changed meanwhile, but for `place`: see
+//          queue/segment.h.
 #ifndef POSTHASTE_QUEUE_ENTRY_H
 #define POSTHASTE_QUEUE_ENTRY_H
 

@@ -312,7 +312,8 @@ static bool roll(struct journal *j)
 {
     struct segments *s = j->segments;
     uint32_t sealed = s->open;
-    bool urgent = j->troubled || (j->waiting.first && j->waiting.first->moving);
+    bool urgent = j->troubled || !journal_opened(j) ||
+                  (j->waiting.first && j->waiting.first->moving);
     struct record_opens opening = {0};
     if (j->synced_end > 0) {
         opening.previous_epoch = segment_at(s->table, s->open)->epoch;
@@ -363,7 +364,9 @@ static struct journal_task begin_write(struct journal *j, const struct batch_pla
     j->counters.writes++;
     j->counters.batches++;
     j->counters.bytes += plan->bytes;
-    if (j->keys_gather && plan->results) {
+    if (j->keys_gather && j->result_count > 0) {
+        j->keys_parted = true; // some may be in this batch, others in a later one
+    } else if (j->keys_gather && plan->results_count > 0) {
         j->keys_gather = false;
         j->keys_batch = j->batch;
         j->keys_segment = j->segments->open;

@@ -120,6 +120,7 @@ struct journal {
 
     // The last batch with keys in it.
     bool keys_gather;
+    bool keys_parted; // they stand in more than one batch: they are to be written again
     uint64_t keys_batch;
     uint32_t keys_segment;
 

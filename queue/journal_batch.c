@@ -5,8 +5,10 @@
 #include "queue/job.h"
 #include "queue/message_record.h"
 
-#define PIECES_PER_MESSAGE 3u // its headers, envelope, content
-#define PIECES_BESIDE 4u      // headers, results, the end of the last record, padding
+#define PIECES_PER_MESSAGE 3u                // its headers, envelope, content
+#define RESULTS_MAX (FORMAT_RECORDS_MAX / 2) // in one batch
+#define RESULTS_ROOM_BYTES (16u * 1024)      // for some at least, in a segment that is opened
+#define PIECES_BESIDE 4u // headers, results, the end of the last record, padding
 
 static const char zeros[FORMAT_BLOCK_BYTES];
 
@@ -37,17 +39,37 @@ static size_t notes_bytes(const struct message *m)
     return (size_t)(message_bytes(m) - m->envelope_bytes - m->content_bytes);
 }
 
+// How many of the results that wait fit into `room` bytes; usually all.
+static size_t results_that_fit(const struct journal *j, uint64_t room, uint32_t *ret_count)
+{
+    size_t bytes = 0;
+    *ret_count = j->result_count;
+    if (j->results.len <= room && j->result_count <= RESULTS_MAX)
+        return j->results.len;
+    for (*ret_count = 0; *ret_count < RESULTS_MAX; (*ret_count)++) {
+        struct record_header h;
+        memcpy(&h, j->results.data + bytes, sizeof(h));
+        size_t more = sizeof(h) + (size_t)format_record_padded(h.bytes);
+        if (more > room - bytes)
+            break;
+        bytes += more;
+    }
+    return bytes;
+}
+
 struct batch_plan batch_plan(const struct journal *j, uint64_t room)
 {
-    uint64_t bytes = bytes_before_messages(j) + j->results.len;
-    struct batch_plan p = {
-        .notes_bytes = (size_t)bytes_before_messages(j),
-        .record_count = j->opens + j->result_count,
-        .results = j->result_count > 0,
-    };
+    uint64_t bytes = bytes_before_messages(j);
+    struct batch_plan p = {.notes_bytes = (size_t)bytes};
     if (format_block_padded(bytes) > room)
         return p;
-    for (const struct message *m = j->waiting.first; m; m = m->next_waiting) {
+    p.results_bytes = results_that_fit(j, room - bytes, &p.results_count);
+    p.record_count = j->opens + p.results_count;
+    bytes += p.results_bytes;
+    bool all = p.results_bytes == j->results.len;
+    if (!all && p.results_count == 0)
+        return p;
+    for (const struct message *m = all ? j->waiting.first : NULL; m; m = m->next_waiting) {
         uint64_t more = bytes + message_bytes(m);
         if (format_block_padded(more) > room ||
             (p.message_count > 0 && more > JOURNAL_BATCH_BYTES_MAX) ||
@@ -59,7 +81,7 @@ struct batch_plan batch_plan(const struct journal *j, uint64_t room)
         p.record_count += 1 + m->moving;
     }
     // After trouble the first thing to be written is where that was, with nothing else if need be.
-    if (p.results || p.message_count > 0 || (j->opens && j->troubled)) {
+    if (p.results_count > 0 || p.message_count > 0 || (j->opens && j->troubled)) {
         p.record_bytes = bytes;
         p.bytes = format_block_padded(bytes);
     }
@@ -68,8 +90,9 @@ struct batch_plan batch_plan(const struct journal *j, uint64_t room)
 
 static uint64_t segment_bytes_for(const struct journal *j, uint64_t messages_bytes)
 {
+    size_t results = j->results.len < RESULTS_ROOM_BYTES ? j->results.len : RESULTS_ROOM_BYTES;
     uint64_t bytes = sizeof(struct batch_header) + sizeof(struct record_header) +
-                     sizeof(struct record_opens) + j->results.len + messages_bytes;
+                     sizeof(struct record_opens) + results + messages_bytes;
     return FORMAT_BLOCK_BYTES + format_block_padded(bytes);
 }
 
@@ -219,13 +242,19 @@ static void put_results(struct builder *b)
     put_piece(b, j->results_written.data, j->results_written.len);
 }
 
-static void take_results(struct journal *j)
+static void take_results(struct journal *j, const struct batch_plan *plan)
 {
-    struct buffer gathered = j->results;
     CHECK(j->results_written.len == 0);
-    j->results = j->results_written;
-    j->results_written = gathered;
-    j->result_count = 0;
+    if (plan->results_bytes == j->results.len) {
+        struct buffer gathered = j->results;
+        j->results = j->results_written;
+        j->results_written = gathered;
+    } else {
+        struct slice first = slice_take(buffer_slice(&j->results), plan->results_bytes);
+        CHECK(buffer_append(&j->results_written, first));
+        buffer_drop_front(&j->results, plan->results_bytes);
+    }
+    j->result_count -= plan->results_count;
 }
 
 bool batch_build(struct journal *j, const struct batch_plan *plan, uint32_t segment,
@@ -251,8 +280,8 @@ bool batch_build(struct journal *j, const struct batch_plan *plan, uint32_t segm
     b.checksum = crc32c(0, header, sizeof(*header));
     if (j->opens)
         put_opens(&b);
-    if (plan->results) {
-        take_results(j);
+    if (plan->results_count > 0) {
+        take_results(j, plan);
         put_results(&b);
     }
     for (uint32_t i = 0; i < plan->message_count; i++) {

@@ -4,15 +4,16 @@
 
 #include "queue/journal.h"
 
-// How much of what waits goes into one batch that has `room` bytes: results all or none, messages
-// in their order.
+// How much of what waits goes into one batch that has `room` bytes: results and then messages, both
+// in their order; messages only behind all results.
 struct batch_plan {
     uint64_t bytes;        // with the header, padded to blocks; 0: nothing fits, or nothing waits
     uint64_t record_bytes; // of these, up to the end of the last record
     size_t notes_bytes;
     uint32_t message_count;
     uint32_t record_count;
-    bool results;
+    size_t results_bytes; // the first of those that wait
+    uint32_t results_count;
 };
 struct batch_plan batch_plan(const struct journal *j, uint64_t room);
 // How large an empty segment must be for the results that wait and the first message; for the

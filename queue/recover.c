@@ -183,12 +183,11 @@ static bool on_message(struct recover *r, const struct scan_record *record, uint
     e->payload_bytes = (uint32_t)record->payload.len & INT32_MAX;
     if (!find_domains(r, e, rcpts, envelope) || !on_key_of_message(r, &m))
         return false;
+    *slot_of(r->ids, r->id_slots, m.id) = e;
     if (before)
         take_over(r, before, e);
     else
         r->id_count++;
-    struct entry **slot = slot_of(r->ids, r->id_slots, m.id);
-    *slot = e;
     if (m.id > r->id_last)
         r->id_last = m.id;
     return true;

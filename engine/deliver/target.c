@@ -246,6 +246,7 @@ static void target_hand_over(struct deliver *d, struct target *t, const struct m
     if (t->drain_again)
         again_remove(d, t);
     t->carried = carried;
+    outbox_flush(d); // what we know of its jobs leaves before they do
     atomic_store_explicit(&t->domain.owner, (uint16_t)owner, memory_order_release);
     post_leave(d->o.post, owner, &t->domain.handover_letter);
 }

@@ -28,6 +28,8 @@ static const char *on_mail(struct session *s, struct session_room *room,
     enum journal_fate fate;
     if (room->stopping)
         return SESSION_STOPPING;
+    if (atomic_load_explicit(room->o.troubled, memory_order_relaxed) > 0)
+        return session_refusal(FATE_FAILED);
     if (!journal_accepts(room->o.journal, &fate))
         return session_refusal(fate == JOURNAL_NO_ROOM ? FATE_NO_ROOM : FATE_FAILED);
     // Nothing is set aside for what a client declares: memory is taken for what has arrived.

@@ -160,7 +160,8 @@ bool pickup_submit(struct pickup *p, struct message **m)
 {
     struct session_room *room = p->o.room;
     enum journal_fate fate;
-    if (room->stopping || !journal_accepts(room->o.journal, &fate))
+    if (room->stopping || atomic_load_explicit(room->o.troubled, memory_order_relaxed) > 0 ||
+        !journal_accepts(room->o.journal, &fate))
         return false;
     (*m)->arrived_us = io_now_us(room->o.io);
     message_list_add(&room->complete, *m);

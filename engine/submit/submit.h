@@ -32,7 +32,8 @@ struct submit_options {
     struct io *io;
     struct wheel *wheel;
     struct block_pool *blocks;
-    const struct journal *journal; // only to ask whether it accepts
+    const struct journal *journal;    // only to ask whether it accepts
+    const _Atomic uint32_t *troubled; // journals of any worker that cannot be written
     const struct submit_listener *listeners;
     uint32_t listener_count;
     uint32_t worker;
