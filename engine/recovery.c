@@ -205,6 +205,21 @@ static void front_arrived(struct recovery *r, struct found_segment *s, size_t by
     next_open(r);
 }
 
+// A segment whose beginning cannot be read is not one that was never begun.
+static void front_read(struct recovery *r, struct found_segment *s, int result)
+{
+    size_t wanted = s->bytes < SCAN_FRONT_BYTES ? (size_t)s->bytes : SCAN_FRONT_BYTES;
+    r->front_bytes += result > 0 ? (size_t)result : 0;
+    if (result < 0 || (result == 0 && r->front_bytes < wanted)) {
+        fail(r, "read", s->name, result < 0 ? result : -EIO);
+        finish(r);
+    } else if (r->front_bytes < wanted) {
+        ask_step(r, STEP_FRONT);
+    } else {
+        front_arrived(r, s, r->front_bytes);
+    }
+}
+
 static void step_done(struct recovery *r, int result)
 {
     struct found_segment *s = &r->segments[r->next];
@@ -233,18 +248,7 @@ static void step_done(struct recovery *r, int result)
         r->front_bytes = 0;
         ask_step(r, STEP_FRONT);
         return;
-    case STEP_FRONT:
-        if (result < 0) {
-            fail(r, "read", s->name, result);
-            finish(r);
-            return;
-        }
-        r->front_bytes += (size_t)result;
-        if (result > 0 && r->front_bytes < SCAN_FRONT_BYTES)
-            ask_step(r, STEP_FRONT); // it was short, or the file is
-        else
-            front_arrived(r, s, r->front_bytes);
-        return;
+    case STEP_FRONT: front_read(r, s, result); return;
     case STEP_UNLINK:
         r->report.removed += result >= 0;
         r->next++;
