@@ -14,6 +14,7 @@
 #define READS_MAX 8u              // at a time, for one segment
 #define READ_FAILURES_MAX 3u      // of one request; then the bytes are given up
 #define JOBS_MAX 20000000u
+#define SEGMENTS_ROOM_FIRST 64u
 
 enum recovery_op { RECOVERY_OP_STEP, RECOVERY_OP_READ };
 
@@ -88,7 +89,7 @@ static bool is_segment_name(const char *name, uint64_t *ret)
 static bool add_name(struct recovery *r, const char *name, uint64_t number)
 {
     if (r->segment_count == r->segment_room) {
-        uint32_t room = r->segment_room ? r->segment_room * 2 : 64;
+        uint32_t room = r->segment_room * 2;
         struct found_segment *more = realloc(r->segments, room * sizeof(*more));
         if (!more)
             return false;
@@ -509,7 +510,9 @@ struct recovery *recovery_new(const struct recovery_options *options)
     r->o = *options;
     r->homes = calloc(options->home_count, sizeof(*r->homes));
     r->front = malloc(SCAN_FRONT_BYTES);
-    if (!r->homes || !r->front ||
+    r->segment_room = SEGMENTS_ROOM_FIRST;
+    r->segments = calloc(r->segment_room, sizeof(*r->segments));
+    if (!r->homes || !r->front || !r->segments ||
         !recover_init(&r->recover, options->domains, options->table, r->homes)) {
         recovery_free(r);
         return NULL;
