@@ -335,6 +335,35 @@ static void ids_print_in_full(void)
     CU_ASSERT_STRING_EQUAL(message_id_print(UINT64_MAX, text), "FZZZZZZZZZZZZ");
 }
 
+static __attribute__((noinline)) void scribble_on_stack(unsigned char byte)
+{
+    char bytes[16 * 1024];
+    memset(bytes, byte, sizeof(bytes));
+    __asm__ volatile("" : : "r"(bytes) : "memory"); // else the compiler sees no need for them
+}
+
+// An envelope goes to disk as it is. What the stack held before must not go with it.
+static void equal_recipients_make_equal_envelopes(void)
+{
+    char envelopes[2][1024];
+    uint32_t bytes[2];
+    for (size_t i = 0; i < 2; i++) {
+        struct message *m = new_message();
+        for (int rcpt = 0; rcpt < 3; rcpt++) {
+            scribble_on_stack(i == 0 ? 0x55 : 0xaa);
+            CU_ASSERT(
+                message_add_rcpt(&pool, &m, SLICE("u@a.example"), SLICE_EMPTY, SLICE("a.example")));
+        }
+        CU_ASSERT(message_seal_envelope(&pool, &m));
+        bytes[i] = m->envelope_bytes;
+        CU_ASSERT_FATAL(bytes[i] <= sizeof(envelopes[i]));
+        memcpy(envelopes[i], message_envelope(m), bytes[i]);
+        end_message(m);
+    }
+    CU_ASSERT_EQUAL(bytes[0], bytes[1]);
+    CU_ASSERT_EQUAL(memcmp(envelopes[0], envelopes[1], bytes[0]), 0);
+}
+
 static const struct suite_test tests[] = {
     {"groups by domain", groups_by_domain},
     {"keeps what it was given", keeps_what_it_was_given},
@@ -345,6 +374,7 @@ static const struct suite_test tests[] = {
     {"without memory the message stays as it was", without_memory_the_message_stays_as_it_was},
     {"as many recipients as allowed", as_many_recipients_as_allowed},
     {"sealing is linear", sealing_is_linear},
+    {"equal recipients make equal envelopes", equal_recipients_make_equal_envelopes},
     {"ids increase whatever the clock does", ids_increase_whatever_the_clock_does},
     {"ids print in full", ids_print_in_full},
 };
