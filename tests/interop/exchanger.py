@@ -4,15 +4,17 @@ It keeps what it took, and looks at every byte that reaches it: command lines wi
 bytes, lines that end in CRLF, no bare CR or LF in content.
 """
 
+import fcntl
 import re
 import socket
 import struct
+import termios
 import threading
 import time
 from dataclasses import dataclass, field
 
 from names import HOSTS
-from place import place
+from place import eventually, place
 
 CLOSE = object()  # the connection ends
 RESET = object()  # ... by a reset
@@ -155,6 +157,7 @@ class Session:
 
     def end(self, how):
         if how is RESET:
+            eventually(self.all_arrived, "what was said")  # the reset could overtake it
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                                        struct.pack("ii", 1, 0))
         if how is QUIET:
@@ -162,6 +165,10 @@ class Session:
             while self.connection.recv(65536):
                 pass
         raise _Ended
+
+    def all_arrived(self):
+        waiting = fcntl.ioctl(self.connection, termios.TIOCOUTQ, struct.pack("i", 0))
+        return struct.unpack("i", waiting)[0] == 0
 
     def line(self):
         line = self.file.readline()

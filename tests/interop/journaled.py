@@ -86,12 +86,12 @@ class Journaled(unittest.TestCase):
                          (done.stdout + done.stderr).decode()[-3000:])
         return json.loads(done.stdout.splitlines()[-1])
 
-    def written(self, engine, **counts):
+    def written(self, engine, seconds=5, **counts):
         """Waits until the journal says so. Events come a moment before results are in the file."""
         def look():
             counted = self.check(engine)
             return {word: counted[word] for word in counts}
-        eventually(lambda: look() == counts, look, seconds=5)
+        eventually(lambda: look() == counts, look, seconds)
 
     def folder(self, engine):
         with open(engine.config, encoding="utf-8") as file:
