@@ -1,6 +1,7 @@
 #include "engine/config_settings.h"
 
 #include "engine/base/check.h"
+#include "engine/smtp/client.h"
 
 #include <stddef.h>
 
@@ -87,6 +88,7 @@ static const struct setting domain_settings[] = {
      WITHIN(1, 1000000), .usual = "100"},
     {"recipients-per-transaction", SETTING_COUNT, AT(limits, rcpts_per_transaction),
      WITHIN(1, 1000), .usual = "100"},
+    {"window", SETTING_COUNT, AT(limits, window), WITHIN(1, SMTP_WINDOW_MAX), .usual = "8"},
     {"retry-first", SETTING_DURATION, AT(limits, retry.delay_us_first), WITHIN(SECOND, DAY),
      .usual = "1m"},
     {"retry-max", SETTING_DURATION, AT(limits, retry.delay_us_max), WITHIN(SECOND, 7 * DAY),

@@ -1,6 +1,7 @@
 // The decisions of engine/policy/: tables of facts in and answers out.
 
 #include "engine/policy/limits.h"
+#include "engine/policy/pace.h"
 #include "engine/policy/retry.h"
 #include "engine/policy/verdict.h"
 #include "tests/suite.h"
@@ -182,11 +183,12 @@ static void test_limits_of_domains(void)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         CU_ASSERT_EQUAL(limits_of_domain(&t, slice_of_text(cases[i].domain))->connections,
                         cases[i].want);
-    struct limits tight = limits_tighter(&(struct limits){5, 10, 100, retry},
-                                         &(struct limits){7, 3, 50, retry});
+    struct limits tight = limits_tighter(&(struct limits){5, 10, 100, 4, retry},
+                                         &(struct limits){7, 3, 50, 8, retry});
     CU_ASSERT_EQUAL(tight.connections, 5);
     CU_ASSERT_EQUAL(tight.messages_per_connection, 3);
     CU_ASSERT_EQUAL(tight.rcpts_per_transaction, 50);
+    CU_ASSERT_EQUAL(tight.window, 4);
 }
 
 static const struct {
@@ -195,8 +197,31 @@ static const struct {
 } connect_cases[] = {
     {{.ready_count = 1, .connections_now = UINT32_MAX}, true},
     {{.ready_count = 0, .connections_now = UINT32_MAX}, false},
-    {{.ready_count = 1, .open_count = 1, .spare_count = 1, .connections_now = UINT32_MAX}, false},
-    {{.ready_count = 2, .open_count = 1, .spare_count = 1, .connections_now = UINT32_MAX}, true},
+    {{.ready_count = 1,
+      .open_count = 1,
+      .spare_count = 1,
+      .spare_jobs = 1,
+      .connections_now = UINT32_MAX},
+     false},
+    {{.ready_count = 2,
+      .open_count = 1,
+      .spare_count = 1,
+      .spare_jobs = 1,
+      .connections_now = UINT32_MAX},
+     true},
+    // Each takes eight.
+    {{.ready_count = 16,
+      .open_count = 2,
+      .spare_count = 2,
+      .spare_jobs = 8,
+      .connections_now = UINT32_MAX},
+     false},
+    {{.ready_count = 17,
+      .open_count = 2,
+      .spare_count = 2,
+      .spare_jobs = 8,
+      .connections_now = UINT32_MAX},
+     true},
     {{.ready_count = 99, .open_count = 20, .connections_now = UINT32_MAX}, false}, // the limit
     {{.ready_count = 99, .open_count = 19, .connections_now = UINT32_MAX}, true},
     {{.ready_count = 99, .open_count = 3, .connections_now = 3}, false}, // learned
@@ -218,6 +243,75 @@ static void test_may_connect(void)
         CU_ASSERT_EQUAL(limits_may_connect(&l, &connect_cases[i].load), connect_cases[i].want);
 }
 
+// --- pace
+
+#define WINDOW 8
+
+static void take_many(struct pace *p, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        pace_took(p, WINDOW);
+}
+
+static void test_pace_widens_and_closes(void)
+{
+    struct pace p;
+    pace_init(&p);
+    CU_ASSERT_EQUAL(p.window, 1);
+    for (uint16_t want = 2; want <= WINDOW; want++) {
+        pace_took(&p, WINDOW);
+        CU_ASSERT_EQUAL(p.window, want);
+    }
+    take_many(&p, 100);
+    CU_ASSERT_EQUAL(p.window, WINDOW);
+    pace_broke(&p, PACE_BROKE_LATE, 0);
+    CU_ASSERT_EQUAL(p.window, 1);
+    take_many(&p, PACE_STEP_GROWTH - 1); // now a step takes longer
+    CU_ASSERT_EQUAL(p.window, 1);
+    take_many(&p, 1);
+    CU_ASSERT_EQUAL(p.window, 2);
+    pace_broke(&p, PACE_BROKE_LATE, 0);
+    take_many(&p, PACE_STEP_GROWTH * PACE_STEP_GROWTH - 1); // and longer
+    CU_ASSERT_EQUAL(p.window, 1);
+    for (int i = 0; i < 10; i++)
+        pace_broke(&p, PACE_BROKE_LATE, 0);
+    CU_ASSERT_EQUAL(p.step_messages, PACE_STEP_MESSAGES_MAX);
+    take_many(&p, PACE_STEP_MESSAGES_MAX * (WINDOW - 1));
+    CU_ASSERT_EQUAL(p.window, WINDOW);
+    take_many(&p, 1);
+    CU_ASSERT_EQUAL(p.step_messages, 1); // forgiven
+    pace_took(&p, 3);
+    CU_ASSERT_EQUAL(p.window, 3); // the limit is another domain's
+    CU_ASSERT(!pace_is_lockstep(&p, 0));
+}
+
+// What led to it, a letter each: took, answered, broke late or first, broke the rules.
+static const struct {
+    const char *story;
+    bool want;
+} lockstep_cases[] = {
+    {"", false},    {"fff", true},    {"ff", false},  {"fftff", false}, {"ffaff", false},
+    {"fffa", true}, {"lllll", false}, {"fflf", true}, {"r", true},      {"tttr", true},
+};
+
+static void test_pace_lockstep(void)
+{
+    for (size_t i = 0; i < sizeof(lockstep_cases) / sizeof(lockstep_cases[0]); i++) {
+        struct pace p;
+        pace_init(&p);
+        for (const char *at = lockstep_cases[i].story; *at; at++)
+            switch (*at) {
+            case 't': pace_took(&p, WINDOW); break;
+            case 'a': pace_answered(&p); break;
+            case 'l': pace_broke(&p, PACE_BROKE_LATE, SECONDS(1)); break;
+            case 'f': pace_broke(&p, PACE_BROKE_FIRST, SECONDS(1)); break;
+            case 'r': pace_broke(&p, PACE_BROKE_RULES, SECONDS(1)); break;
+            }
+        CU_ASSERT_EQUAL(pace_is_lockstep(&p, SECONDS(2)), lockstep_cases[i].want);
+        CU_ASSERT(!pace_is_lockstep(&p, SECONDS(1) + PACE_LOCKSTEP_US)); // another chance
+    }
+}
+
 static const struct suite_test tests[] = {
     {"replies", test_replies},
     {"every code has a verdict", test_every_code_has_a_verdict},
@@ -231,6 +325,8 @@ static const struct suite_test tests[] = {
     {"retry walks to the end", test_retry_walks_to_the_end},
     {"limits of domains", test_limits_of_domains},
     {"may connect", test_may_connect},
+    {"pace widens and closes", test_pace_widens_and_closes},
+    {"pace: lockstep", test_pace_lockstep},
 };
 
 SUITE_MAIN("policy", tests)

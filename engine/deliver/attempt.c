@@ -27,23 +27,44 @@ static bool conn_is_open(const struct conn *c)
     return c->state != CONN_CLOSING;
 }
 
-static void idle_link(struct conn *c)
+static void willing_link(struct conn *c)
 {
+    c->willing = true;
     c->prev = NULL;
-    c->next = c->site->idle_first;
+    c->next = c->site->willing_first;
     if (c->next)
         c->next->prev = c;
-    c->site->idle_first = c;
+    c->site->willing_first = c;
 }
 
-static void idle_unlink(struct conn *c)
+static void willing_unlink(struct conn *c)
 {
+    c->willing = false;
     if (c->prev)
         c->prev->next = c->next;
     else
-        c->site->idle_first = c->next;
+        c->site->willing_first = c->next;
     if (c->next)
         c->next->prev = c->prev;
+}
+
+static bool conn_is_willing(const struct deliver *d, struct conn *c)
+{
+    return !d->stopping && (c->state == CONN_IDLE || c->state == CONN_BUSY) &&
+           c->started_count < c->site->limits.messages_per_connection &&
+           smtp_client_can_start(&c->client);
+}
+
+void conn_look_willing(struct deliver *d, struct conn *c)
+{
+    smtp_client_set_window(&c->client, c->site->pace.window);
+    bool willing = conn_is_willing(d, c);
+    if (willing == c->willing)
+        return;
+    if (willing)
+        willing_link(c);
+    else
+        willing_unlink(c);
 }
 
 // The one place where a connection changes its state.
@@ -53,17 +74,14 @@ void conn_enter(struct deliver *d, struct conn *c, enum conn_state state)
     s->spare_count -= conn_is_spare(c);
     s->open_count -= conn_is_open(c);
     s->opening_count -= conn_is_opening(c);
-    if (c->state == CONN_IDLE)
-        idle_unlink(c);
     if (state == CONN_CLOSING)
         conn_close(c, d->io);
     c->state = (uint8_t)state;
-    if (state == CONN_IDLE)
-        idle_link(c);
     s->spare_count += conn_is_spare(c);
     s->open_count += conn_is_open(c);
     s->opening_count += conn_is_opening(c);
     CHECK(s->spare_count <= s->open_count && s->open_count <= s->conn_count);
+    conn_look_willing(d, c);
 }
 
 // It has something to say, or its deadline moved: looked at once, at the end of the turn.
@@ -86,10 +104,9 @@ static struct attempt conn_attempt(const struct conn *c)
 
 // All recipients of one job that took part: rcpts[first..end). Returns with the job home, or back
 // among the ready ones.
-static void finish_job(struct deliver *d, struct conn *c, uint32_t first, uint32_t end,
-                       enum verdict v, const struct failure *why, bool in_doubt)
+static void finish_job(struct deliver *d, struct conn *c, const struct transaction *tx,
+                       uint32_t first, uint32_t end, const struct failure *why, bool in_doubt)
 {
-    struct transaction *tx = &c->tx;
     struct job *j = tx->rcpts[first].job;
     struct target *t = job_target(j);
     struct attempt at = conn_attempt(c);
@@ -97,10 +114,11 @@ static void finish_job(struct deliver *d, struct conn *c, uint32_t first, uint32
     bool gone = false;
     for (uint32_t i = first; i < end; i++) {
         const struct transaction_rcpt *r = &tx->rcpts[i];
-        if ((r->again && v == VERDICT_DELIVERED) || job_rcpt_state(j, r->rcpt) != RCPT_OPEN)
+        if ((r->again && tx->verdict == VERDICT_DELIVERED) ||
+            job_rcpt_state(j, r->rcpt) != RCPT_OPEN)
             continue;
         gone = --open_left == 0;
-        outbox_result(d, j, r->rcpt, v, why, &at, in_doubt, gone);
+        outbox_result(d, j, r->rcpt, tx->verdict, why, &at, in_doubt, gone);
         if (gone)
             break;
     }
@@ -113,45 +131,57 @@ static void finish_job(struct deliver *d, struct conn *c, uint32_t first, uint32
     target_job_left(d, t);
 }
 
-static void transaction_finish(struct deliver *d, struct conn *c, enum verdict v,
-                               const struct failure *why, bool in_doubt)
+static void transaction_over(struct deliver *d, struct conn *c, struct transaction *tx)
 {
-    uint32_t count = c->tx.rcpt_count;
-    for (uint32_t first = 0, end; first < count; first = end) {
-        for (end = first + 1; end < count && c->tx.rcpts[end].job == c->tx.rcpts[first].job;)
-            end++;
-        finish_job(d, c, first, end, v, why, in_doubt);
-    }
-    transaction_clear(&c->tx);
-    c->verdict_held = false;
+    conn_remove_transaction(c, tx);
+    transaction_release(tx);
+    slab_give(&d->transactions, tx->index);
 }
 
-// Nothing of it was answered: the server let the connection go just then, or did not take us on.
-// Its jobs are ready again, as if they had not been taken; up to a limit, since it may also be this
-// message that the server dislikes. A session that had served before is likely to have ended for
-// reasons of its own, and weighs less.
-static void transaction_give_back(struct deliver *d, struct conn *c)
+// It ends with tx->verdict.
+static void transaction_finish(struct deliver *d, struct conn *c, struct transaction *tx,
+                               const struct failure *why, bool in_doubt)
 {
-    uint8_t weight = c->message_count > 0 ? GIVEN_BACK_BY_USED : GIVEN_BACK_BY_FRESH;
-    uint32_t count = c->tx.rcpt_count;
+    uint32_t count = tx->rcpt_count;
+    for (uint32_t first = 0, end; first < count; first = end) {
+        for (end = first + 1; end < count && tx->rcpts[end].job == tx->rcpts[first].job;)
+            end++;
+        finish_job(d, c, tx, first, end, why, in_doubt);
+    }
+    transaction_over(d, c, tx);
+}
+
+// Nothing of it was answered: the server let the connection go just then, did not take us on, or
+// was still at an older message. Its jobs are ready again, as if they had not been taken; up to a
+// limit, since it may also be this message that the server dislikes. A session that had served
+// before is likely to have ended for reasons of its own, and one with an older message because of
+// that one: they weigh less.
+static void transaction_give_back(struct deliver *d, struct conn *c, struct transaction *tx,
+                                  uint8_t weight)
+{
     struct job *last = NULL;
-    for (uint32_t i = 0; i < count; i++) {
-        struct job *j = c->tx.rcpts[i].job;
+    for (uint32_t i = 0; i < tx->rcpt_count; i++) {
+        struct job *j = tx->rcpts[i].job;
         if (j == last)
             continue;
-        CHECK(j->given_back + weight <= JOB_GIVEN_BACK_MAX);
-        j->given_back = (j->given_back + weight) & (unsigned)JOB_GIVEN_BACK_MAX;
+        unsigned given_back = j->given_back + weight;
+        j->given_back = (given_back < JOB_GIVEN_BACK_MAX ? given_back : JOB_GIVEN_BACK_MAX) &
+                        (unsigned)JOB_GIVEN_BACK_MAX;
         target_requeue(d, job_target(j), j);
         last = j;
     }
-    transaction_clear(&c->tx);
+    transaction_over(d, c, tx);
 }
 
-static void verdict_carry_out(struct deliver *d, struct conn *c)
+static void verdict_carry_out(struct deliver *d, struct conn *c, struct transaction *tx,
+                              const struct failure *why)
 {
-    enum verdict v = verdict_of_reply(c->verdict_phase, c->verdict.code);
-    transaction_finish(d, c, v, &c->verdict, false);
+    if (tx->verdict == VERDICT_DELIVERED)
+        pace_took(&c->site->pace, (uint16_t)c->site->limits.window);
+    else
+        pace_answered(&c->site->pace);
     c->message_count++;
+    transaction_finish(d, c, tx, why, false);
 }
 
 // --- a connection's end
@@ -185,6 +215,19 @@ static bool conn_is_refused(const struct conn *c)
            c->site->ready_count > 0;
 }
 
+// What a connection's end in the middle of transactions says of the site. A 421 says why.
+static void conn_broke_off(struct deliver *d, struct conn *c)
+{
+    enum pace_break how = PACE_BROKE_LATE;
+    if (!c->tx_first || c->failure.code == 421 || d->stopping)
+        return;
+    if (c->broke_rules)
+        how = PACE_BROKE_RULES;
+    else if (!c->answered)
+        how = PACE_BROKE_FIRST;
+    pace_broke(&c->site->pace, how, io_now_us(d->io));
+}
+
 // c->failure says why.
 static void conn_fail(struct deliver *d, struct conn *c)
 {
@@ -193,6 +236,7 @@ static void conn_fail(struct deliver *d, struct conn *c)
     bool refused = conn_is_refused(c);
     conn_enter(d, c, CONN_CLOSING);
     wheel_disarm(d->o.wheel, &c->timer);
+    conn_broke_off(d, c);
     if (refused && !d->stopping)
         conn_refused(d, c);
     dispatch_site(d, c->site);
@@ -211,23 +255,44 @@ void attempt_close(struct deliver *d, struct conn *c, struct slice why)
 }
 
 // A success that was said before our last byte had left is none.
-static bool conn_verdict_holds(const struct conn *c)
+static bool verdict_holds(const struct conn *c, const struct transaction *tx)
 {
-    return c->sent_bytes >= c->said_bytes ||
-           verdict_of_reply(c->verdict_phase, c->verdict.code) != VERDICT_DELIVERED;
+    return c->sent_bytes >= tx->end_bytes || tx->verdict != VERDICT_DELIVERED;
+}
+
+// Its last byte has reached the kernel, as far as we can know, and no verdict came: is it in doubt?
+// Asked of the transactions from the oldest on; *i counts those that the machine knows of.
+static bool in_doubt(const struct conn *c, const struct transaction *tx, uint32_t *i)
+{
+    struct smtp_unfinished u;
+    if (tx->held || !smtp_client_unfinished(&c->client, *i, &u) || u.tag != tx->smtp.tag)
+        return false;
+    (*i)++;
+    return u.written && c->sent_bytes >= u.end_bytes;
+}
+
+// The connection has ended, and nothing is lent any more. `oldest`: the server was at this one.
+static void transaction_left(struct deliver *d, struct conn *c, struct transaction *tx, bool doubt,
+                             bool oldest)
+{
+    uint8_t weight = oldest && c->message_count == 0 ? GIVEN_BACK_BY_FRESH : GIVEN_BACK_BY_USED;
+    if (tx->held && verdict_holds(c, tx)) {
+        verdict_carry_out(d, c, tx, &tx->why);
+    } else if (!doubt && !tx->answered && tx->rcpts[0].job->given_back < GIVEN_BACK_MAX) {
+        transaction_give_back(d, c, tx, weight);
+    } else {
+        tx->verdict = VERDICT_LATER;
+        transaction_finish(d, c, tx, &c->failure, doubt);
+    }
 }
 
 void attempt_gone(struct deliver *d, struct conn *c)
 {
     struct site *s = c->site;
-    if (transaction_open(&c->tx)) {
-        bool in_doubt = !c->verdict_held && c->failure.code != 421 && conn_wrote_all(c);
-        if (c->verdict_held && conn_verdict_holds(c))
-            verdict_carry_out(d, c);
-        else if (!in_doubt && !c->answered && c->tx.rcpts[0].job->given_back < GIVEN_BACK_MAX)
-            transaction_give_back(d, c);
-        else
-            transaction_finish(d, c, VERDICT_LATER, &c->failure, in_doubt);
+    uint32_t unfinished = 0;
+    for (bool oldest = true; c->tx_first; oldest = false) {
+        bool doubt = in_doubt(c, c->tx_first, &unfinished);
+        transaction_left(d, c, c->tx_first, doubt, oldest);
     }
     CHECK(!c->want_send);
     conn_release(c);
@@ -240,33 +305,60 @@ void attempt_gone(struct deliver *d, struct conn *c)
 
 // --- what the machine tells
 
-static void conn_free_for_work(struct deliver *d, struct conn *c)
+// It has nothing under way. It waits for work, or has done its share.
+static void conn_rests(struct deliver *d, struct conn *c)
 {
-    if (c->message_count >= c->site->limits.messages_per_connection || d->stopping) {
+    if (c->started_count >= c->site->limits.messages_per_connection || d->stopping) {
         smtp_client_quit(&c->client);
         conn_enter(d, c, CONN_QUITTING);
     } else {
         conn_enter(d, c, CONN_IDLE);
     }
+}
+
+// A transaction has ended: there is room for another one.
+static void conn_has_room(struct deliver *d, struct conn *c)
+{
+    if (c->tx_first)
+        conn_look_willing(d, c);
+    else
+        conn_rests(d, c);
     dispatch_site(d, c->site);
 }
 
 static void on_ready(struct deliver *d, struct conn *c)
 {
     c->session_ready = true;
-    c->answered = false;
     c->site->proven = true;
     site_address_serves(c->site, &c->peer);
-    conn_free_for_work(d, c);
+    conn_has_room(d, c);
+}
+
+// NULL: it has had its end.
+static struct transaction *transaction_of(const struct conn *c, uint64_t tag)
+{
+    struct transaction *tx = c->tx_first;
+    while (tx && (tx->smtp.tag != tag || tx->held))
+        tx = tx->next;
+    return tx;
+}
+
+// The server has said something about a transaction, if it has a tag.
+static void on_answer(struct conn *c, const struct smtp_event *e)
+{
+    struct transaction *tx = transaction_of(c, e->tag);
+    c->answered |= e->tag != 0;
+    if (tx)
+        tx->answered = true;
 }
 
 static void on_rcpt_refused(struct deliver *d, struct conn *c, const struct smtp_event *e)
 {
-    CHECK(e->rcpt < c->tx.rcpt_count);
-    struct transaction_rcpt *r = &c->tx.rcpts[e->rcpt];
+    struct transaction *tx = transaction_of(c, e->tag);
+    CHECK(tx && e->rcpt < tx->rcpt_count);
+    struct transaction_rcpt *r = &tx->rcpts[e->rcpt];
     struct attempt at = conn_attempt(c);
     struct failure why;
-    c->answered = true;
     failure_set(&why, e->reply->code, e->reply->enhanced, e->reply->text);
     if (e->phase == SMTP_PHASE_RCPT && e->rcpt > 0 &&
         verdict_is_rcpt_limit(why.code, why.enhanced)) {
@@ -277,16 +369,34 @@ static void on_rcpt_refused(struct deliver *d, struct conn *c, const struct smtp
                   false);
 }
 
+// While its bytes are still lent, the verdict waits for them.
 static void on_verdict(struct deliver *d, struct conn *c, const struct smtp_event *e)
 {
-    failure_set(&c->verdict, e->reply->code, e->reply->enhanced, e->reply->text);
-    c->verdict_phase = e->phase;
-    c->answered = true;
-    c->verdict_held = c->sending; // its bytes are still lent: the verdict waits for them
-    if (!c->verdict_held) {
-        verdict_carry_out(d, c);
-        conn_free_for_work(d, c);
+    struct transaction *tx = transaction_of(c, e->tag);
+    CHECK(tx);
+    failure_set(&tx->why, e->reply->code, e->reply->enhanced, e->reply->text);
+    tx->verdict = verdict_of_reply(e->phase, e->reply->code);
+    tx->end_bytes = e->end_bytes;
+    tx->held = c->sent_bytes < tx->end_bytes;
+    if (tx->held)
+        return;
+    verdict_carry_out(d, c, tx, &tx->why);
+    conn_has_room(d, c);
+}
+
+// More has gone out: which verdicts waited for that?
+static void verdicts_let_go(struct deliver *d, struct conn *c)
+{
+    bool any = false;
+    for (struct transaction *tx = c->tx_first, *next; tx; tx = next) {
+        next = tx->next;
+        if (!tx->held || c->sent_bytes < tx->end_bytes)
+            continue;
+        verdict_carry_out(d, c, tx, &tx->why);
+        any = true;
     }
+    if (any)
+        conn_has_room(d, c);
 }
 
 static void on_closed(struct deliver *d, struct conn *c, const struct smtp_event *e)
@@ -295,6 +405,7 @@ static void on_closed(struct deliver *d, struct conn *c, const struct smtp_event
         failure_set(&c->failure, e->reply->code, e->reply->enhanced, e->reply->text);
     else
         failure_set(&c->failure, 0, (struct enhanced_code){4, 5, 0}, slice_of_text(e->why));
+    c->broke_rules = e->broke_rules;
     conn_fail(d, c);
 }
 
@@ -305,10 +416,16 @@ void attempt_events(struct deliver *d, struct conn *c, struct slice bytes)
         c->moved |= e.kind != SMTP_MORE;
         switch (e.kind) {
         case SMTP_MORE: return;
-        case SMTP_REPLIED: c->answered = true; break;
+        case SMTP_REPLIED: on_answer(c, &e); break;
         case SMTP_READY: on_ready(d, c); break;
-        case SMTP_RCPT_REFUSED: on_rcpt_refused(d, c, &e); break;
-        case SMTP_DONE: on_verdict(d, c, &e); break;
+        case SMTP_RCPT_REFUSED:
+            on_answer(c, &e);
+            on_rcpt_refused(d, c, &e);
+            break;
+        case SMTP_DONE:
+            on_answer(c, &e);
+            on_verdict(d, c, &e);
+            break;
         case SMTP_CLOSED: on_closed(d, c, &e); return;
         }
     }
@@ -332,10 +449,7 @@ void attempt_on_done(struct deliver *d, const struct io_done *done)
     case CONN_SENT:
         conn_speaks(d, c);
         c->moved |= wire_empty(&c->wire); // from here on it is the other side's turn
-        if (c->verdict_held && wire_empty(&c->wire)) {
-            verdict_carry_out(d, c);
-            conn_free_for_work(d, c);
-        }
+        verdicts_let_go(d, c);
         break;
     case CONN_LOST: conn_fail(d, c); break;
     case CONN_GONE:

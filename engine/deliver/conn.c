@@ -9,15 +9,14 @@ static struct io_token conn_token(const struct conn *c, enum conn_op op)
     return (struct io_token){c->index, c->generation, c->io_owner, (uint8_t)op};
 }
 
-int conn_open(struct conn *c, struct io *io, struct slice helo_name)
+int conn_open(struct conn *c, struct io *io, const struct smtp_client_options *options)
 {
     c->fd = io_connect(io, &c->peer, NULL, conn_token(c, CONN_OP_CONNECT));
     if (c->fd < 0)
         return c->fd;
     c->ops_in_flight = 1;
     c->state = CONN_CONNECTING;
-    struct smtp_client_options options = {.helo_name = helo_name, .window = 1};
-    smtp_client_init(&c->client, &options);
+    smtp_client_init(&c->client, options);
     wire_init(&c->wire);
     return 0;
 }
@@ -106,9 +105,7 @@ void conn_flush(struct conn *c, struct io *io)
     unsigned count;
     if (c->sending || c->state == CONN_CLOSING || c->state == CONN_CONNECTING)
         return;
-    size_t before = c->wire.bytes;
     smtp_client_fill(&c->client, &c->wire);
-    c->said_bytes += c->wire.bytes - before;
     if (wire_empty(&c->wire))
         return;
     const struct iovec *pieces = wire_pieces(&c->wire, &count);
@@ -124,12 +121,38 @@ void conn_close(struct conn *c, struct io *io)
     io_close(io, c->fd);
 }
 
+void conn_add_transaction(struct conn *c, struct transaction *tx)
+{
+    tx->next = NULL;
+    if (c->tx_last)
+        c->tx_last->next = tx;
+    else
+        c->tx_first = tx;
+    c->tx_last = tx;
+    tx->smtp.tag = ++c->started_count;
+    c->site->transaction_count++;
+}
+
+void conn_remove_transaction(struct conn *c, struct transaction *tx)
+{
+    struct transaction *before = NULL;
+    for (struct transaction *at = c->tx_first; at != tx; at = at->next)
+        before = at; // few stand before it: replies come in order
+    if (before)
+        before->next = tx->next;
+    else
+        c->tx_first = tx->next;
+    if (c->tx_last == tx)
+        c->tx_last = before;
+    c->site->transaction_count--;
+}
+
 void conn_release(struct conn *c)
 {
+    CHECK(!c->tx_first);
     CHECK(c->ops_in_flight == 0);
     smtp_client_release(&c->client);
     wire_release(&c->wire);
-    transaction_release(&c->tx);
 }
 
 uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uint64_t idle_us)
@@ -148,18 +171,4 @@ uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uin
     if (!smtp_client_awaits(&c->client, &phase))
         phase = SMTP_PHASE_GREETING;
     return patience_us(phase);
-}
-
-bool conn_content_left(const struct conn *c)
-{
-    struct smtp_unfinished u;
-    return smtp_client_unfinished(&c->client, 0, &u) && u.written;
-}
-
-bool conn_wrote_all(const struct conn *c)
-{
-    struct smtp_unfinished u;
-    if (!smtp_client_unfinished(&c->client, 0, &u))
-        return false;
-    return u.written && c->sent_bytes >= u.end_bytes;
 }

@@ -15,8 +15,8 @@
 enum conn_state {
     CONN_CONNECTING,
     CONN_OPENING, // greeting and EHLO
-    CONN_IDLE,    // ready, in its site's idle list
-    CONN_BUSY,    // a transaction is under way
+    CONN_IDLE,    // ready
+    CONN_BUSY,    // transactions are under way
     CONN_QUITTING,
     CONN_CLOSING,
 };
@@ -33,32 +33,31 @@ struct conn {
     bool sending;
     bool receiving;
     bool want_send;     // in the turn's list of connections with something to say
-    bool verdict_held;  // the transaction's verdict is in, its bytes still lent to a send
+    bool willing;       // in its site's list of those that may be given one more message
     bool moved;         // since the deadline was set: a reply, a change of state
-    bool answered;      // the server has said something about the transaction
+    bool answered;      // the server has said something about a transaction
+    bool broke_rules;   // it ended since the server said what fits no command
     bool gone;          // nothing is lent any more; the turn's list still holds it
     bool session_ready; // it has been IDLE once: a failure now is not the host's refusal
     int fd;
-    uint32_t message_count;
+    uint32_t message_count; // that got a verdict
+    uint32_t started_count; // messages
     struct site *site;
-    struct conn *next;      // idle list
-    struct conn *prev;      // idle list
+    struct conn *next;      // the list of the willing
+    struct conn *prev;      // the list of the willing
     struct conn *send_next; // the turn's list
     struct wheel_timer timer;
     uint64_t deadline_us; // the timer may fire earlier, and is armed again then
-    uint64_t said_bytes;  // stream position: all that filled the wire so far
-    uint64_t sent_bytes;  // taken by the kernel
+    uint64_t sent_bytes;  // stream position: taken by the kernel
     struct io_address peer;
     struct failure failure; // why it closes
-    struct failure verdict; // of the transaction, once it is in
-    enum smtp_phase verdict_phase;
-    struct transaction tx;
+    struct transaction *tx_first, *tx_last;
     struct wire wire;
     struct smtp_client client;
 };
 
 // Asks for the connection to c->peer. 0, or -errno (nothing is in flight then).
-int conn_open(struct conn *c, struct io *io, struct slice helo_name);
+int conn_open(struct conn *c, struct io *io, const struct smtp_client_options *options);
 
 enum conn_news {
     CONN_NOTHING,
@@ -74,14 +73,12 @@ enum conn_news conn_on_done(struct conn *c, struct io *io, const struct io_done 
 // Fills the wire with what the machine says now, and sends it unless a send is under way.
 void conn_flush(struct conn *c, struct io *io);
 void conn_close(struct conn *c, struct io *io);
+// Its transactions, oldest first. Each gets a tag of its own, that none on it has had before.
+void conn_add_transaction(struct conn *c, struct transaction *tx);
+void conn_remove_transaction(struct conn *c, struct transaction *tx);
 void conn_release(struct conn *c);
 
 // When the peer must have moved by, given what the session waits for.
 uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uint64_t idle_us);
-
-// The transaction's last byte is on the wire: under way to the kernel, or there already.
-bool conn_content_left(const struct conn *c);
-// The transaction's last byte has reached the kernel, as far as we can know.
-bool conn_wrote_all(const struct conn *c);
 
 #endif

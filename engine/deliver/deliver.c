@@ -28,6 +28,7 @@ int deliver_new(struct deliver **ret, const struct deliver_options *options)
     }
     random_init(&d->dice, io_seed(d->io));
     slab_init(&d->conns, sizeof(struct conn), options->conn_count_max);
+    slab_init(&d->transactions, sizeof(struct transaction), TRANSACTIONS_MAX);
     slab_init(&d->sites, sizeof(struct site), SITES_MAX);
     slab_init(&d->questions, sizeof(struct question), QUESTIONS_MAX);
     slab_init(&d->fetches, sizeof(struct fetch), FETCHES_MAX);
@@ -46,6 +47,7 @@ void deliver_free(struct deliver *d)
     wheel_disarm(d->o.wheel, &d->sweep_timer);
     CHECK(d->conns.item_count == 0 && d->fetches.item_count == 0);
     slab_release(&d->conns);
+    slab_release(&d->transactions);
     slab_release(&d->fetches);
     for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1)) {
         struct site *s = slab_at(&d->sites, i);

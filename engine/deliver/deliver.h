@@ -48,6 +48,7 @@ struct deliver_options {
 
 struct deliver_counters {
     uint64_t connections_opened, connections_failed, transactions, connections_reused;
+    uint64_t transactions_ahead; // that began before the one in front of them was answered
     uint64_t delivered, deferred, failed, in_doubt;
     uint64_t fetched, fetches_failed;
     uint32_t connections, connections_peak, sites;

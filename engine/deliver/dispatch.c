@@ -73,38 +73,40 @@ static bool job_is_ours(const struct deliver *d, const struct job *j)
 }
 
 // More jobs of this message whose domains belong to this site: they go in the same transaction.
-static void add_siblings(struct deliver *d, struct conn *c, const struct job *first, uint32_t limit)
+static void add_siblings(struct deliver *d, const struct site *site, struct transaction *tx,
+                         const struct job *first, uint32_t limit)
 {
     const struct spread *s = entry_spread(first->entry);
     uint32_t count = s ? s->job_count : 1;
     uint32_t at = entry_job_of_rcpt(first->entry, first->rcpt_first);
     for (uint32_t seen = 1; seen < count && seen <= TRANSACTION_SIBLINGS_SEEN_MAX; seen++) {
         struct job *j = s->jobs[(at + seen) % count];
-        if (c->tx.rcpt_count == limit || c->tx.rcpt_count == c->tx.rcpt_room)
+        if (tx->rcpt_count == limit || tx->rcpt_count == tx->rcpt_room)
             return;
-        if (!job_is_ours(d, j) || job_target(j)->site != c->site || !job_target(j)->in_ring)
+        if (!job_is_ours(d, j) || job_target(j)->site != site || !job_target(j)->in_ring)
             continue;
         target_took(j);
         j->message = first->message;
         if (j->message != entry_message(j->entry)) // one that was read back
             j->message->loan_count++;
-        transaction_add(&c->tx, j, limit);
+        transaction_add(tx, j, limit);
     }
 }
 
-static void conn_start_job(struct deliver *d, struct conn *c, struct job *j)
+static void conn_start_job(struct deliver *d, struct conn *c, struct transaction *tx, struct job *j)
 {
     uint32_t limit = c->site->limits.rcpts_per_transaction;
-    transaction_start(&c->tx, j, limit);
-    transaction_add(&c->tx, j, limit);
-    add_siblings(d, c, j, limit);
-    transaction_seal(&c->tx);
-    c->answered = false;
+    transaction_start(tx, j, limit);
+    transaction_add(tx, j, limit);
+    add_siblings(d, c->site, tx, j, limit);
+    transaction_seal(tx);
     d->counters.transactions++;
-    d->counters.connections_reused += c->message_count > 0;
-    c->moved = true;
+    d->counters.connections_reused += c->started_count > 0;
+    d->counters.transactions_ahead += c->tx_first != NULL;
+    c->moved |= c->state == CONN_IDLE;
+    conn_add_transaction(c, tx); // gives it its tag
+    smtp_client_start(&c->client, &tx->smtp);
     conn_enter(d, c, CONN_BUSY);
-    smtp_client_start(&c->client, &c->tx.smtp);
     conn_speaks(d, c);
     attempt_events(d, c, SLICE_EMPTY); // what the machine can tell without asking the server
 }
@@ -150,12 +152,19 @@ static bool job_starves(const struct deliver *d, const struct job *j)
     return !entry_message(j->entry) && !fetch_has_room(d, j);
 }
 
+// How many more messages its connections can take, those that are being opened too.
+static uint32_t site_room(const struct site *s)
+{
+    uint64_t room = (uint64_t)s->open_count * s->pace.window;
+    return room > s->transaction_count ? (uint32_t)(room - s->transaction_count) : 0;
+}
+
 // The next job whose message is in memory. Those that must be read back are asked for: as many as
-// there are connections without work, idle or being opened.
+// there is room for.
 static struct job *site_next_job(struct deliver *d, struct site *s)
 {
     struct job *j = site_take_fetched(s);
-    while (!j && s->fetch_count + s->fetched_count < s->spare_count && target_first(s)) {
+    while (!j && s->fetch_count + s->fetched_count < site_room(s) && target_first(s)) {
         if (job_starves(d, target_first(s))) {
             site_starves(d, s); // until some is given back
             return NULL;
@@ -192,7 +201,12 @@ static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_
     c->peer = s->hosts[host].addresses[address].address;
     struct io_token timer = {index, c->generation, d->o.io_owner, CONN_OP_TIMER};
     memcpy(&c->timer.owner, &timer, sizeof(timer));
-    int error = conn_open(c, d->io, d->o.helo_name);
+    struct smtp_client_options options = {
+        .helo_name = d->o.helo_name,
+        .window = s->pace.window,
+        .ignore = pace_is_lockstep(&s->pace, io_now_us(d->io)) ? SMTP_PIPELINING : 0,
+    };
+    int error = conn_open(c, d->io, &options);
     if (error < 0) {
         slab_give(&d->conns, index);
         if (error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS) {
@@ -287,6 +301,7 @@ static bool site_wants_connection(struct deliver *d, struct site *s)
         .ready_count = s->ready_count + s->fetched_count + s->fetch_count,
         .open_count = s->open_count,
         .spare_count = s->spare_count,
+        .spare_jobs = s->pace.window,
         .connections_now = s->connections_now,
         .opening_count = s->opening_count,
         .proven = s->proven,
@@ -294,13 +309,27 @@ static bool site_wants_connection(struct deliver *d, struct site *s)
     return !d->stopping && !d->paused && limits_may_connect(&s->limits, &load);
 }
 
+static void site_starts_jobs(struct deliver *d, struct site *s)
+{
+    struct job *j;
+    while (s->willing_first && !d->stopping && !d->paused && (j = site_next_job(d, s))) {
+        uint32_t index;
+        struct transaction *tx = slab_take(&d->transactions, &index);
+        if (!tx) {
+            target_requeue(d, job_target(j), j);
+            site_starves(d, s);
+            return;
+        }
+        tx->index = index;
+        conn_start_job(d, s->willing_first, tx, j);
+    }
+}
+
 static void site_turn(struct deliver *d, struct site *s)
 {
     uint8_t host, address;
     bool temporary = false;
-    struct job *j;
-    while (s->idle_first && !d->stopping && !d->paused && (j = site_next_job(d, s)))
-        conn_start_job(d, s->idle_first, j);
+    site_starts_jobs(d, s);
     while (site_wants_connection(d, s)) {
         enum site_choice choice = site_choose(s, io_now_us(d->io), &d->dice, &host, &address,
                                               &temporary);
@@ -335,8 +364,7 @@ void dispatch_sites(struct deliver *d)
     }
 }
 
-// From now on the message may arrive though its home never learns of it: that is written down.
-static void tell_homes(struct deliver *d, struct transaction *tx)
+static void tell_homes_of(struct deliver *d, struct transaction *tx)
 {
     const struct job *last = NULL;
     tx->told = true;
@@ -347,14 +375,29 @@ static void tell_homes(struct deliver *d, struct transaction *tx)
     }
 }
 
+// From the moment when all of a message is on the wire it may arrive though its home never learns
+// of it: that is written down.
+static void tell_homes(struct deliver *d, struct conn *c)
+{
+    struct smtp_unfinished u;
+    struct transaction *tx = c->tx_first;
+    for (uint32_t i = 0; tx && smtp_client_unfinished(&c->client, i, &u); i++) {
+        while (tx && tx->smtp.tag != u.tag)
+            tx = tx->next;
+        if (!tx || !u.written)
+            return;
+        if (!tx->told)
+            tell_homes_of(d, tx);
+    }
+}
+
 // Sends what there is to say. The deadline moves only when the session has: bytes that drip without
 // ever making a reply, or being taken, do not keep it.
 static void conn_say(struct deliver *d, struct conn *c)
 {
     bool was_silent = wire_empty(&c->wire);
     conn_flush(c, d->io);
-    if (transaction_open(&c->tx) && !c->tx.told && conn_content_left(c))
-        tell_homes(d, &c->tx);
+    tell_homes(d, c);
     if (!c->moved && !(was_silent && !wire_empty(&c->wire)))
         return;
     c->moved = false;

@@ -10,6 +10,7 @@
 #define SITES_MAX 1000000u
 #define QUESTIONS_MAX 1000000u
 #define FETCHES_MAX 100000u
+#define TRANSACTIONS_MAX 1000000u
 
 enum target_state {
     TARGET_NEW,    // nothing is known
@@ -78,6 +79,7 @@ struct deliver {
     struct io *io;
     struct random dice;
     struct slab conns;
+    struct slab transactions;
     struct slab sites;
     struct slab questions;
     struct slab fetches;
@@ -154,7 +156,8 @@ void attempt_quit(struct deliver *d, struct conn *c);                       // a
 void attempt_events(struct deliver *d, struct conn *c, struct slice bytes); // what bytes bring
 void attempt_gone(struct deliver *d, struct conn *c); // nothing of it is under way any more
 void conn_enter(struct deliver *d, struct conn *c, enum conn_state state); // the one place to
-void conn_speaks(struct deliver *d, struct conn *c); // looked at, at the end of the turn
+void conn_look_willing(struct deliver *d, struct conn *c); // may it be given one more message?
+void conn_speaks(struct deliver *d, struct conn *c);       // looked at, at the end of the turn
 
 // outbox.c
 // Whom an attempt spoke to, for the result. NULL where nobody was reached.

@@ -28,6 +28,7 @@ bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const st
     s->limits = *l;
     s->connections_now = UINT32_MAX;
     s->walk = 1;
+    pace_init(&s->pace);
     return true;
 }
 

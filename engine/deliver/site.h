@@ -9,6 +9,7 @@
 
 #include "dns/resolver.h"
 #include "engine/policy/limits.h"
+#include "engine/policy/pace.h"
 #include "engine/policy/verdict.h"
 
 #define SITE_ADDRESSES_PER_HOST_MAX 16
@@ -62,13 +63,15 @@ struct site {
     uint32_t fetched_count;
     uint32_t fetch_count; // of jobs that are being read back
 
-    struct conn *idle_first;
-    uint32_t conn_count;      // all of its connections
-    uint32_t open_count;      // of these, not being closed
-    uint32_t spare_count;     // of these, idle or being opened
-    uint32_t opening_count;   // of these, not ready yet
-    bool proven;              // a session became ready, and none has failed to since
-    uint32_t connections_now; // learned cap; UINT32_MAX: none
+    struct conn *willing_first; // connections that may be given one more message
+    uint32_t conn_count;        // all of its connections
+    uint32_t open_count;        // of these, not being closed
+    uint32_t spare_count;       // of these, idle or being opened
+    uint32_t opening_count;     // of these, not ready yet
+    uint32_t transaction_count; // on all of them
+    struct pace pace;           // learned: how far they speak ahead of its replies
+    bool proven;                // a session became ready, and none has failed to since
+    uint32_t connections_now;   // learned cap; UINT32_MAX: none
     uint64_t cap_until_us;
 
     uint32_t walk; // counts the walks over its addresses: one ends when all of them have failed

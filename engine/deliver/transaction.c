@@ -21,7 +21,6 @@ static bool transaction_room(struct transaction *t, uint32_t count)
         free(smtp_rcpts);
         return false;
     }
-    transaction_release(t);
     t->rcpts = rcpts;
     t->smtp_rcpts = smtp_rcpts;
     t->rcpt_room = count;
@@ -69,15 +68,6 @@ void transaction_seal(struct transaction *t)
     CHECK(t->rcpt_count > 0);
     t->smtp.rcpts = t->smtp_rcpts;
     t->smtp.rcpt_count = t->rcpt_count;
-}
-
-void transaction_clear(struct transaction *t)
-{
-    t->rcpt_count = 0;
-    t->told = false;
-    t->smtp = (struct smtp_transaction){0};
-    if (t->rcpt_room > 1)
-        transaction_release(t);
 }
 
 void transaction_release(struct transaction *t)

@@ -2,10 +2,13 @@
 // which of their recipients stand where on the wire.
 //
 // Owns:    the lists that smtp/client borrows. One recipient needs no memory beyond the struct.
+//          Slots come from a slab of the worker; a connection has its transactions in a list, the
+//          oldest first, in the order in which their replies come.
 // Threads: the site's owner. Recipients' states are written by whoever owns their job: here us.
 #ifndef POSTHASTE_DELIVER_TRANSACTION_H
 #define POSTHASTE_DELIVER_TRANSACTION_H
 
+#include "engine/deliver/site.h"
 #include "engine/smtp/client.h"
 #include "queue/job.h"
 
@@ -18,20 +21,22 @@ struct transaction_rcpt {
 };
 
 struct transaction {
+    struct transaction *next;     // on the same connection
+    uint32_t index;               // in the slab
     struct smtp_transaction smtp; // what the machine borrows
     struct transaction_rcpt *rcpts;
     uint32_t rcpt_count;
     uint32_t rcpt_room; // of both arrays; 1: the ones below
     bool told;          // its homes know that content has left
+    bool answered;      // the server has said something about it
+    bool held;          // its verdict is in, while its bytes are still lent to a send
+    enum verdict verdict;
+    uint64_t end_bytes; // with the verdict: the stream position behind it
+    struct failure why; // with a verdict that is held
     struct smtp_recipient *smtp_rcpts;
     struct transaction_rcpt one_rcpt;
     struct smtp_recipient one_smtp_rcpt;
 };
-
-static inline bool transaction_open(const struct transaction *t)
-{
-    return t->rcpt_count > 0;
-}
 
 // Begins with the message of `j`.
 void transaction_start(struct transaction *t, const struct job *j, uint32_t rcpt_count_max);
@@ -40,7 +45,6 @@ void transaction_start(struct transaction *t, const struct job *j, uint32_t rcpt
 uint32_t transaction_add(struct transaction *t, struct job *j, uint32_t rcpt_count_max);
 // Its recipients are in: the machine may have t->smtp.
 void transaction_seal(struct transaction *t);
-void transaction_clear(struct transaction *t); // for the next one
 void transaction_release(struct transaction *t);
 
 #endif

@@ -33,6 +33,7 @@ struct limits limits_tighter(const struct limits *a, const struct limits *b)
     tight.connections = smaller(a->connections, b->connections);
     tight.messages_per_connection = smaller(a->messages_per_connection, b->messages_per_connection);
     tight.rcpts_per_transaction = smaller(a->rcpts_per_transaction, b->rcpts_per_transaction);
+    tight.window = smaller(a->window, b->window);
     return tight;
 }
 
@@ -41,5 +42,6 @@ bool limits_may_connect(const struct limits *l, const struct site_load *load)
     uint32_t cap = smaller(l->connections, load->connections_now);
     if (!load->proven && load->opening_count >= LIMITS_PROBES_MAX)
         return false;
-    return load->ready_count > load->spare_count && load->open_count < cap;
+    return load->ready_count > (uint64_t)load->spare_count * load->spare_jobs &&
+           load->open_count < cap;
 }

@@ -9,6 +9,7 @@ struct limits {
     uint32_t connections;             // open at once to one site
     uint32_t messages_per_connection; // then QUIT
     uint32_t rcpts_per_transaction;
+    uint32_t window; // unanswered messages on one connection, where the server lets us
     struct retry_policy retry;
 };
 
@@ -36,7 +37,8 @@ struct limits limits_tighter(const struct limits *a, const struct limits *b);
 struct site_load {
     uint32_t ready_count;     // jobs that wait
     uint32_t open_count;      // connections in use, idle or being opened
-    uint32_t spare_count;     // of these, idle or being opened: each takes a job by itself
+    uint32_t spare_count;     // of these, idle or being opened
+    uint32_t spare_jobs;      // what each of these can take at once
     uint32_t connections_now; // cap learned from refusals; UINT32_MAX: none
     uint32_t opening_count;   // of the open ones, not ready yet
     bool proven;              // the site has answered lately

@@ -90,6 +90,14 @@ bool smtp_client_can_start(const struct smtp_client *c)
     return live < live_max(c);
 }
 
+void smtp_client_set_window(struct smtp_client *c, uint16_t window)
+{
+    CHECK(window >= 1 && window <= SMTP_WINDOW_MAX);
+    c->options.window = window;
+    if (c->ready && c->group_count == 0)
+        c->pace = client_pace(c);
+}
+
 bool smtp_client_start(struct smtp_client *c, const struct smtp_transaction *t)
 {
     smtp_client_check(c);

@@ -99,8 +99,10 @@ struct smtp_event {
     enum smtp_phase phase;
     uint64_t tag;
     uint32_t rcpt;
+    uint64_t end_bytes;        // SMTP_DONE: stream position behind all that was said of it
     const struct reply *reply; // valid until the next call
     const char *why;
+    bool broke_rules; // SMTP_CLOSED: the server said what answers no command of ours
 };
 
 // The struct stands at the end of this header, for embedding; its members are the machine's alone.
@@ -116,6 +118,9 @@ struct smtp_event smtp_client_feed(struct smtp_client *c, struct slice *bytes);
 // The session is ready and has room for one more transaction (window, chunking, pipelining). True
 // after every SMTP_DONE, unless the session is about to quit or close.
 bool smtp_client_can_start(const struct smtp_client *c);
+// From here on so many messages may be unanswered. What is under way goes on; between 1 and more
+// the pace changes only once nothing is.
+void smtp_client_set_window(struct smtp_client *c, uint16_t window);
 // False: this server cannot be told of it (SMTPUTF8, SIZE, an address that fits no command line).
 // Nothing is said then, and the next smtp_client_feed() tells its SMTP_DONE, with a reply of our
 // own (phase MAIL, a 5xx): call it at once, with no bytes. No other start before that.

@@ -13,11 +13,17 @@ static void closed(struct smtp_client *c, struct smtp_event *e, const char *why)
     e->why = why;
 }
 
-// A reply of another class than its command may have. We no longer know what the server
-// believes, nor what its next replies would answer.
+// We no longer know what the server believes, nor what its next replies would answer.
+static void broke_rules(struct smtp_client *c, struct smtp_event *e, const char *why)
+{
+    closed(c, e, why);
+    e->broke_rules = true;
+}
+
+// A reply of another class than its command may have.
 static void out_of_step(struct smtp_client *c, struct smtp_event *e)
 {
-    closed(c, e, "reply out of step with its command");
+    broke_rules(c, e, "reply out of step with its command");
 }
 
 // A group that has ended and awaits nothing more makes room.
@@ -31,11 +37,12 @@ static void retire(struct smtp_client *c)
 }
 
 // The transaction has its verdict; the owner has it back.
-static void done(struct smtp_group *g, struct smtp_event *e)
+static void done(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
 {
     CHECK(g->t != NULL);
     g->t = NULL;
     e->kind = SMTP_DONE;
+    e->end_bytes = g->written ? g->end_bytes : c->said_bytes;
 }
 
 static bool is_being_said(struct smtp_client *c, const struct smtp_group *g)
@@ -64,12 +71,7 @@ static void on_greeting(struct smtp_client *c, struct smtp_event *e)
 
 static void ready(struct smtp_client *c, struct smtp_event *e)
 {
-    if (!client_uses(c, SMTP_PIPELINING))
-        c->pace = SMTP_LOCKSTEP;
-    else if (client_uses(c, SMTP_CHUNKING) && c->options.window > 1)
-        c->pace = SMTP_STREAMED;
-    else
-        c->pace = SMTP_PIPELINED;
+    c->pace = client_pace(c);
     client_turn(c, SMTP_TURN_NEXT);
     c->ready = true;
     e->kind = SMTP_READY;
@@ -116,7 +118,7 @@ static void on_mail_refused(struct smtp_client *c, struct smtp_group *g, struct 
     if (is_being_said(c, g) && client_turn_is(c, unsaid))
         client_leave_group(c);
     c->needs_rset = c->pace == SMTP_STREAMED;
-    done(g, e);
+    done(c, g, e);
 }
 
 static void on_mail(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
@@ -149,7 +151,7 @@ static void on_rcpt(struct smtp_client *c, struct smtp_group *g, struct smtp_eve
     case ANSWER_YES:
         g->rcpt_accepted++;
         if (!g->mail_accepted)
-            closed(c, e, "recipient accepted after MAIL was refused");
+            broke_rules(c, e, "recipient accepted after MAIL was refused");
         break;
     case ANSWER_GO_AHEAD: out_of_step(c, e); break;
     case ANSWER_NO: on_rcpt_refused(c, g, e); break;
@@ -167,7 +169,7 @@ static void on_go_ahead(struct smtp_client *c, struct smtp_group *g, struct smtp
     // RFC 2920 3.1: a 354 though nobody is there to receive; an empty message ends it.
     client_turn(c, SMTP_TURN_LONE_DOT);
     if (g->t != NULL)
-        done(g, e);
+        done(c, g, e);
 }
 
 static void on_data(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
@@ -179,7 +181,7 @@ static void on_data(struct smtp_client *c, struct smtp_group *g, struct smtp_eve
         client_leave_group(c);
         c->needs_rset = g->mail_accepted;
         if (g->t != NULL)
-            done(g, e);
+            done(c, g, e);
         break;
     }
 }
@@ -190,14 +192,14 @@ static void on_verdict(struct smtp_client *c, struct smtp_group *g, struct smtp_
     // BDAT without a recipient is 503 or 554 (RFC 3030 3); who takes it, has it for whom? A lone
     // dot's 250 says nothing.
     if (accepted && g->rcpt_accepted == 0 && c->pace == SMTP_STREAMED) {
-        closed(c, e, "content accepted for nobody");
+        broke_rules(c, e, "content accepted for nobody");
         return;
     }
     // DATA's end clears the server's buffers, whatever its reply (RFC 5321 4.1.1.4). After a
     // failed BDAT the state is indeterminate (RFC 3030 2).
     c->needs_rset = c->pace == SMTP_STREAMED && !accepted;
     if (g->t != NULL)
-        done(g, e);
+        done(c, g, e);
 }
 
 static void on_content(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
@@ -268,7 +270,7 @@ static void on_reply(struct smtp_client *c, struct smtp_event *e)
     if (c->parser.reply.code == 421)
         on_421(c, e);
     else if (c->pending_count == 0)
-        closed(c, e, "reply to no command");
+        broke_rules(c, e, "reply to no command");
     else
         on_expected(c, e);
 }
@@ -323,7 +325,7 @@ static bool tell_decided(struct smtp_client *c, struct smtp_event *e)
         *e = (struct smtp_event){
             .phase = SMTP_PHASE_RCPT, .tag = g->tag, .reply = &c->parser.reply};
         c->done_next = false;
-        done(g, e);
+        done(c, g, e);
         retire(c);
         return true;
     }
@@ -347,7 +349,7 @@ static bool hear(struct smtp_client *c, struct slice *bytes, struct smtp_event *
             return false;
         if (status == REPLY_BROKEN) {
             *e = (struct smtp_event){0};
-            closed(c, e, "not an SMTP reply");
+            broke_rules(c, e, "not an SMTP reply");
             return true;
         }
         if (!c->ready && c->pending_count > 0 && client_oldest_pending(c) == SMTP_PHASE_EHLO)

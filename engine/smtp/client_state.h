@@ -68,6 +68,14 @@ static inline bool client_uses(const struct smtp_client *c, enum smtp_extension 
     return (c->offered & ~c->options.ignore & (uint32_t)extension) != 0;
 }
 
+// What the server offers, and we use, decides.
+static inline enum smtp_pace client_pace(const struct smtp_client *c)
+{
+    if (!client_uses(c, SMTP_PIPELINING))
+        return SMTP_LOCKSTEP;
+    return client_uses(c, SMTP_CHUNKING) && c->options.window > 1 ? SMTP_STREAMED : SMTP_PIPELINED;
+}
+
 static inline void client_expect(struct smtp_client *c, enum smtp_phase phase)
 {
     CHECK(c->pending_count < SMTP_PENDING_MAX);

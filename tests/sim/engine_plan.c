@@ -64,6 +64,7 @@ static void draw_limits(struct limits *l, struct random *r, uint64_t lifetime_us
     l->connections = percent(r, 30) ? 1 : between(r, 1, 12);
     l->messages_per_connection = percent(r, 30) ? between(r, 1, 3) : between(r, 3, 100);
     l->rcpts_per_transaction = percent(r, 30) ? 1 : between(r, 1, 10);
+    l->window = percent(r, 30) ? 1 : between(r, 1, 12);
     l->retry.delay_us_first = between(r, 1, 2) * PLAN_SECOND;
     l->retry.delay_us_max = between(r, 4, 60) * PLAN_SECOND;
     l->retry.delay_us_in_doubt = (percent(r, 80) ? between(r, 1, 30) : 900) * PLAN_SECOND;
