@@ -21,6 +21,10 @@ static void put(struct json *j, struct slice text)
         j->failed = true;
 }
 
+// Printable ASCII but for the two that JSON escapes.
+static const bool is_plain[256] = {
+    [' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
+
 // What JSON or a terminal would take for more than text.
 static bool needs_escape(struct slice rest, size_t char_bytes)
 {
@@ -49,36 +53,65 @@ static void put_escaped(struct json *j, struct slice rest, size_t char_bytes)
     put(j, slice_make(text, sizeof(text)));
 }
 
-static void put_string(struct json *j, struct slice value)
+// How many bytes at the front are printable ASCII that goes out as it is: nearly always all.
+static size_t plain_bytes(struct slice s)
 {
-    size_t plain = 0; // bytes at the front that can go out as they are
-    put(j, SLICE("\""));
-    while (plain < value.len) {
-        struct slice rest = slice_skip(value, plain);
-        size_t char_bytes = utf8_char_bytes(rest);
-        if (!needs_escape(rest, char_bytes)) {
-            plain += char_bytes;
+    size_t count = 0;
+    while (count < s.len && is_plain[(unsigned char)s.data[count]])
+        count++;
+    return count;
+}
+
+// What is left of a string, from the first byte that is more than plain.
+static void put_rest(struct json *j, struct slice value)
+{
+    while (value.len > 0) {
+        size_t char_bytes = utf8_char_bytes(value);
+        size_t going = char_bytes;
+        if (needs_escape(value, char_bytes)) {
+            put_escaped(j, value, char_bytes);
+            value = slice_skip(value, char_bytes ? char_bytes : 1);
             continue;
         }
-        put(j, slice_take(value, plain));
-        put_escaped(j, rest, char_bytes);
-        value = slice_skip(rest, char_bytes ? char_bytes : 1);
-        plain = 0;
+        going += plain_bytes(slice_skip(value, char_bytes));
+        put(j, slice_take(value, going));
+        value = slice_skip(value, going);
     }
-    put(j, value);
-    put(j, SLICE("\""));
+}
+
+// `before`, the string in quotation marks, `after`: in one piece where nothing needs an escape.
+static void put_string(struct json *j, struct slice before, struct slice value, struct slice after)
+{
+    size_t plain = plain_bytes(value);
+    char *to = j->failed ? NULL : buffer_reserve(j->out, before.len + plain + after.len + 2);
+    if (!to) {
+        j->failed = true;
+        return;
+    }
+    char *at = (char *)mempcpy(to, before.data, before.len);
+    *at++ = '"';
+    at = (char *)mempcpy(at, value.data, plain);
+    if (plain < value.len) {
+        buffer_advance(j->out, (size_t)(at - to));
+        put_rest(j, slice_skip(value, plain));
+        put(j, SLICE("\""));
+        put(j, after);
+        return;
+    }
+    *at++ = '"';
+    at = (char *)mempcpy(at, after.data, after.len);
+    buffer_advance(j->out, (size_t)(at - to));
 }
 
 // What stands in front of every value.
 static void lead(struct json *j, const char *key)
 {
-    if (j->need_comma[j->depth])
-        put(j, SLICE(","));
+    struct slice comma = j->need_comma[j->depth] ? SLICE(",") : SLICE("");
     j->need_comma[j->depth] = j->depth > 0;
-    if (key) {
-        put_string(j, slice_of_text(key));
-        put(j, SLICE(":"));
-    }
+    if (key)
+        put_string(j, comma, slice_of_text(key), SLICE(":"));
+    else
+        put(j, comma);
 }
 
 static void open_level(struct json *j, const char *key, char bracket)
@@ -111,7 +144,7 @@ void json_end(struct json *j)
 void json_text(struct json *j, const char *key, struct slice value)
 {
     lead(j, key);
-    put_string(j, value);
+    put_string(j, SLICE(""), value, SLICE(""));
 }
 
 static void put_u64(struct json *j, uint64_t value, bool negative)

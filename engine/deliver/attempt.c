@@ -97,7 +97,8 @@ void conn_speaks(struct deliver *d, struct conn *c)
 static struct attempt conn_attempt(const struct conn *c)
 {
     const struct mx_host *host = &c->site->set->hosts[c->host];
-    return (struct attempt){slice_make(host->name, host->len), &c->peer};
+    return (struct attempt){slice_make(host->name, host->len),
+                            slice_make(c->peer_text, c->peer_text_len)};
 }
 
 // --- a transaction's end

@@ -14,6 +14,7 @@ int conn_open(struct conn *c, struct io *io, const struct smtp_client_options *o
     c->fd = io_connect(io, &c->peer, NULL, conn_token(c, CONN_OP_CONNECT));
     if (c->fd < 0)
         return c->fd;
+    c->peer_text_len = (uint8_t)strlen(io_address_print(&c->peer, c->peer_text));
     c->ops_in_flight = 1;
     c->state = CONN_CONNECTING;
     smtp_client_init(&c->client, options);

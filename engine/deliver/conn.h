@@ -50,7 +50,9 @@ struct conn {
     uint64_t deadline_us; // the timer may fire earlier, and is armed again then
     uint64_t sent_bytes;  // stream position: taken by the kernel
     struct io_address peer;
-    struct failure failure; // why it closes
+    uint8_t peer_text_len;
+    char peer_text[IO_ADDRESS_TEXT_BYTES]; // for results
+    struct failure failure;                // why it closes
     struct transaction *tx_first, *tx_last;
     struct wire wire;
     struct smtp_client client;

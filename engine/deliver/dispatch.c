@@ -283,7 +283,9 @@ static void site_unreachable(struct deliver *d, struct site *s, enum site_choice
     if (choice == SITE_RESTING) {
         s->walk++;
         const struct mx_host *host = &s->set->hosts[s->failure_host];
-        struct attempt at = {slice_make(host->name, host->len), &s->failure_peer};
+        char address[IO_ADDRESS_TEXT_BYTES];
+        struct attempt at = {slice_make(host->name, host->len),
+                             slice_of_text(io_address_print(&s->failure_peer, address))};
         site_end_ready(d, s, VERDICT_LATER, &s->failure, &at);
         return;
     }

@@ -94,7 +94,6 @@ static bool message_expired(const struct deliver *d, const struct job *j)
 void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict v,
                    const struct failure *why, const struct attempt *at, bool in_doubt, bool last)
 {
-    char address[IO_ADDRESS_TEXT_BYTES];
     struct result r = {
         .job = j,
         .rcpt = rcpt,
@@ -113,7 +112,7 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
     }
     if (at) {
         r.host = at->host;
-        r.address = slice_of_text(io_address_print(at->peer, address));
+        r.address = at->address;
     }
     if (v == VERDICT_LATER && message_expired(d, j))
         v = VERDICT_NEVER;

@@ -25,8 +25,9 @@ struct ending {
     struct failure why;
     bool has_host;
     uint8_t host_len;
+    uint8_t address_len;
     char host[UINT8_MAX];
-    struct io_address peer;
+    char address[IO_ADDRESS_TEXT_BYTES];
 };
 
 // A recipient domain, with what delivery keeps about it while this worker owns it.
@@ -163,7 +164,7 @@ void conn_speaks(struct deliver *d, struct conn *c);       // looked at, at the 
 // Whom an attempt spoke to, for the result. NULL where nobody was reached.
 struct attempt {
     struct slice host;
-    const struct io_address *peer;
+    struct slice address; // with its port
 };
 // One recipient's outcome; writes its state. `last`: no recipient of the job is open any more, it
 // goes home with this result: then j must not be touched again.

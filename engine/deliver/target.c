@@ -158,7 +158,7 @@ static void target_join_site(struct deliver *d, struct target *t, struct site *s
 
 static void end_job(struct deliver *d, const struct ending *e, struct job *j)
 {
-    struct attempt at = {slice_make(e->host, e->host_len), &e->peer};
+    struct attempt at = {slice_make(e->host, e->host_len), slice_make(e->address, e->address_len)};
     outbox_whole_job(d, j, e->verdict, &e->why, e->has_host ? &at : NULL);
 }
 
@@ -206,7 +206,9 @@ void target_end_ready(struct deliver *d, struct target *t, enum verdict v,
         struct slice host = slice_take(at->host, sizeof(t->ending->host));
         t->ending->host_len = (uint8_t)host.len;
         memcpy(t->ending->host, host.data, host.len);
-        t->ending->peer = *at->peer;
+        struct slice address = slice_take(at->address, sizeof(t->ending->address));
+        t->ending->address_len = (uint8_t)address.len;
+        memcpy(t->ending->address, address.data, address.len);
     }
     target_end_step(d, t);
 }

@@ -225,11 +225,26 @@ enum reply_status reply_feed(struct reply_parser *p, struct slice bytes, size_t 
     return read_the_long_way(p, bytes, ret_used);
 }
 
+static char *put_number(char *at, unsigned n) // below 1000
+{
+    if (n >= 100)
+        *at++ = (char)('0' + n / 100);
+    if (n >= 10)
+        *at++ = (char)('0' + n / 10 % 10);
+    *at++ = (char)('0' + n % 10);
+    return at;
+}
+
 const char *enhanced_print(struct enhanced_code e, char text[ENHANCED_TEXT_BYTES])
 {
-    text[0] = '\0';
-    if (e.class != 0)
-        snprintf(text, ENHANCED_TEXT_BYTES, "%u.%u.%u", e.class % 10u, e.subject % 1000u,
-                 e.detail % 1000u);
+    char *at = text;
+    if (e.class != 0) {
+        at = put_number(at, e.class % 10u);
+        *at++ = '.';
+        at = put_number(at, e.subject % 1000u);
+        *at++ = '.';
+        at = put_number(at, e.detail % 1000u);
+    }
+    *at = '\0';
     return text;
 }
