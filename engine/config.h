@@ -55,6 +55,7 @@ struct config_delivery {
     uint64_t connect_us_max;
     uint64_t idle_us_max; // how long a connection is kept for more mail
     uint32_t connection_count_max;
+    uint32_t spread_above; // ready messages of one site, beyond which all workers serve it
 };
 
 struct config {

@@ -67,6 +67,8 @@ static const struct setting delivery_settings[] = {
      .usual = "2s"},
     {"connections", SETTING_COUNT, AT(config_delivery, connection_count_max), WITHIN(1, 1000000),
      .usual = "50000"},
+    {"spread-above", SETTING_COUNT, AT(config_delivery, spread_above), WITHIN(1, 1000000000),
+     .usual = "1000"},
 };
 
 static const struct setting journal_settings[] = {

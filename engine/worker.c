@@ -106,6 +106,7 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .conn_count_max = share_of(c->delivery.connection_count_max, w->shared->worker_count),
         .connect_timeout_us = c->delivery.connect_us_max,
         .idle_us = c->delivery.idle_us_max,
+        .spread_above = c->delivery.spread_above,
         .domain_idle_us = DOMAIN_IDLE_US,
     };
 }
@@ -382,6 +383,9 @@ static void take_letters(struct worker *w)
         case LETTER_KEYED_BACK: take_answer(w, CONTAINER_OF(l, struct handed, letter)); break;
         case LETTER_DOMAIN_DIRTY:
         case LETTER_DOMAIN_HANDOVER:
+        case LETTER_LOAN:
+        case LETTER_LOAN_BACK:
+        case LETTER_LEASE_OVER:
         case LETTER_PAGE_BACK: deliver_on_letter(w->deliver, l); break;
         }
     }

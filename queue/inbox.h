@@ -21,6 +21,9 @@ enum letter_kind {
     LETTER_DOMAIN_HANDOVER, // struct domain: you own it now
     LETTER_RESULTS,         // struct result_page: results for your messages
     LETTER_PAGE_BACK,       // struct result_page: yours again
+    LETTER_LOAN,            // jobs of one of the sender's sites, to be delivered for him
+    LETTER_LOAN_BACK,       // what became of them
+    LETTER_LEASE_OVER,      // no connection for them is open any more
     LETTER_CONNECTION,      // an accepted connection that you shall serve
     LETTER_KEYED,           // a message whose submission key is yours
     LETTER_KEYED_BACK,      // what became of it

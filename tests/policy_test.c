@@ -243,6 +243,15 @@ static void test_may_connect(void)
         CU_ASSERT_EQUAL(limits_may_connect(&l, &connect_cases[i].load), connect_cases[i].want);
 }
 
+static void test_parts(void)
+{
+    struct limits l = {.connections = 20};
+    CU_ASSERT_EQUAL(limits_part(&l, 1), 0); // nobody to share with
+    CU_ASSERT_EQUAL(limits_part(&l, 2), 10);
+    CU_ASSERT_EQUAL(limits_part(&l, 3), 6); // 8 stay with the owner
+    CU_ASSERT_EQUAL(limits_part(&l, 21), 0);
+}
+
 // --- pace
 
 #define WINDOW 8
@@ -325,6 +334,7 @@ static const struct suite_test tests[] = {
     {"retry walks to the end", test_retry_walks_to_the_end},
     {"limits of domains", test_limits_of_domains},
     {"may connect", test_may_connect},
+    {"parts", test_parts},
     {"pace widens and closes", test_pace_widens_and_closes},
     {"pace: lockstep", test_pace_lockstep},
 };

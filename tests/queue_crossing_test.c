@@ -321,6 +321,9 @@ static void read_letters(struct worker *w)
             w->free_pages = p;
             break;
         }
+        case LETTER_LOAN:
+        case LETTER_LOAN_BACK:
+        case LETTER_LEASE_OVER:
         case LETTER_CONNECTION:
         case LETTER_KEYED:
         case LETTER_KEYED_BACK: fail(w, "a letter that nobody sends"); break;

@@ -17,6 +17,7 @@ void counters_add(struct counters *sum, const struct counters *c)
     sum->deliver.connections_opened += c->deliver.connections_opened;
     sum->deliver.connections_failed += c->deliver.connections_failed;
     sum->deliver.connections_reused += c->deliver.connections_reused;
+    sum->deliver.lent += c->deliver.lent;
     sum->deliver.transactions_ahead += c->deliver.transactions_ahead;
     sum->deliver.connections_peak += c->deliver.connections_peak;
     sum->deliver.transactions += c->deliver.transactions;
@@ -60,6 +61,7 @@ void counters_print(const struct counters *c, struct json *j)
     json_u64(j, "connections-peak", c->deliver.connections_peak);
     json_u64(j, "connections-failed", c->deliver.connections_failed);
     json_u64(j, "connections-reused", c->deliver.connections_reused);
+    json_u64(j, "jobs-lent", c->deliver.lent);
     json_u64(j, "transactions-ahead", c->deliver.transactions_ahead);
     json_u64(j, "transactions", c->deliver.transactions);
     json_u64(j, "dns-queries", c->queries);

@@ -51,6 +51,7 @@ static void willing_unlink(struct conn *c)
 static bool conn_is_willing(const struct deliver *d, struct conn *c)
 {
     return !d->stopping && (c->state == CONN_IDLE || c->state == CONN_BUSY) &&
+           c->site->open_count <= lend_connections_max(d, c->site) &&
            c->started_count < c->site->limits.messages_per_connection &&
            smtp_client_can_start(&c->client);
 }
@@ -103,6 +104,14 @@ static struct attempt conn_attempt(const struct conn *c)
 
 // --- a transaction's end
 
+void job_waits_again(struct deliver *d, struct loan *loan, struct job *j)
+{
+    if (loan)
+        lend_job_back(d, loan);
+    else
+        target_requeue(d, job_target(j), j);
+}
+
 // All recipients of one job that took part: rcpts[first..end). Returns with the job home, or back
 // among the ready ones.
 static void finish_job(struct deliver *d, struct conn *c, const struct transaction *tx,
@@ -124,12 +133,15 @@ static void finish_job(struct deliver *d, struct conn *c, const struct transacti
             break;
     }
     if (open_left > 0) {
-        target_requeue(d, t, j);
+        job_waits_again(d, tx->loan, j);
         return;
     }
     if (!gone)
         outbox_job(d, j);
-    target_job_left(d, t);
+    if (tx->loan)
+        lend_job_ended(d, tx->loan, tx->loan_item);
+    else
+        target_job_left(d, t);
 }
 
 static void transaction_over(struct deliver *d, struct conn *c, struct transaction *tx)
@@ -168,7 +180,7 @@ static void transaction_give_back(struct deliver *d, struct conn *c, struct tran
         unsigned given_back = j->given_back + weight;
         j->given_back = (given_back < JOB_GIVEN_BACK_MAX ? given_back : JOB_GIVEN_BACK_MAX) &
                         (unsigned)JOB_GIVEN_BACK_MAX;
-        target_requeue(d, job_target(j), j);
+        job_waits_again(d, tx->loan, j);
         last = j;
     }
     transaction_over(d, c, tx);
@@ -309,7 +321,8 @@ void attempt_gone(struct deliver *d, struct conn *c)
 // It has nothing under way. It waits for work, or has done its share.
 static void conn_rests(struct deliver *d, struct conn *c)
 {
-    if (c->started_count >= c->site->limits.messages_per_connection || d->stopping) {
+    if (c->started_count >= c->site->limits.messages_per_connection || d->stopping ||
+        c->site->open_count > lend_connections_max(d, c->site)) {
         smtp_client_quit(&c->client);
         conn_enter(d, c, CONN_QUITTING);
     } else {

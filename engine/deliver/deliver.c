@@ -78,6 +78,9 @@ void deliver_on_letter(struct deliver *d, struct letter *l)
         target_handed_over(d, target_of(CONTAINER_OF(l, struct domain, handover_letter)));
         break;
     case LETTER_PAGE_BACK: outbox_page_back(d, CONTAINER_OF(l, struct result_page, letter)); break;
+    case LETTER_LOAN: lend_loan(d, l); break;
+    case LETTER_LOAN_BACK: lend_loan_back(d, l); break;
+    case LETTER_LEASE_OVER: lend_lease_over(d, l); break;
     case LETTER_RESULTS:
     case LETTER_CONNECTION:
     case LETTER_KEYED:
@@ -175,11 +178,14 @@ void deliver_stop(struct deliver *d)
         else if (c->state < CONN_IDLE)
             attempt_close(d, c, SLICE("shutting down"));
     }
+    for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1))
+        lend_give_back_all(d, slab_at(&d->sites, i));
 }
 
 bool deliver_stopped(const struct deliver *d)
 {
-    return d->stopping && d->conns.item_count == 0 && d->fetches.item_count == 0;
+    return d->stopping && d->conns.item_count == 0 && d->fetches.item_count == 0 &&
+           d->lease_count == 0 && d->borrowed_site_count == 0 && d->borrowed_count == 0;
 }
 
 void deliver_abandon(struct deliver *d)

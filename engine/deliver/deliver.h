@@ -10,6 +10,7 @@
 //          attempt.c      what a connection's replies and end mean for the jobs on it
 //          outbox.c  results on their way home
 //          fetch.c   messages that are not in memory are read back
+//          lend.c    a site that is too hot for one worker is served by several
 // A turn:  deliver_on_done(), deliver_on_timer(), deliver_on_letter() as they come, and then one
 //          deliver_turn().
 #ifndef POSTHASTE_DELIVER_DELIVER_H
@@ -44,6 +45,7 @@ struct deliver_options {
     uint64_t connect_timeout_us;
     uint64_t idle_us;        // an unused connection is kept this long
     uint64_t domain_idle_us; // an unused domain is forgotten after this
+    uint32_t spread_above;   // ready jobs of a site, beyond which other workers help
 };
 
 struct deliver_counters {
@@ -51,6 +53,7 @@ struct deliver_counters {
     uint64_t transactions_ahead; // that began before the one in front of them was answered
     uint64_t delivered, deferred, failed, in_doubt;
     uint64_t fetched, fetches_failed;
+    uint64_t lent; // jobs, to other workers
     uint32_t connections, connections_peak, sites;
 };
 

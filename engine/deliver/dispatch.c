@@ -50,7 +50,7 @@ void dispatch_starved(struct deliver *d, uint32_t count_max)
 void dispatch_site_unused(struct deliver *d, struct site *s)
 {
     if (s->target_count > 0 || s->conn_count > 0 || s->ask_count > 0 || s->dirty || s->starved ||
-        s->fetch_count > 0 || s->fetched_count > 0)
+        s->fetch_count > 0 || s->fetched_count > 0 || s->lease_first || s->borrowed)
         return;
     struct site **at = &d->site_buckets[s->hash % SITE_BUCKETS];
     while (*at != s)
@@ -161,9 +161,12 @@ static uint32_t site_room(const struct site *s)
 
 // The next job whose message is in memory. Those that must be read back are asked for: as many as
 // there is room for.
-static struct job *site_next_job(struct deliver *d, struct site *s)
+static struct job *site_next_job(struct deliver *d, struct site *s, struct loan **ret_loan,
+                                 uint32_t *ret_item)
 {
     struct job *j = site_take_fetched(s);
+    if (!j)
+        j = lend_take_job(s, ret_loan, ret_item);
     while (!j && s->fetch_count + s->fetched_count < site_room(s) && target_first(s)) {
         if (job_starves(d, target_first(s))) {
             site_starves(d, s); // until some is given back
@@ -266,10 +269,16 @@ static void site_end_ready(struct deliver *d, struct site *s, enum verdict v,
                            const struct failure *why, const struct attempt *at)
 {
     struct job *j;
+    struct loan *loan;
+    uint32_t item;
     while ((j = site_take_fetched(s))) {
         struct target *t = job_target(j);
         outbox_whole_job(d, j, v, why, at);
         target_job_left(d, t);
+    }
+    while ((j = lend_take_job(s, &loan, &item))) {
+        outbox_whole_job(d, j, v, why, at);
+        lend_job_ended(d, loan, item);
     }
     while (s->ready_first)
         target_end_ready(d, s->ready_first, v, why, at);
@@ -299,12 +308,13 @@ static bool site_wants_connection(struct deliver *d, struct site *s)
 {
     if (s->connections_now != UINT32_MAX && io_now_us(d->io) >= s->cap_until_us)
         s->connections_now = UINT32_MAX;
+    uint32_t may_have = lend_connections_max(d, s);
     struct site_load load = {
         .ready_count = s->ready_count + s->fetched_count + s->fetch_count,
         .open_count = s->open_count,
         .spare_count = s->spare_count,
         .spare_jobs = s->pace.window,
-        .connections_now = s->connections_now,
+        .connections_now = may_have < s->connections_now ? may_have : s->connections_now,
         .opening_count = s->opening_count,
         .proven = s->proven,
     };
@@ -313,16 +323,21 @@ static bool site_wants_connection(struct deliver *d, struct site *s)
 
 static void site_starts_jobs(struct deliver *d, struct site *s)
 {
-    struct job *j;
-    while (s->willing_first && !d->stopping && !d->paused && (j = site_next_job(d, s))) {
-        uint32_t index;
+    while (s->willing_first && !d->stopping && !d->paused) {
+        uint32_t index, item = 0;
+        struct loan *loan = NULL;
+        struct job *j = site_next_job(d, s, &loan, &item);
+        if (!j)
+            return;
         struct transaction *tx = slab_take(&d->transactions, &index);
         if (!tx) {
-            target_requeue(d, job_target(j), j);
+            job_waits_again(d, loan, j);
             site_starves(d, s);
             return;
         }
         tx->index = index;
+        tx->loan = loan;
+        tx->loan_item = item;
         conn_start_job(d, s->willing_first, tx, j);
     }
 }
@@ -361,6 +376,8 @@ void dispatch_sites(struct deliver *d)
         struct site *next = s->dirty_next;
         s->dirty = false;
         site_turn(d, s);
+        lend(d, s);
+        lend_look_over(d, s);
         dispatch_site_unused(d, s);
         s = next;
     }

@@ -11,6 +11,7 @@
 #define QUESTIONS_MAX 1000000u
 #define FETCHES_MAX 100000u
 #define TRANSACTIONS_MAX 1000000u
+#define LOAN_JOBS_MAX 64u
 
 enum target_state {
     TARGET_NEW,    // nothing is known
@@ -95,6 +96,9 @@ struct deliver {
     struct result_page **pages; // being filled, one a home
     struct result_page *free_pages;
     uint32_t page_count;
+    uint32_t lease_count;         // of our sites, to others
+    uint32_t borrowed_site_count; // of others
+    uint32_t borrowed_count;      // loans
     bool stopping;
     bool paused; // no new transactions: what became of them could not be written
     struct deliver_counters counters;
@@ -114,6 +118,8 @@ static inline struct target *job_target(const struct job *j)
 enum { DELIVER_OP_SWEEP = CONN_OP_COUNT, DELIVER_OP_FETCH };
 
 // target.c
+struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
+                       const struct limits *l);         // NULL: too many, or no memory
 void target_dirty(struct deliver *d, struct target *t); // its queue became non-empty
 void target_handed_over(struct deliver *d, struct target *t);
 void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a);
@@ -142,6 +148,21 @@ void dispatch_fetched(struct deliver *d, struct site *s, struct job *j);
 void dispatch_flush(struct deliver *d); // what connections have to say goes out
 void dispatch_site_unused(struct deliver *d, struct site *s); // frees it when nothing hangs on it
 
+// lend.c
+void lend(struct deliver *d, struct site *s); // what a hot site cannot begin by itself
+// How many connections it may have with what is lent, and about to be.
+uint32_t lend_connections_max(const struct deliver *d, const struct site *s);
+void lend_loan(struct deliver *d, struct letter *l);
+void lend_loan_back(struct deliver *d, struct letter *l);
+void lend_lease_over(struct deliver *d, struct letter *l);
+// The borrower's next job that has not begun, or NULL. It is said how it ends, of that item.
+struct job *lend_take_job(struct site *s, struct loan **ret_loan, uint32_t *ret_item);
+void lend_job_ended(struct deliver *d, struct loan *loan, uint32_t item);
+void lend_job_back(struct deliver *d, struct loan *loan);   // it is to be tried again
+void lend_give_back_all(struct deliver *d, struct site *s); // that have not begun
+// A borrowed site with no connection and no job: the lease is over.
+void lend_look_over(struct deliver *d, struct site *s);
+
 // fetch.c
 // Reads the job's message back; dispatch_fetched() or target_end_fetched() gets the job then,
 // without a message when that could not be. False: no memory now.
@@ -159,6 +180,9 @@ void attempt_gone(struct deliver *d, struct conn *c); // nothing of it is under 
 void conn_enter(struct deliver *d, struct conn *c, enum conn_state state); // the one place to
 void conn_look_willing(struct deliver *d, struct conn *c); // may it be given one more message?
 void conn_speaks(struct deliver *d, struct conn *c);       // looked at, at the end of the turn
+
+// Taken jobs, borrowed (then `loan` is not NULL) or not: ready again, or over and gone home.
+void job_waits_again(struct deliver *d, struct loan *loan, struct job *j);
 
 // outbox.c
 // Whom an attempt spoke to, for the result. NULL where nobody was reached.

@@ -21,6 +21,8 @@
 #define SITE_ADDRESSES_KEPT_US (UINT64_C(60) * 1000 * 1000)
 
 struct conn;
+struct lease;
+struct loan;
 struct target;
 
 enum site_host_state { HOST_UNKNOWN, HOST_ASKED, HOST_KNOWN, HOST_NONE, HOST_NONE_FOR_NOW };
@@ -73,6 +75,12 @@ struct site {
     bool proven;                // a session became ready, and none has failed to since
     uint32_t connections_now;   // learned cap; UINT32_MAX: none
     uint64_t cap_until_us;
+
+    bool hot;                            // other workers help: see lend.c
+    uint32_t lent_count;                 // connections
+    struct lease *lease_first;           // to others
+    struct lease *borrowed;              // NULL: it is ours
+    struct loan *loan_first, *loan_last; // borrowed jobs that have not begun
 
     uint32_t walk; // counts the walks over its addresses: one ends when all of them have failed
     struct failure failure; // the last of a whole connection

@@ -98,8 +98,8 @@ static struct site *site_find(struct deliver *d, const struct mx_set *set, uint6
     return s;
 }
 
-static struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
-                              const struct limits *l)
+struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
+                       const struct limits *l)
 {
     uint32_t index;
     struct site *s = slab_take(&d->sites, &index);

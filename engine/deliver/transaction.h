@@ -31,6 +31,8 @@ struct transaction {
     bool answered;      // the server has said something about it
     bool held;          // its verdict is in, while its bytes are still lent to a send
     enum verdict verdict;
+    uint32_t loan_item;
+    struct loan *loan;  // NULL: its jobs are ours; else it has one, that item of the loan
     uint64_t end_bytes; // with the verdict: the stream position behind it
     struct failure why; // with a verdict that is held
     struct smtp_recipient *smtp_rcpts;

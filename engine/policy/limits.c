@@ -37,6 +37,11 @@ struct limits limits_tighter(const struct limits *a, const struct limits *b)
     return tight;
 }
 
+uint32_t limits_part(const struct limits *l, uint32_t worker_count)
+{
+    return worker_count > 1 ? l->connections / worker_count : 0;
+}
+
 bool limits_may_connect(const struct limits *l, const struct site_load *load)
 {
     uint32_t cap = smaller(l->connections, load->connections_now);

@@ -33,6 +33,9 @@ struct limits limits_tighter(const struct limits *a, const struct limits *b);
 // its limits allow: a host that does not answer would hold them until they time out.
 #define LIMITS_PROBES_MAX 2
 
+// A hot site's connections are dealt to all workers. What the others get, each the same.
+uint32_t limits_part(const struct limits *l, uint32_t worker_count);
+
 // May another connection be opened?
 struct site_load {
     uint32_t ready_count;     // jobs that wait

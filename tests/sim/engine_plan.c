@@ -273,6 +273,7 @@ static void draw_config(struct plan *p, struct random *r, bool fair)
     c->limits.rule_count = p->domain_count;
     c->delivery.connect_us_max = between(r, 1, 30) * PLAN_SECOND;
     c->delivery.idle_us_max = percent(r, 30) ? 0 : between(r, 1, 3000) * 1000;
+    c->delivery.spread_above = percent(r, 60) ? between(r, 1, 20) : 1000;
     if (fair)
         return;
     if (percent(r, 20))
