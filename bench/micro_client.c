@@ -1,19 +1,9 @@
 // bench/micro_client.c: what the client machine costs, without any I/O: it reads the replies of
-// an obliging server from memory, and what it says is thrown away.
-//
-//   micro_client [MESSAGES]
-//
-// Prints one line for each pace: messages a second and nanoseconds a message, each with one
-// recipient, four replies and four commands.
+// an obliging server from memory, and what it says is thrown away. Each message has one recipient.
+#include "bench/micro.h"
 #include "engine/base/check.h"
 #include "engine/smtp/client.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
-#define MESSAGES_DEFAULT 5000000
-#define WINDOW 8
 #define CONTENT_BYTES 2048
 
 #define RSET_OK "250 2.0.0 Ok\r\n"
@@ -22,6 +12,14 @@
 #define DATA_OK "354 End data with <CR><LF>.<CR><LF>\r\n"
 #define QUEUED "250 2.0.0 Ok: queued as 4XyZ1234567890\r\n"
 
+static char content[CONTENT_BYTES];
+static const struct smtp_recipient rcpt = {.address = {"someone.else@mail.example.org", 29}};
+static const struct smtp_transaction transaction = {
+    .sender = {"newsletter-4711@example.net", 27},
+    .rcpts = &rcpt,
+    .rcpt_count = 1,
+    .content = {.pieces = {{content, sizeof(content)}}, .piece_count = 1},
+};
 static struct smtp_client client;
 static struct wire wire;
 static uint64_t said_bytes;
@@ -54,6 +52,7 @@ static void session_open(const char *ehlo, uint16_t window)
 {
     struct smtp_client_options options = {.helo_name = SLICE("client.example.net"),
                                           .window = window};
+    said_bytes = 0;
     wire_init(&wire);
     smtp_client_init(&client, &options);
     hear(SLICE("220 mx.example.org ESMTP\r\n"));
@@ -61,70 +60,72 @@ static void session_open(const char *ehlo, uint16_t window)
     hear(slice_of_text(ehlo));
 }
 
-// One message a round trip: MAIL RCPT DATA, 354, content.
-static void run_pipelined(const struct smtp_transaction *t, uint64_t messages)
+static uint64_t session_close(void)
+{
+    wire_release(&wire);
+    smtp_client_release(&client);
+    return said_bytes;
+}
+
+static uint64_t say_and_hear(struct slice replies)
+{
+    flush();
+    return hear(replies);
+}
+
+// Four round trips a message.
+static uint64_t run_lockstep(uint64_t messages)
+{
+    session_open("250-mx.example.org\r\n250 SIZE 10240000\r\n", 1);
+    while (messages > 0) {
+        smtp_client_start(&client, &transaction);
+        say_and_hear(SLICE(MAIL_OK));
+        say_and_hear(SLICE(RCPT_OK));
+        say_and_hear(SLICE(DATA_OK));
+        messages -= say_and_hear(SLICE(QUEUED));
+    }
+    return session_close();
+}
+
+// MAIL RCPT DATA, 354, content: two.
+static uint64_t run_pipelined(uint64_t messages)
 {
     session_open("250-mx.example.org\r\n250-SIZE 10240000\r\n250 PIPELINING\r\n", 1);
     while (messages > 0) {
-        smtp_client_start(&client, t);
-        flush();
-        hear(SLICE(MAIL_OK RCPT_OK DATA_OK));
-        flush();
-        messages -= hear(SLICE(QUEUED));
+        smtp_client_start(&client, &transaction);
+        say_and_hear(SLICE(MAIL_OK RCPT_OK DATA_OK));
+        messages -= say_and_hear(SLICE(QUEUED));
     }
+    return session_close();
 }
 
 // Windows of RSET MAIL RCPT BDAT; the first of each has no RSET, since nothing is unanswered.
-static void run_streamed(const struct smtp_transaction *t, uint64_t messages)
+static uint64_t run_streamed(uint64_t messages)
 {
     static const char first[] = MAIL_OK RCPT_OK QUEUED;
     static const char next[] = RSET_OK MAIL_OK RCPT_OK QUEUED;
-    static char answers[sizeof(first) + WINDOW * sizeof(next)];
+    static char answers[sizeof(first) + MICRO_WINDOW * sizeof(next)];
     char *end = (char *)mempcpy(answers, first, sizeof(first) - 1);
-    for (unsigned i = 1; i < WINDOW; i++)
+    for (unsigned i = 1; i < MICRO_WINDOW; i++)
         end = (char *)mempcpy(end, next, sizeof(next) - 1);
     session_open("250-mx.example.org\r\n250-SIZE 10240000\r\n250-PIPELINING\r\n250 CHUNKING\r\n",
-                 WINDOW);
-    for (struct slice bytes = slice_make(answers, (size_t)(end - answers)); messages > 0;) {
+                 MICRO_WINDOW);
+    while (messages > 0) {
         while (smtp_client_can_start(&client))
-            smtp_client_start(&client, t);
-        flush();
-        messages -= hear(bytes);
+            smtp_client_start(&client, &transaction);
+        messages -= say_and_hear(slice_make(answers, (size_t)(end - answers)));
     }
-}
-
-static void measure(const char *pace, const struct smtp_transaction *t, uint64_t messages,
-                    void (*run)(const struct smtp_transaction *t, uint64_t messages))
-{
-    struct timespec from, to;
-    said_bytes = 0;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
-    run(t, messages);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
-    double s = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
-    printf("%-10s %8.0f messages/s  %6.1f ns/message  %5.0f bytes/message\n", pace,
-           (double)messages / s, s * 1e9 / (double)messages, (double)said_bytes / (double)messages);
-    wire_release(&wire);
-    smtp_client_release(&client);
+    return session_close();
 }
 
 int main(int argc, char **argv)
 {
-    static char content[CONTENT_BYTES];
-    static const struct smtp_recipient rcpt = {.address = {"someone.else@mail.example.org", 29}};
-    struct smtp_transaction t = {
-        .sender = SLICE("newsletter-4711@example.net"),
-        .rcpts = &rcpt,
-        .rcpt_count = 1,
-        .content = {.pieces = {slice_make(content, sizeof(content))}, .piece_count = 1},
+    static const struct micro_pace paces[] = {
+        {"lockstep", run_lockstep},
+        {"pipelined", run_pipelined},
+        {"streamed", run_streamed},
     };
-    // Whole windows, so that none is left over.
-    uint64_t messages = argc > 1 ? strtoull(argv[1], NULL, 10) : MESSAGES_DEFAULT;
-    messages = (messages + WINDOW - 1) / WINDOW * WINDOW;
     memset(content, 'x', sizeof(content));
     memcpy(content + sizeof(content) - 2, "\r\n", 2);
-    printf("client machine: %zu bytes, wire: %zu bytes\n", sizeof(client), sizeof(wire));
-    measure("pipelined", &t, messages, run_pipelined);
-    measure("streamed", &t, messages, run_streamed);
-    return 0;
+    return micro_main(argc, argv, paces, COUNT_OF(paces));
 }
