@@ -1,13 +1,8 @@
 #include "engine/smtp/reply.h"
 
-#include "engine/smtp/octets.h"
-
 #include <stdio.h>
 
-#define CODE_DIGITS 3
 #define TEXT_JOINT " / "
-#define ENHANCED_SHORT_BYTES 6 // "2.1.5 "
-#define PLAIN_REPLY_BYTES_MIN (CODE_DIGITS + 1 + ENHANCED_SHORT_BYTES)
 
 void reply_parser_init(struct reply_parser *p)
 {
@@ -44,18 +39,9 @@ static bool part_is_sound(struct reply_parser *p, struct slice part, bool ends)
 static void add_text(struct reply_parser *p, struct slice from)
 {
     from = slice_take(from, sizeof(p->text) - p->text_len);
-    while (from.len > 0) {
-        size_t plain = octets_copy_plain(p->text + p->text_len, from);
-        p->text_len = (uint16_t)(p->text_len + plain);
-        if (plain < from.len)
-            p->text[p->text_len++] = '?';
-        from = slice_skip(from, plain + 1);
-    }
-}
-
-static inline bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
+    for (size_t i = 0; i < from.len; i++)
+        p->text[p->text_len + i] = octet_is_control(from.data[i]) ? '?' : from.data[i];
+    p->text_len = (uint16_t)(p->text_len + from.len);
 }
 
 // One to three digits, as RFC 3463 2 has them.
@@ -63,7 +49,7 @@ static bool cut_number(struct slice *s, uint16_t *ret)
 {
     unsigned value = 0;
     size_t i = 0;
-    for (; i < s->len && i < 3 && is_digit(s->data[i]); i++)
+    for (; i < s->len && i < 3 && reply_is_digit(s->data[i]); i++)
         value = value * 10 + (unsigned)(s->data[i] - '0');
     *s = slice_skip(*s, i);
     *ret = (uint16_t)value;
@@ -91,18 +77,6 @@ static void cut_enhanced(struct slice *text, struct reply *r)
     *text = slice_skip(rest, 1);
 }
 
-// Three digits, 200 to 599. The RFC's grammar ends the second digit at 5, but 571 and 590 are out
-// there, and there is no doubt what they mean. 0 when it is no code.
-static inline unsigned read_code(struct slice line)
-{
-    if (line.len < CODE_DIGITS)
-        return 0;
-    unsigned class = (unsigned)line.data[0] - '0';
-    unsigned tens = (unsigned)line.data[1] - '0';
-    unsigned ones = (unsigned)line.data[2] - '0';
-    return class >= 2 && class <= 5 && tens <= 9 && ones <= 9 ? class * 100 + tens * 10 + ones : 0;
-}
-
 static enum reply_status broken(struct reply_parser *p)
 {
     p->broken = true;
@@ -113,14 +87,14 @@ static enum reply_status broken(struct reply_parser *p)
 // `line`: without CRLF.
 static enum reply_status on_line(struct reply_parser *p, struct slice line)
 {
-    unsigned code = read_code(line);
-    char separator = line.len > CODE_DIGITS ? line.data[CODE_DIGITS] : ' ';
+    unsigned code = reply_code_of(line);
+    char separator = line.len > REPLY_CODE_DIGITS ? line.data[REPLY_CODE_DIGITS] : ' ';
     if (code == 0 || (separator != ' ' && separator != '-'))
         return broken(p);
     if (p->line_count > 0 && code != p->reply.code)
         return broken(p); // RFC 5321 4.2.1: the same code on every line
     p->reply.code = (uint16_t)code;
-    p->line = slice_skip(line, CODE_DIGITS + 1);
+    p->line = slice_skip(line, REPLY_CODE_DIGITS + 1);
     p->line_count++;
 
     struct slice text = p->line;
@@ -144,46 +118,8 @@ static void keep_part(struct reply_parser *p, struct slice part)
     p->line_bytes = (uint16_t)(p->line_bytes + part.len);
 }
 
-// "5.7.1 " with single digits, as nearly all are.
-static bool is_short_enhanced(const char *s)
-{
-    return s[1] == '.' && s[3] == '.' && s[5] == ' ' && is_digit(s[2]) && is_digit(s[4]);
-}
-
-// Nearly every reply there is: one line, all of it there, nothing in it to look at closely. Reads
-// and copies it in one pass. False: it must be read the long way, and nothing has happened yet.
-static inline bool read_plain_reply(struct reply_parser *p, struct slice bytes, size_t *ret_used)
-{
-    unsigned code = read_code(bytes);
-    if (bytes.len < PLAIN_REPLY_BYTES_MIN || code == 0 || bytes.data[CODE_DIGITS] != ' ')
-        return false;
-    const char *line = bytes.data + CODE_DIGITS + 1;
-    const char *text = line;
-    p->reply.code = (uint16_t)code;
-    p->reply.enhanced = (struct enhanced_code){0};
-    if (line[1] == '.') {
-        if (!is_short_enhanced(line) || line[0] != bytes.data[0] || line[0] == '3')
-            return false;
-        p->reply.enhanced.class = (uint8_t)(line[0] - '0');
-        p->reply.enhanced.subject = (uint16_t)(line[2] - '0');
-        p->reply.enhanced.detail = (uint16_t)(line[4] - '0');
-        text += ENHANCED_SHORT_BYTES;
-    }
-    struct slice rest = slice_make(text, (size_t)(bytes.data + bytes.len - text));
-    size_t text_len = octets_copy_plain(p->text, slice_take(rest, sizeof(p->text)));
-    const char *end = text + text_len;
-    if (text_len + 2 > rest.len || end[0] != '\r' || end[1] != '\n')
-        return false;
-    p->reply.text = slice_make(p->text, text_len);
-    p->line = slice_make(line, (size_t)(end - line));
-    p->line_count = 1;
-    *ret_used = (size_t)(end + 2 - bytes.data);
-    return true;
-}
-
-// Kept out of line, so that the short way pays for no more than it uses.
-__attribute__((noinline)) static enum reply_status
-read_the_long_way(struct reply_parser *p, struct slice bytes, size_t *ret_used)
+enum reply_status reply_feed_the_long_way(struct reply_parser *p, struct slice bytes,
+                                          size_t *ret_used)
 {
     *ret_used = 0;
     if (p->broken)
@@ -216,13 +152,6 @@ read_the_long_way(struct reply_parser *p, struct slice bytes, size_t *ret_used)
     line.len -= 2; // CRLF
     // A whole line is cut where a kept one is: how TCP cut the stream must not show.
     return on_line(p, slice_take(line, sizeof(p->kept_line)));
-}
-
-enum reply_status reply_feed(struct reply_parser *p, struct slice bytes, size_t *ret_used)
-{
-    if (p->ended && read_plain_reply(p, bytes, ret_used))
-        return REPLY_DONE;
-    return read_the_long_way(p, bytes, ret_used);
 }
 
 static char *put_number(char *at, unsigned n) // below 1000
