@@ -36,21 +36,6 @@ bool client_awaited_add_up(const struct smtp_client *c)
     return in_groups == in_queue;
 }
 
-void smtp_client_check(const struct smtp_client *c)
-{
-    CHECK(c->pending_count <= SMTP_PENDING_MAX);
-    CHECK(c->group_count <= SMTP_GROUPS_MAX);
-    CHECK(c->said_count <= c->group_count);
-    CHECK(!client_turn_is(c, TURNS_IN_GROUP) || c->said_count < c->group_count);
-    if (c->group_count > 0) {
-        const struct smtp_group *g = &c->groups[c->group_first];
-        CHECK(g->rcpt_accepted <= g->rcpt_answered);
-        CHECK(g->rcpt_answered <= g->rcpt_said);
-        CHECK(g->t == NULL || g->rcpt_said <= g->t->rcpt_count);
-    }
-    DCHECK(c->closed || client_awaited_add_up(c));
-}
-
 // ----------------------------------------------------------------------------------- doors
 
 void smtp_client_init(struct smtp_client *c, const struct smtp_client_options *options)

@@ -2,8 +2,6 @@
 #include "engine/smtp/client_state.h"
 
 // --------------------------------------------------------------------------------- endings
-// An event begins as SMTP_REPLIED with its phase and reply; who finds that it is more says so.
-
 static void closed(struct smtp_client *c, struct smtp_event *e, const char *why)
 {
     client_turn(c, SMTP_TURN_NONE);
@@ -220,13 +218,26 @@ static void on_content(struct smtp_client *c, struct smtp_group *g, struct smtp_
 }
 
 // Replies come in order: what belongs to a group belongs to the oldest one.
-static struct smtp_group *group_answered(struct smtp_client *c, struct smtp_event *e)
+static void on_group_reply(struct smtp_client *c, struct smtp_event *e)
 {
     struct smtp_group *g = client_oldest(c);
     CHECK(g->awaited > 0);
     g->awaited--;
     e->tag = g->tag;
-    return g;
+    switch (e->phase) {
+    case SMTP_PHASE_RSET: on_rset(c, e); break;
+    case SMTP_PHASE_MAIL: on_mail(c, g, e); break;
+    case SMTP_PHASE_RCPT: on_rcpt(c, g, e); break;
+    case SMTP_PHASE_DATA: on_data(c, g, e); break;
+    case SMTP_PHASE_CONTENT: on_content(c, g, e); break;
+    case SMTP_PHASE_GREETING:
+    case SMTP_PHASE_EHLO:
+    case SMTP_PHASE_HELO:
+    case SMTP_PHASE_QUIT:
+    case SMTP_PHASE_COUNT: CHECK(e->phase == SMTP_PHASE_MAIL); // on_expected() knows
+    }
+    if (g->t == NULL && !c->closed)
+        retire(c);
 }
 
 static void on_expected(struct smtp_client *c, struct smtp_event *e)
@@ -235,22 +246,17 @@ static void on_expected(struct smtp_client *c, struct smtp_event *e)
     c->pending_first = (c->pending_first + 1) & (SMTP_PENDING_MAX - 1);
     c->pending_count--;
     switch (e->phase) {
-    case SMTP_PHASE_GREETING: on_greeting(c, e); return;
-    case SMTP_PHASE_EHLO: on_ehlo(c, e); return;
-    case SMTP_PHASE_HELO: on_helo(c, e); return;
-    case SMTP_PHASE_QUIT: closed(c, e, "QUIT"); return;
+    case SMTP_PHASE_GREETING: on_greeting(c, e); break;
+    case SMTP_PHASE_EHLO: on_ehlo(c, e); break;
+    case SMTP_PHASE_HELO: on_helo(c, e); break;
+    case SMTP_PHASE_QUIT: closed(c, e, "QUIT"); break;
     case SMTP_PHASE_RSET:
-        group_answered(c, e);
-        on_rset(c, e);
-        break;
-    case SMTP_PHASE_MAIL: on_mail(c, group_answered(c, e), e); break;
-    case SMTP_PHASE_RCPT: on_rcpt(c, group_answered(c, e), e); break;
-    case SMTP_PHASE_DATA: on_data(c, group_answered(c, e), e); break;
-    case SMTP_PHASE_CONTENT: on_content(c, group_answered(c, e), e); break;
-    case SMTP_PHASE_COUNT: CHECK(false);
+    case SMTP_PHASE_MAIL:
+    case SMTP_PHASE_RCPT:
+    case SMTP_PHASE_DATA:
+    case SMTP_PHASE_CONTENT: on_group_reply(c, e); break;
+    case SMTP_PHASE_COUNT: CHECK(e->phase != SMTP_PHASE_COUNT);
     }
-    if (client_oldest(c)->t == NULL && !c->closed)
-        retire(c);
 }
 
 // 421 may answer any command, and none (RFC 5321 4.2.1). What stood behind it was not processed.
@@ -264,9 +270,11 @@ static void on_421(struct smtp_client *c, struct smtp_event *e)
     closed(c, e, "421");
 }
 
+// An event begins as SMTP_REPLIED with its reply; who finds that it is more says so.
 static void on_reply(struct smtp_client *c, struct smtp_event *e)
 {
-    *e = (struct smtp_event){.kind = SMTP_REPLIED, .reply = &c->parser.reply};
+    e->kind = SMTP_REPLIED;
+    e->reply = &c->parser.reply;
     if (c->parser.reply.code == 421)
         on_421(c, e);
     else if (c->pending_count == 0)
@@ -295,7 +303,8 @@ static const struct {
 static void on_ehlo_line(struct smtp_client *c)
 {
     struct slice rest = slice_trim(c->parser.line);
-    if (c->parser.line_count < 2 || !reply_is_success(&c->parser.reply))
+    if (c->pending_count == 0 || client_oldest_pending(c) != SMTP_PHASE_EHLO ||
+        c->parser.line_count < 2 || !reply_is_success(&c->parser.reply))
         return;
     struct slice keyword = slice_cut(&rest, ' ');
     for (size_t i = 0; i < COUNT_OF(keywords); i++)
@@ -308,66 +317,82 @@ static void on_ehlo_line(struct smtp_client *c)
 
 // ------------------------------------------------------------------------------- what is told
 
-// Some replies decide two events; and what cannot be said is refused without any. Tells what is
-// left to tell of that. False: nothing.
-static bool tell_decided(struct smtp_client *c, struct smtp_event *e)
+// Some replies decide two events; and what cannot be said is refused without any.
+static inline bool is_decided(const struct smtp_client *c)
+{
+    return c->unsayable || c->done_next || c->close_next;
+}
+
+// Tells what is left to tell of that.
+static void tell_decided(struct smtp_client *c, struct smtp_event *e)
 {
     if (c->unsayable) {
-        *e = (struct smtp_event){.kind = SMTP_DONE,
-                                 .phase = SMTP_PHASE_MAIL,
-                                 .tag = c->unsayable->tag,
-                                 .reply = c->unsayable_reply};
+        e->kind = SMTP_DONE;
+        e->phase = SMTP_PHASE_MAIL;
+        e->tag = c->unsayable->tag;
+        e->reply = c->unsayable_reply;
         c->unsayable = NULL;
-        return true;
+        return;
     }
-    if (c->done_next) { // the last refusal is still in the parser
+    e->reply = &c->parser.reply; // the last refusal is still there
+    if (c->done_next) {
         struct smtp_group *g = client_oldest(c);
-        *e = (struct smtp_event){
-            .phase = SMTP_PHASE_RCPT, .tag = g->tag, .reply = &c->parser.reply};
+        e->phase = SMTP_PHASE_RCPT;
+        e->tag = g->tag;
         c->done_next = false;
         done(c, g, e);
         retire(c);
-        return true;
-    }
-    if (c->close_next) {
-        *e = (struct smtp_event){.phase = SMTP_PHASE_CONTENT, .reply = &c->parser.reply};
+    } else {
+        e->phase = SMTP_PHASE_CONTENT;
         closed(c, e, c->close_next);
-        return true;
     }
-    return false;
 }
 
-// Reads up to the end of one reply, and tells what it does. False: the bytes ended first.
-static bool hear(struct smtp_client *c, struct slice *bytes, struct smtp_event *e)
+// Tells what is to be told without another reply. Out of line, as is hear(), so that a reply of
+// the usual kind pays for no more than it needs.
+__attribute__((noinline)) static struct smtp_event tell_without_reply(struct smtp_client *c)
 {
-    for (;;) {
+    smtp_client_check(c);
+    if (c->closed || !(is_decided(c) || c->parser.broken))
+        return (struct smtp_event){.kind = SMTP_MORE};
+    struct smtp_event e = {.kind = SMTP_MORE};
+    if (is_decided(c))
+        tell_decided(c, &e);
+    else
+        broke_rules(c, &e, "not an SMTP reply");
+    return e;
+}
+
+// Reads up to the end of one reply. False: the bytes ended first, or are none.
+__attribute__((noinline)) static bool hear(struct smtp_client *c, struct slice *bytes)
+{
+    enum reply_status status = REPLY_LINE;
+    while (status == REPLY_LINE) {
         size_t used;
-        enum reply_status status = reply_feed(&c->parser, *bytes, &used);
+        status = reply_feed(&c->parser, *bytes, &used);
         bytes->data += used;
         bytes->len -= used;
-        if (status == REPLY_MORE)
-            return false;
-        if (status == REPLY_BROKEN) {
-            *e = (struct smtp_event){0};
-            broke_rules(c, e, "not an SMTP reply");
-            return true;
-        }
-        if (!c->ready && c->pending_count > 0 && client_oldest_pending(c) == SMTP_PHASE_EHLO)
+        if (!c->ready && (status == REPLY_LINE || status == REPLY_DONE))
             on_ehlo_line(c);
-        if (status == REPLY_DONE) {
-            on_reply(c, e);
-            return true;
-        }
     }
+    return status == REPLY_DONE;
+}
+
+static inline bool hear_plain(struct smtp_client *c, struct slice *bytes)
+{
+    const size_t used = c->ready ? reply_feed_plain(&c->parser, *bytes) : 0;
+    bytes->data += used;
+    bytes->len -= used;
+    return used > 0;
 }
 
 struct smtp_event smtp_client_feed(struct smtp_client *c, struct slice *bytes)
 {
-    struct smtp_event e;
     if (c->closed)
         *bytes = slice_skip(*bytes, bytes->len);
-    else if (tell_decided(c, &e) || hear(c, bytes, &e))
-        return e;
-    smtp_client_check(c);
-    return (struct smtp_event){.kind = SMTP_MORE};
+    if (bytes->len == 0 || is_decided(c) || !(hear_plain(c, bytes) || hear(c, bytes)))
+        return tell_without_reply(c);
+    struct smtp_event e = {.kind = SMTP_MORE};
+    on_reply(c, &e);
+    return e;
 }

@@ -8,8 +8,6 @@
 
 _Static_assert((SMTP_PENDING_MAX & (SMTP_PENDING_MAX - 1)) == 0, "indices wrap by a mask");
 
-// Run at every door.
-void smtp_client_check(const struct smtp_client *c);
 // Every awaited reply of a group is in the queue, once: a walk, for test builds.
 bool client_awaited_add_up(const struct smtp_client *c);
 
@@ -26,6 +24,22 @@ const struct reply *client_unsayable(const struct smtp_client *c, const struct s
 static inline bool client_turn_is(const struct smtp_client *c, unsigned turn_bits)
 {
     return (TURN_BIT(c->turn) & turn_bits) != 0;
+}
+
+// Run at every door.
+static inline void smtp_client_check(const struct smtp_client *c)
+{
+    CHECK(c->pending_count <= SMTP_PENDING_MAX);
+    CHECK(c->group_count <= SMTP_GROUPS_MAX);
+    CHECK(c->said_count <= c->group_count);
+    CHECK(!client_turn_is(c, TURNS_IN_GROUP) || c->said_count < c->group_count);
+    if (c->group_count > 0) {
+        const struct smtp_group *g = &c->groups[c->group_first];
+        CHECK(g->rcpt_accepted <= g->rcpt_answered);
+        CHECK(g->rcpt_answered <= g->rcpt_said);
+        CHECK(g->t == NULL || g->rcpt_said <= g->t->rcpt_count);
+    }
+    DCHECK(c->closed || client_awaited_add_up(c));
 }
 
 // The diagram: which turns may follow each.
