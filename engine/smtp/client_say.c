@@ -53,8 +53,7 @@ static bool path_stays_inside(struct slice address)
 
 static bool can_say(struct slice words, size_t bytes_max, bool utf8)
 {
-    unsigned banned = OCTETS_CONTROL | (utf8 ? 0 : OCTETS_8BIT);
-    return words.len <= bytes_max && (octets_kinds(words) & banned) == 0;
+    return words.len <= bytes_max && octets_copy_sayable(NULL, words, utf8);
 }
 
 static bool can_say_address(struct slice address, bool utf8)
@@ -84,16 +83,33 @@ const struct reply *client_unsayable(const struct smtp_client *c, const struct s
 
 // ---------------------------------------------------------------------------- command lines
 
+// Lines are written where they go, one behind the other, and counted together when no more follows:
+// by line_end(), before anything else is done to the wire.
 struct line {
-    char *start; // in the wire
+    char *start; // in the wire; NULL: none has begun
     char *at;
-    char *end;
+    char *end; // of the wire's room
 };
 
-static inline struct line line_start(struct wire *w)
+static inline void line_end(struct smtp_client *c, struct wire *w, struct line *l)
 {
-    char *start = wire_text_room(w);
-    return (struct line){start, start, start + WIRE_TEXT_ROOM_MIN};
+    const size_t bytes = (size_t)(l->at - l->start);
+    if (bytes > 0)
+        wire_text_written(w, bytes);
+    c->said_bytes += bytes;
+    *l = (struct line){NULL, NULL, NULL};
+}
+
+// Room for one more line, of any kind.
+static inline bool line_has_room(struct smtp_client *c, struct wire *w, struct line *l)
+{
+    if (l->end - l->at >= WIRE_TEXT_ROOM_MIN)
+        return true;
+    line_end(c, w, l);
+    if (!wire_has_room(w, 0))
+        return false;
+    l->start = l->at = wire_text_room(w, &l->end);
+    return true;
 }
 
 // Words of ours. Constants, so that the compiler knows their length.
@@ -106,46 +122,37 @@ static inline void put(struct line *l, struct slice words)
 
 // The one function that puts words of others on a command line. Control characters would make two
 // commands of one; smtp_client_start() has refused what holds any.
-static void put_given(struct line *l, struct slice words, bool utf8)
+static inline void put_given(struct line *l, struct slice words, bool utf8)
 {
-    CHECK(can_say(words, (size_t)(l->end - l->at), utf8));
-    memcpy(l->at, words.data, words.len);
+    CHECK(words.len <= (size_t)(l->end - l->at));
+    const bool sayable = octets_copy_sayable(l->at, words, utf8);
+    CHECK(sayable);
     l->at += words.len;
 }
 
-static void put_number(struct line *l, uint64_t n)
+#define NUMBER_DIGITS_MAX 20 // of 64 bits
+
+static inline void put_number(struct line *l, uint64_t n)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    unsigned digits = 1;
+    for (uint64_t beyond = 10; digits < NUMBER_DIGITS_MAX && n >= beyond; beyond *= 10)
+        digits++;
+    CHECK(digits <= (size_t)(l->end - l->at));
+    l->at += digits;
+    char *at = l->at;
     do
-        digits[--at] = (char)('0' + n % 10);
+        *--at = (char)('0' + n % 10);
     while ((n /= 10) > 0);
-    put(l, slice_make(digits + at, sizeof(digits) - at));
 }
 
-static void say(struct smtp_client *c, struct wire *w, struct line *l)
+static inline void say_hello(struct smtp_client *c, struct line *l, struct slice verb)
 {
+    put(l, verb);
+    put_given(l, c->options.helo_name, false);
     put(l, SLICE("\r\n"));
-    wire_text_written(w, (size_t)(l->at - l->start));
-    c->said_bytes += (size_t)(l->at - l->start);
 }
 
-static inline void say_words(struct smtp_client *c, struct wire *w, struct slice words)
-{
-    struct line l = line_start(w);
-    put(&l, words);
-    say(c, w, &l);
-}
-
-static void say_hello(struct smtp_client *c, struct wire *w, struct slice verb)
-{
-    struct line l = line_start(w);
-    put(&l, verb);
-    put_given(&l, c->options.helo_name, false);
-    say(c, w, &l);
-}
-
-static void put_dsn(struct smtp_client *c, struct line *l, struct slice dsn, bool utf8)
+static inline void put_dsn(struct smtp_client *c, struct line *l, struct slice dsn, bool utf8)
 {
     if (dsn.len == 0 || !client_uses(c, SMTP_DSN))
         return;
@@ -153,112 +160,110 @@ static void put_dsn(struct smtp_client *c, struct line *l, struct slice dsn, boo
     put_given(l, dsn, utf8);
 }
 
-static void say_mail(struct smtp_client *c, struct wire *w, struct smtp_group *g)
+static inline void say_mail(struct smtp_client *c, struct line *l, struct smtp_group *g)
 {
     const struct smtp_transaction *t = g->t;
-    struct line l = line_start(w);
-    put(&l, SLICE("MAIL FROM:<"));
-    put_given(&l, t->sender, t->smtputf8);
-    put(&l, SLICE(">"));
+    put(l, SLICE("MAIL FROM:<"));
+    put_given(l, t->sender, t->smtputf8);
+    put(l, SLICE(">"));
     if (client_uses(c, SMTP_SIZE)) {
-        put(&l, SLICE(" SIZE="));
-        put_number(&l, content_bytes(&t->content));
+        put(l, SLICE(" SIZE="));
+        put_number(l, content_bytes(&t->content));
     }
     if (t->is_8bit && client_uses(c, SMTP_8BITMIME))
-        put(&l, SLICE(" BODY=8BITMIME"));
+        put(l, SLICE(" BODY=8BITMIME"));
     if (t->smtputf8)
-        put(&l, SLICE(" SMTPUTF8"));
-    put_dsn(c, &l, t->dsn, t->smtputf8);
-    say(c, w, &l);
+        put(l, SLICE(" SMTPUTF8"));
+    put_dsn(c, l, t->dsn, t->smtputf8);
+    put(l, SLICE("\r\n"));
     client_expect_for(c, g, SMTP_PHASE_MAIL);
 }
 
-static void say_rcpt(struct smtp_client *c, struct wire *w, struct smtp_group *g)
+static inline void say_rcpt(struct smtp_client *c, struct line *l, struct smtp_group *g)
 {
     const struct smtp_recipient *rcpt = &g->t->rcpts[g->rcpt_said++];
-    struct line l = line_start(w);
-    put(&l, SLICE("RCPT TO:<"));
-    put_given(&l, rcpt->address, g->t->smtputf8);
-    put(&l, SLICE(">"));
-    put_dsn(c, &l, rcpt->dsn, g->t->smtputf8);
-    say(c, w, &l);
+    put(l, SLICE("RCPT TO:<"));
+    put_given(l, rcpt->address, g->t->smtputf8);
+    put(l, SLICE(">"));
+    put_dsn(c, l, rcpt->dsn, g->t->smtputf8);
+    put(l, SLICE("\r\n"));
     client_expect_for(c, g, SMTP_PHASE_RCPT);
 }
 
 // ------------------------------------------------------------------------------------ turns
 // Each says what its turn has to say, and passes it on. False: not now.
 
-static inline bool may_speak(const struct smtp_client *c, struct wire *w, unsigned piece_count)
+static inline bool may_speak(struct smtp_client *c, struct wire *w, struct line *l)
 {
     if (c->pending_count == SMTP_PENDING_MAX)
         return false;
     if (c->pace == SMTP_LOCKSTEP && c->pending_count > 0)
         return false;
-    return wire_has_room(w, piece_count);
+    return line_has_room(c, w, l);
 }
 
-static bool turn_hello(struct smtp_client *c, struct wire *w)
+static bool turn_hello(struct smtp_client *c, struct wire *w, struct line *l)
 {
     bool is_ehlo = c->turn == SMTP_TURN_EHLO;
-    if (!may_speak(c, w, 0))
+    if (!may_speak(c, w, l))
         return false;
-    say_hello(c, w, is_ehlo ? SLICE("EHLO ") : SLICE("HELO "));
+    say_hello(c, l, is_ehlo ? SLICE("EHLO ") : SLICE("HELO "));
     client_expect(c, is_ehlo ? SMTP_PHASE_EHLO : SMTP_PHASE_HELO);
     client_turn(c, SMTP_TURN_SERVER);
     return true;
 }
 
-static bool turn_next(struct smtp_client *c, struct wire *w)
+static bool turn_next(struct smtp_client *c, struct wire *w, struct line *l)
 {
     if (c->said_count < c->group_count) {
         bool behind_unanswered = c->pace == SMTP_STREAMED && c->said_count > 0;
         client_turn(c, c->needs_rset || behind_unanswered ? SMTP_TURN_RSET : SMTP_TURN_MAIL);
         return true;
     }
-    if (!c->quit_wanted || !smtp_client_idle(c) || !may_speak(c, w, 0))
+    if (!c->quit_wanted || !smtp_client_idle(c) || !may_speak(c, w, l))
         return false;
-    say_words(c, w, SLICE("QUIT"));
+    put(l, SLICE("QUIT\r\n"));
     client_expect(c, SMTP_PHASE_QUIT);
     client_turn(c, SMTP_TURN_NONE);
     return true;
 }
 
-static bool turn_rset(struct smtp_client *c, struct wire *w)
+static bool turn_rset(struct smtp_client *c, struct wire *w, struct line *l)
 {
-    if (!may_speak(c, w, 0))
+    if (!may_speak(c, w, l))
         return false;
-    say_words(c, w, SLICE("RSET"));
+    put(l, SLICE("RSET\r\n"));
     client_expect_for(c, client_writing(c), SMTP_PHASE_RSET);
     c->needs_rset = false;
     client_turn(c, SMTP_TURN_MAIL);
     return true;
 }
 
-static bool turn_mail(struct smtp_client *c, struct wire *w)
+static bool turn_mail(struct smtp_client *c, struct wire *w, struct line *l)
 {
-    if (!may_speak(c, w, 0))
+    if (!may_speak(c, w, l))
         return false;
-    say_mail(c, w, client_writing(c));
+    say_mail(c, l, client_writing(c));
     client_turn(c, SMTP_TURN_RCPT);
     return true;
 }
 
-static bool turn_rcpt(struct smtp_client *c, struct wire *w)
+static bool turn_rcpt(struct smtp_client *c, struct wire *w, struct line *l)
 {
     struct smtp_group *g = client_writing(c);
-    if (!may_speak(c, w, 0))
+    if (!may_speak(c, w, l))
         return false;
-    say_rcpt(c, w, g);
+    say_rcpt(c, l, g);
     if (g->rcpt_said == g->t->rcpt_count)
         client_turn(c, c->pace == SMTP_STREAMED ? SMTP_TURN_BDAT : SMTP_TURN_DATA);
     return true;
 }
 
-static bool turn_data(struct smtp_client *c, struct wire *w)
+static bool turn_data(struct smtp_client *c, struct wire *w, struct line *l)
 {
-    if (!may_speak(c, w, 0))
+    if (!may_speak(c, w, l))
         return false;
-    say_words(c, w, SLICE("DATA"));
+    put(l, SLICE("DATA\r\n"));
     client_expect_for(c, client_writing(c), SMTP_PHASE_DATA);
     client_turn(c, SMTP_TURN_GO_AHEAD);
     return true;
@@ -271,9 +276,10 @@ static void all_said(struct smtp_client *c, struct smtp_group *g)
     client_leave_group(c);
 }
 
-static bool turn_content(struct smtp_client *c, struct wire *w)
+static bool turn_content(struct smtp_client *c, struct wire *w, struct line *l)
 {
     struct smtp_group *g = client_writing(c);
+    line_end(c, w, l);
     size_t before = w->bytes;
     bool all = content_write_data(&g->t->content, &c->cursor, w);
     c->said_bytes += w->bytes - before;
@@ -282,30 +288,29 @@ static bool turn_content(struct smtp_client *c, struct wire *w)
     return all;
 }
 
-static bool turn_lone_dot(struct smtp_client *c, struct wire *w)
+static bool turn_lone_dot(struct smtp_client *c, struct wire *w, struct line *l)
 {
-    if (!wire_has_room(w, 0))
+    if (!line_has_room(c, w, l))
         return false;
-    wire_text(w, SLICE(".\r\n"));
-    c->said_bytes += 3;
+    put(l, SLICE(".\r\n"));
     client_leave_group(c);
     return true;
 }
 
 // The line and its content go together: once the line is on the wire nothing may come between,
 // and a reply to an earlier command may take the transaction from us.
-static bool turn_bdat(struct smtp_client *c, struct wire *w)
+static bool turn_bdat(struct smtp_client *c, struct wire *w, struct line *l)
 {
     struct smtp_group *g = client_writing(c);
     const struct content *content = &g->t->content;
-    if (!may_speak(c, w, content->piece_count))
+    // The wire's text has the line's room, and so is not moved from under it.
+    if (!may_speak(c, w, l) || !wire_has_room(w, content->piece_count))
         return false;
     uint64_t bytes = content_bytes(content);
-    struct line l = line_start(w);
-    put(&l, SLICE("BDAT "));
-    put_number(&l, bytes);
-    put(&l, SLICE(" LAST"));
-    say(c, w, &l);
+    put(l, SLICE("BDAT "));
+    put_number(l, bytes);
+    put(l, SLICE(" LAST\r\n"));
+    line_end(c, w, l);
     for (unsigned i = 0; i < content->piece_count; i++)
         wire_content(w, content->pieces[i]);
     c->said_bytes += bytes;
@@ -314,19 +319,19 @@ static bool turn_bdat(struct smtp_client *c, struct wire *w)
     return true;
 }
 
-static bool say_next(struct smtp_client *c, struct wire *w)
+static bool say_next(struct smtp_client *c, struct wire *w, struct line *l)
 {
     switch (c->turn) {
     case SMTP_TURN_EHLO:
-    case SMTP_TURN_HELO: return turn_hello(c, w);
-    case SMTP_TURN_NEXT: return turn_next(c, w);
-    case SMTP_TURN_RSET: return turn_rset(c, w);
-    case SMTP_TURN_MAIL: return turn_mail(c, w);
-    case SMTP_TURN_RCPT: return turn_rcpt(c, w);
-    case SMTP_TURN_DATA: return turn_data(c, w);
-    case SMTP_TURN_CONTENT: return turn_content(c, w);
-    case SMTP_TURN_LONE_DOT: return turn_lone_dot(c, w);
-    case SMTP_TURN_BDAT: return turn_bdat(c, w);
+    case SMTP_TURN_HELO: return turn_hello(c, w, l);
+    case SMTP_TURN_NEXT: return turn_next(c, w, l);
+    case SMTP_TURN_RSET: return turn_rset(c, w, l);
+    case SMTP_TURN_MAIL: return turn_mail(c, w, l);
+    case SMTP_TURN_RCPT: return turn_rcpt(c, w, l);
+    case SMTP_TURN_DATA: return turn_data(c, w, l);
+    case SMTP_TURN_CONTENT: return turn_content(c, w, l);
+    case SMTP_TURN_LONE_DOT: return turn_lone_dot(c, w, l);
+    case SMTP_TURN_BDAT: return turn_bdat(c, w, l);
     case SMTP_TURN_SERVER:
     case SMTP_TURN_GO_AHEAD:
     case SMTP_TURN_NONE:
@@ -337,7 +342,9 @@ static bool say_next(struct smtp_client *c, struct wire *w)
 
 void smtp_client_fill(struct smtp_client *c, struct wire *w)
 {
+    struct line l = {NULL, NULL, NULL};
     smtp_client_check(c);
-    while (say_next(c, w))
+    while (say_next(c, w, &l))
         continue;
+    line_end(c, w, &l);
 }

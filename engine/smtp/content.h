@@ -42,7 +42,13 @@ struct content {
     bool has_dot_lines;
 };
 
-uint64_t content_bytes(const struct content *c); // of the stored form
+static inline uint64_t content_bytes(const struct content *c) // of the stored form
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < c->piece_count; i++)
+        bytes += c->pieces[i].len;
+    return bytes;
+}
 // What is relied upon when it is sent: every piece ends with CRLF. A content without that would
 // take in the commands behind it.
 bool content_is_whole(const struct content *c);

@@ -3,14 +3,6 @@
 
 #include "engine/base/check.h"
 
-uint64_t content_bytes(const struct content *c)
-{
-    uint64_t bytes = 0;
-    for (unsigned i = 0; i < c->piece_count; i++)
-        bytes += c->pieces[i].len;
-    return bytes;
-}
-
 bool content_is_whole(const struct content *c)
 {
     for (unsigned i = 0; i < c->piece_count; i++) {

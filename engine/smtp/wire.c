@@ -16,29 +16,6 @@ void wire_release(struct wire *w)
     w->text.bytes_max = text_bytes_max;
 }
 
-static void add_piece(struct wire *w, const char *base, size_t len)
-{
-    CHECK(!w->sealed && w->piece_count < WIRE_PIECES_MAX);
-    w->pieces[w->piece_count++] = (struct iovec){.iov_base = (void *)(uintptr_t)base, len};
-    w->bytes += len;
-}
-
-// An offset: the text may move until the wire is sealed.
-void wire_start_text(struct wire *w)
-{
-    w->text_pieces |= UINT64_C(1) << w->piece_count;
-    add_piece(w, (const char *)(uintptr_t)w->text.len, 0);
-}
-
-void wire_text(struct wire *w, struct slice text)
-{
-    CHECK(text.len <= WIRE_TEXT_ROOM_MIN);
-    if (text.len == 0)
-        return;
-    memcpy(wire_text_room(w), text.data, text.len);
-    wire_text_written(w, text.len);
-}
-
 void wire_content(struct wire *w, struct slice content)
 {
     CHECK(!w->sealed);
@@ -49,7 +26,7 @@ void wire_content(struct wire *w, struct slice content)
         buffer_reserve(&w->text, content.len + WIRE_TEXT_ROOM_MIN) != NULL)
         wire_text(w, content);
     else
-        add_piece(w, content.data, content.len);
+        wire_add_piece(w, content.data, content.len);
 }
 
 const struct iovec *wire_pieces(struct wire *w, unsigned *ret_count)

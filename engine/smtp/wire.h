@@ -55,24 +55,41 @@ static inline bool wire_ends_in_text(const struct wire *w)
     return w->piece_count > 0 && (w->text_pieces >> (w->piece_count - 1) & 1) != 0;
 }
 
-// Appends text (copied). Adjacent text is one piece. CHECKs that wire_has_room() was true.
-void wire_text(struct wire *w, struct slice text);
-void wire_start_text(struct wire *w); // an empty piece of text
-// The same for who writes the text in place: up to WIRE_TEXT_ROOM_MIN bytes at the pointer, and
-// then says how many they were.
-static inline char *wire_text_room(struct wire *w)
+static inline void wire_add_piece(struct wire *w, const char *base, size_t len)
+{
+    CHECK(!w->sealed && w->piece_count < WIRE_PIECES_MAX);
+    w->pieces[w->piece_count++] = (struct iovec){.iov_base = (void *)(uintptr_t)base, len};
+    w->bytes += len;
+}
+// For who writes text in place: from the returned pointer to *ret_end, WIRE_TEXT_ROOM_MIN bytes at
+// least (CHECKs that wire_has_room() was true); then says how many they were. Adjacent text is one
+// piece.
+static inline char *wire_text_room(struct wire *w, char **ret_end)
 {
     CHECK(!w->sealed && w->text.room - w->text.len >= WIRE_TEXT_ROOM_MIN);
+    *ret_end = w->text.data + w->text.room;
     return w->text.data + w->text.len;
 }
 static inline void wire_text_written(struct wire *w, size_t count)
 {
-    CHECK(count > 0 && count <= WIRE_TEXT_ROOM_MIN && count <= w->text.room - w->text.len);
-    if (!wire_ends_in_text(w))
-        wire_start_text(w);
+    CHECK(count > 0 && count <= w->text.room - w->text.len);
+    if (!wire_ends_in_text(w)) { // at an offset: the text may move until the wire is sealed
+        w->text_pieces |= UINT64_C(1) << w->piece_count;
+        wire_add_piece(w, (const char *)(uintptr_t)w->text.len, 0);
+    }
     w->pieces[w->piece_count - 1].iov_len += count;
     w->text.len += count;
     w->bytes += count;
+}
+// The same for a text that is there already, of WIRE_TEXT_ROOM_MIN bytes at most: copied.
+static inline void wire_text(struct wire *w, struct slice text)
+{
+    char *end;
+    CHECK(text.len <= WIRE_TEXT_ROOM_MIN);
+    if (text.len == 0)
+        return;
+    memcpy(wire_text_room(w, &end), text.data, text.len);
+    wire_text_written(w, text.len);
 }
 // Appends content (lent). An empty slice is left out.
 void wire_content(struct wire *w, struct slice content);
