@@ -116,13 +116,89 @@ static bool scan_tail(struct content_scan *s, struct slice tail)
     return scan_block(s, &b, (unsigned)tail.len);
 }
 
+// What stands in a block: a byte is not 0 where it does.
+struct sights {
+    __m128i amiss; // LF without CR, or CR without LF in front of it
+    __m128i lf;
+    __m128i dots; // that begin a line
+    __m128i least, all;
+};
+
+static inline void see_16(struct sights *seen, const char *at)
+{
+    const __m128i lf = _mm_set1_epi8('\n');
+    const __m128i here = _mm_loadu_si128((const void *)at);
+    const __m128i before = _mm_loadu_si128((const void *)(at - 1));
+    const __m128i is_lf = _mm_cmpeq_epi8(here, lf);
+    const __m128i is_dot = _mm_cmpeq_epi8(here, _mm_set1_epi8('.'));
+    const __m128i was_cr = _mm_cmpeq_epi8(before, _mm_set1_epi8('\r'));
+    seen->amiss = _mm_or_si128(seen->amiss, _mm_xor_si128(is_lf, was_cr));
+    seen->dots = _mm_or_si128(seen->dots, _mm_and_si128(is_dot, _mm_cmpeq_epi8(before, lf)));
+    seen->lf = _mm_or_si128(seen->lf, is_lf);
+    seen->least = _mm_min_epu8(seen->least, here);
+    seen->all = _mm_or_si128(seen->all, here);
+}
+
+static inline bool any(__m128i bytes)
+{
+    return _mm_movemask_epi8(bytes) != 0;
+}
+
+// The state behind bytes without fault, of which `lf_block` (a block, or NULL) has the last LF.
+static void leave_sound(struct content_scan *s, const char *lf_block, const char *end,
+                        size_t bytes_since)
+{
+    if (lf_block) {
+        const char *lf = memrchr(lf_block, '\n', BLOCK_BYTES);
+        s->line_bytes = (uint32_t)(end - lf - 1);
+    } else {
+        s->line_bytes += (uint32_t)bytes_since;
+    }
+    s->saw_cr = end[-1] == '\r';
+    s->in_line = end[-1] != '\n';
+}
+
+// Takes whole blocks, as long as nothing is amiss and no line may be too long: what lies before a
+// byte is looked at where it is, so that a block needs no masks. There is a byte before *bytes.
+static void scan_sound_blocks(struct content_scan *s, struct slice *bytes)
+{
+    const char *const start = bytes->data;
+    const char *at = start;
+    const char *lf_block = NULL;
+    struct sights seen = {.least = _mm_set1_epi8(1)};
+    size_t line_bytes_max = s->line_bytes;
+    for (; bytes->len - (size_t)(at - start) >= BLOCK_BYTES; at += BLOCK_BYTES) {
+        struct sights next = seen;
+        next.lf = _mm_setzero_si128();
+        for (unsigned i = 0; i < BLOCK_BYTES; i += 16)
+            see_16(&next, at + i);
+        line_bytes_max += BLOCK_BYTES;
+        if (line_bytes_max > CONTENT_LINE_BYTES_MAX ||
+            any(_mm_or_si128(next.amiss, _mm_cmpeq_epi8(next.least, _mm_setzero_si128()))))
+            break;
+        seen = next;
+        if (any(next.lf)) {
+            lf_block = at;
+            line_bytes_max = BLOCK_BYTES;
+        }
+    }
+    if (at == start)
+        return;
+    s->has_dot_lines |= any(seen.dots);
+    s->has_8bit |= any(seen.all);
+    leave_sound(s, lf_block, at, (size_t)(at - start));
+    *bytes = slice_skip(*bytes, (size_t)(at - start));
+}
+
 // Returns what is left for scan_bytes(): from the first block with a fault on, or nothing.
 static struct slice scan_blocks(struct content_scan *s, struct slice bytes)
 {
-    for (; bytes.len >= BLOCK_BYTES; bytes = slice_skip(bytes, BLOCK_BYTES)) {
+    while (bytes.len >= BLOCK_BYTES) {
         const struct block b = block_load(bytes.data);
         if (!scan_block(s, &b, BLOCK_BYTES))
             return bytes;
+        bytes = slice_skip(bytes, BLOCK_BYTES);
+        scan_sound_blocks(s, &bytes);
     }
     return bytes.len == 0 || scan_tail(s, bytes) ? SLICE_EMPTY : bytes;
 }

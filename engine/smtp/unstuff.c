@@ -4,22 +4,41 @@
 #include <emmintrin.h>
 #endif
 
+#ifdef __SSE2__
+// A byte is not 0 where a LF stands with a dot behind it.
+static inline __m128i lf_dots(const char *at)
+{
+    const __m128i here = _mm_loadu_si128((const void *)at);
+    const __m128i next = _mm_loadu_si128((const void *)(at + 1));
+    return _mm_and_si128(_mm_cmpeq_epi8(here, _mm_set1_epi8('\n')),
+                         _mm_cmpeq_epi8(next, _mm_set1_epi8('.')));
+}
+
+// How many bytes at the front, in steps of 64, have none.
+static size_t skip_without_lf_dot(struct slice s)
+{
+    size_t at = 0;
+    for (; at + 65 <= s.len; at += 64) {
+        const char *from = s.data + at;
+        const __m128i found = _mm_or_si128(_mm_or_si128(lf_dots(from), lf_dots(from + 16)),
+                                           _mm_or_si128(lf_dots(from + 32), lf_dots(from + 48)));
+        if (_mm_movemask_epi8(found) != 0)
+            break;
+    }
+    return at;
+}
+#else
+static size_t skip_without_lf_dot(struct slice s)
+{
+    (void)s;
+    return 0;
+}
+#endif
+
 // Index of the first LF with a dot behind it, or s.len.
 static size_t find_lf_dot(struct slice s)
 {
-    size_t at = 0;
-#ifdef __SSE2__
-    const __m128i lf = _mm_set1_epi8('\n');
-    const __m128i dot = _mm_set1_epi8('.');
-    for (; at + 17 <= s.len; at += 16) {
-        __m128i here = _mm_loadu_si128((const __m128i *)(const void *)(s.data + at));
-        __m128i next = _mm_loadu_si128((const __m128i *)(const void *)(s.data + at + 1));
-        int found = _mm_movemask_epi8(
-            _mm_and_si128(_mm_cmpeq_epi8(here, lf), _mm_cmpeq_epi8(next, dot)));
-        if (found)
-            return at + (size_t)__builtin_ctz((unsigned)found);
-    }
-#endif
+    size_t at = skip_without_lf_dot(s);
     while (at < s.len) {
         at += slice_find(slice_skip(s, at), '\n');
         if (at + 1 < s.len && s.data[at + 1] == '.')
