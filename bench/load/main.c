@@ -138,6 +138,7 @@ static int summarise(const struct watch *v)
         first_us = m->start_us < first_us ? m->start_us : first_us;
         last_us = m->verdict_us > last_us ? m->verdict_us : last_us;
     }
+    report.start_us = first_us;
     report.elapsed_us = last_us > first_us ? last_us - first_us : 0;
     if (o->json)
         load_report_json(&report, stdout);

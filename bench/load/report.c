@@ -145,6 +145,7 @@ void load_report_json(const struct load_report *r, FILE *out)
     json_object(&j, NULL);
     json_text(&j, "peer", slice_of_text(r->peer));
     json_double(&j, "seconds", (double)r->elapsed_us / 1e6);
+    json_u64(&j, "start_us", r->start_us);
     json_double(&j, "cpu_seconds", (double)r->cpu_us / 1e6);
     json_double(&j, "messages_per_s", per_second(c->messages_accepted, r->elapsed_us));
     json_double(&j, "error_share", load_error_share(c));

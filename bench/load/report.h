@@ -9,7 +9,8 @@
 struct load_report {
     const char *peer;
     const struct load_stats *stats;
-    uint64_t elapsed_us; // from the start to the last verdict
+    uint64_t start_us;   // by the monotonic clock of this machine
+    uint64_t elapsed_us; // from then to the last verdict
     uint64_t cpu_us;
     uint64_t overdue; // open loop: were due and never started
     bool gave_up;

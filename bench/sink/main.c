@@ -130,6 +130,7 @@ static void summarise(struct crew *c, const struct sink_options *o)
     const struct sink_report report = {
         .stats = &view.stats,
         .peaks = sink_limits_peaks(o->plan.limits),
+        .last_us = view.last_us,
         .elapsed_us = view.last_us > view.first_us ? view.last_us - view.first_us : 0,
         .cpu_us = process_cpu_us(),
         .resident_bytes_peak = process_resident_bytes_peak(),

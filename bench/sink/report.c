@@ -82,6 +82,7 @@ void sink_report_json(const struct sink_report *r, FILE *out)
     json_u64(&j, "disconnects", s->disconnects);
     json_replies(&j, s);
     json_double(&j, "seconds", (double)r->elapsed_us / 1e6);
+    json_u64(&j, "last_us", r->last_us);
     json_double(&j, "messages_per_s", messages_per_s(r));
     json_double(&j, "cpu_seconds", (double)r->cpu_us / 1e6);
     json_u64(&j, "resident_bytes_peak", r->resident_bytes_peak);

@@ -10,7 +10,8 @@
 struct sink_report {
     const struct sink_stats *stats;
     struct sink_peaks peaks;
-    uint64_t elapsed_us; // from the first accepted message to the last
+    uint64_t last_us;    // the last accepted message, by the monotonic clock of this machine
+    uint64_t elapsed_us; // from the first accepted message to then
     uint64_t cpu_us;
     uint64_t resident_bytes_peak;
 };
