@@ -8,6 +8,7 @@
 #include "engine/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -321,6 +322,27 @@ static void sum_up(struct engine *e, int events_fd)
             (unsigned long long)sum.messages_left);
 }
 
+static void close_journal_of_each(struct engine *e)
+{
+    for (uint32_t i = 0; i < e->shared.worker_count && e->shared.journal_fd >= 0; i++)
+        if (e->shared.journal_fds[i] > 0)
+            close(e->shared.journal_fds[i]);
+}
+
+static bool open_journal_for_each(struct engine *e, struct refusal *why)
+{
+    for (uint32_t i = 0; i < e->shared.worker_count && e->shared.journal_fd >= 0; i++) {
+        int fd = openat(e->shared.journal_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        e->shared.journal_fds[i] = fd;
+        if (fd < 0) {
+            int error = errno;
+            close_journal_of_each(e);
+            return refuse(why, "cannot open the journal's folder: %s", strerror(error));
+        }
+    }
+    return true;
+}
+
 bool engine_run(struct engine *e, const struct engine_files *files, struct refusal *why)
 {
     uint32_t count = e->shared.worker_count, started = 1;
@@ -328,6 +350,8 @@ bool engine_run(struct engine *e, const struct engine_files *files, struct refus
     e->shared.events_fd = files->events_fd;
     e->shared.journal_fd = files->journal_fd;
     if (!open_pickups(e, why) || !recover_first(e, why))
+        return false;
+    if (!open_journal_for_each(e, why))
         return false;
     pthread_barrier_init(&e->barrier, NULL, count);
     for (; started < count; started++) {
@@ -339,6 +363,7 @@ bool engine_run(struct engine *e, const struct engine_files *files, struct refus
     for (uint32_t i = 1; i < count; i++)
         pthread_join(e->threads[i].id, NULL);
     pthread_barrier_destroy(&e->barrier);
+    close_journal_of_each(e);
     if (e->error < 0) {
         if (e->no_ring)
             refuse(why, "%s", io_new_explain(e->error));

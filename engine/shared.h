@@ -8,6 +8,7 @@
 #include "engine/submit/pickup.h"
 #include "engine/submit/submit.h"
 #include "queue/domain.h"
+#include "queue/post.h"
 
 enum stop_stage { STOP_NOT, STOP_GRACEFULLY, STOP_AT_ONCE };
 
@@ -21,8 +22,11 @@ struct shared {
     struct submit_listener listeners[CONFIG_LISTENERS_MAX];
     _Atomic uint32_t session_counts[CONFIG_LISTENERS_MAX]; // for all
     int listen_fds[CONFIG_LISTENERS_MAX];
-    int events_fd;                    // -1: none
-    int journal_fd;                   // the folder; -1: the null journal
+    int events_fd;  // -1: none
+    int journal_fd; // the folder; -1: the null journal
+    // The same folder, a descriptor for each worker: the kernel tells an error once to each, so
+    // that a sync of one that fails is not believed by another whose names it has lost.
+    int journal_fds[POST_WORKERS_MAX];
     struct segment_table segments;    // for all, as it says
     struct home_found *found;         // one a worker, who takes it over
     const struct recovered_key *keys; // that were found, until the workers have started

@@ -198,7 +198,7 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
         .key_count = shared->key_count,
         .table = durable ? &shared->segments : NULL,
         .segment_bytes = shared->config->segment_bytes,
-        .dir_fd = shared->journal_fd,
+        .dir_fd = durable ? shared->journal_fds[number] : -1,
         .io_owner_storage = OWNER_STORAGE,
         .io_owner_mover = OWNER_MOVER,
         .found = durable ? &shared->found[number] : NULL,

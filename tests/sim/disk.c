@@ -138,8 +138,10 @@ int world_folder(struct world *w, const char *name)
 {
     struct sim_socket *s;
     int fd = sim_socket_new(w, SIM_FOLDER, true, &s);
-    if (fd >= 0)
+    if (fd >= 0) {
         s->folder = sim_folder_make(w->disk, name);
+        s->folder_errors = s->folder->errors;
+    }
     return fd;
 }
 

@@ -63,6 +63,7 @@ struct sim_names {
 
 struct sim_folder {
     struct sim_folder *next; // in the disk
+    uint64_t errors;         // syncs that failed
     char *name;
     struct sim_names now, durable;
 };

@@ -143,6 +143,8 @@ void life_begin(struct life *l, struct world *w, struct io *keeper, const struct
     }
     if (l->config.durable) {
         l->shared.journal_fd = world_folder(w, PLAN_FOLDER);
+        for (uint32_t i = 0; i < worker_count; i++)
+            l->shared.journal_fds[i] = world_folder(w, PLAN_FOLDER);
         recover(l);
     } else {
         serve(l);
@@ -259,6 +261,8 @@ static void close_journal(struct life *l)
     if (l->shared.journal_fd < 0)
         return;
     io_close(io, l->shared.journal_fd);
+    for (uint32_t i = 0; i < l->shared.worker_count; i++)
+        io_close(io, l->shared.journal_fds[i]);
     for (uint32_t i = 0; i < t->count; i++)
         if (segment_at(t, i)->fd > 0)
             io_close(io, segment_at(t, i)->fd);

@@ -95,16 +95,22 @@ static int32_t write_some(struct sim_request *r, uint64_t most)
 }
 
 // Of what it covers at least and all that is there now, anything may be what the disk took.
-static void sync_file(struct sim_request *r, bool fails)
+static int32_t sync_file(struct sim_request *r, bool fails)
 {
     struct world *w = r->io->world;
-    const struct sim_socket *s = r->socket;
+    struct sim_socket *s = r->socket;
     uint64_t since = w->disk->serial - r->file.serial;
     uint64_t covered = r->file.serial + random_below(&w->dice, (uint32_t)since + 1);
-    if (s->kind == SIM_FOLDER)
-        sim_folder_sync(w, s->folder, covered, fails);
-    else
+    if (s->kind != SIM_FOLDER) {
         sim_image_sync(w, s->inode, covered, fails);
+        return 0;
+    }
+    sim_folder_sync(w, s->folder, covered, fails);
+    s->folder->errors += fails;
+    // Each descriptor hears once of an error, also of one that was told to another.
+    bool heard = s->folder_errors == s->folder->errors;
+    s->folder_errors = s->folder->errors;
+    return heard ? 0 : -EIO;
 }
 
 static int32_t allocate(struct sim_request *r)
@@ -147,7 +153,7 @@ static int32_t perform(struct sim_request *r, uint64_t most)
     case SIM_READ: return read_some(r, most);
     case SIM_WRITE: return write_some(r, most);
     case SIM_SYNC:
-    case SIM_SYNC_ALL: sync_file(r, false); return 0;
+    case SIM_SYNC_ALL: return sync_file(r, false);
     case SIM_ALLOCATE: return allocate(r);
     case SIM_RENAME: return rename_file(r);
     case SIM_UNLINK: return unlink_file(r);

@@ -124,6 +124,7 @@ struct sim_socket {
     int open_flags;
     bool was_written;
     struct sim_folder *folder;
+    uint64_t folder_errors;  // that this descriptor has heard of
     struct sim_group *group; // that counts this connection; NULL: none
 };
 
