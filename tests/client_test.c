@@ -249,6 +249,46 @@ static void can_start_follows_the_window(void)
     CU_ASSERT_FALSE(smtp_client_can_start(&client));
 }
 
+// What is under way by DATA comes to its end before messages are streamed, and the other way round.
+static void the_window_opens_and_closes(void)
+{
+    open_session("250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n", 1);
+    smtp_client_start(&client, &mails[0]);
+    smtp_client_fill(&client, &wire);
+    drop_wire();
+    smtp_client_set_window(&client, 3);
+    CU_ASSERT_FALSE(smtp_client_can_start(&client));
+    hear("250 a\r\n");
+    hear("250 b\r\n");
+    hear("354 c\r\n");
+    smtp_client_fill(&client, &wire);
+    drop_wire();
+    CU_ASSERT_EQUAL(hear("250 d\r\n").kind, SMTP_DONE);
+    smtp_client_set_window(&client, 3);
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT(smtp_client_can_start(&client));
+        smtp_client_start(&client, &mails[0]);
+    }
+    smtp_client_fill(&client, &wire);
+    struct smtp_unfinished u;
+    for (uint32_t i = 0; i < 3; i++)
+        CU_ASSERT(smtp_client_unfinished(&client, i, &u) && u.written);
+    drop_wire();
+    smtp_client_set_window(&client, 1);
+    static const char *const replies[] = {"250 m\r\n", "250 r\r\n", "250 c\r\n", "250 rset\r\n"};
+    for (int i = 0; i < 11; i++) {
+        CU_ASSERT_FALSE(smtp_client_can_start(&client));
+        hear(replies[i % 4]);
+    }
+    CU_ASSERT(smtp_client_idle(&client));
+    smtp_client_set_window(&client, 1);
+    CU_ASSERT(smtp_client_can_start(&client));
+    smtp_client_start(&client, &mails[0]);
+    smtp_client_fill(&client, &wire);
+    CU_ASSERT_FALSE(smtp_client_unfinished(&client, 0, &u) && u.written); // DATA waits for its 354
+    drop_wire();
+}
+
 // Contents of many pieces fill a wire's pieces before its text; a BDAT goes out whole or not yet.
 static void contents_of_many_pieces(void)
 {
@@ -318,6 +358,7 @@ static const struct suite_test tests[] = {
     {"every case, with small wires", every_case_with_small_wires},
     {"each reply is told with its phase", each_reply_is_told_with_its_phase},
     {"can_start follows the window", can_start_follows_the_window},
+    {"the window opens and closes", the_window_opens_and_closes},
     {"contents of many pieces", contents_of_many_pieces},
     {"a verdict before the end of the content", a_verdict_before_the_end_of_the_content},
 };

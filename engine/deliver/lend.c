@@ -5,9 +5,10 @@
 // connection has been closed. Until then the owner does without that part, so that the limits hold
 // for the site.
 //
-//   owner     site is hot -> lease, when so many connections are unused -> loans, LOANS_MAX at a
-//   time borrower  LETTER_LOAN -> jobs begin, end -> LETTER_LOAN_BACK     no jobs, no connection
-//   left owner     ended jobs leave their domain, others are ready again <- LETTER_LEASE_OVER
+//   owner: site is hot -> lease (when so many connections are unused) -> loans, some at a time
+//   borrower: LETTER_LOAN -> jobs begin, and end -> LETTER_LOAN_BACK
+//   owner: ended jobs leave their domain, others are ready again
+//   borrower: no job, no connection left -> LETTER_LEASE_OVER
 //
 // A borrowed job is the borrower's to write, and its domain the owner's. Only jobs whose messages
 // are in memory are lent. The two kinds of letters may cross: a lease that is over while a loan is
@@ -17,8 +18,6 @@
 #include "engine/deliver/parts.h"
 
 #include <stdlib.h>
-
-#define LOANS_MAX 2u // of one lease
 
 struct loan_item {
     struct job *job; // NULL: it has ended
@@ -91,6 +90,14 @@ static bool may_be_lent(const struct job *j)
     return j && entry_message(j->entry);
 }
 
+// Loans under way: twice what the borrower's connections can take at once, since a loan comes back
+// only when the last of its jobs has ended.
+static uint32_t loans_max(const struct site *s, const struct lease *l)
+{
+    uint64_t jobs = (uint64_t)l->connections * s->limits.window * 2;
+    return (uint32_t)(jobs / LOAN_JOBS_MAX) + 2;
+}
+
 // Is there so much that others should help, and of the kind that may be lent?
 static bool site_has_loan(const struct deliver *d, const struct site *s)
 {
@@ -135,7 +142,7 @@ void lend(struct deliver *d, struct site *s)
         bool fits = s->open_count + s->lent_count + part <= s->limits.connections;
         if (!l && fits && site_has_loan(d, s))
             l = lease_begin(d, s, worker, part);
-        while (l && l->loan_count < LOANS_MAX && site_has_loan(d, s))
+        while (l && l->loan_count < loans_max(s, l) && site_has_loan(d, s))
             loan_send(d, s, l);
     }
 }

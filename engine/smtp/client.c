@@ -59,7 +59,8 @@ static unsigned live_max(const struct smtp_client *c)
 {
     switch (c->pace) {
     case SMTP_LOCKSTEP: return 1;
-    case SMTP_PIPELINED: return c->options.window > 1 ? 2 : 1;
+    case SMTP_PIPELINED: // one that may stream comes to an end first
+        return c->options.window > 1 && client_pace(c) == SMTP_PIPELINED ? 2 : 1;
     case SMTP_STREAMED: return c->options.window;
     }
     return 1;
