@@ -131,7 +131,7 @@ static void job_comes_home(struct home *h, struct job *j)
     if (waits) {
         if (j->attempt_count < JOB_ATTEMPTS_MAX)
             j->attempt_count++;
-        j->given_back = 0;
+        job_set_given_back(j, 0);
         calendar_add(&h->calendar, j);
     } else {
         domain_unref(j->domain);

@@ -41,9 +41,7 @@ struct job {
     uint16_t rcpt_count;
     uint8_t attempt_count; // stops at JOB_ATTEMPTS_MAX
     uint8_t home;
-    uint8_t given_back : 4; // in this attempt: weight of the sessions that ended before they
-                            // answered it
-    uint8_t only_state : 2; // enum rcpt_state, where its recipient is the message's only one
+    uint8_t progress;       // of this attempt: see below
     _Atomic uint8_t place;  // enum job_place; see below
     struct entry own_entry; // of the message, in its first job
 };
@@ -52,15 +50,37 @@ _Static_assert(MESSAGE_RCPTS_MAX <= UINT16_MAX, "recipients are counted in 16 bi
 
 #define JOB_ATTEMPTS_MAX 250
 #define JOB_GIVEN_BACK_MAX 15
+#define JOB_GIVEN_BACK_SHIFT 2
+
+// job.progress is two numbers: below, where its recipient is the message's only one, enum
+// rcpt_state; above, the weight of the sessions that ended before they answered this attempt.
+// Whoever owns the job writes it; the home may look while it is out.
+static inline uint8_t job_progress(const struct job *j)
+{
+    return __atomic_load_n(&j->progress, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t job_given_back(const struct job *j)
+{
+    return job_progress(j) >> JOB_GIVEN_BACK_SHIFT;
+}
+
+static inline void job_set_given_back(struct job *j, uint32_t weight)
+{
+    uint32_t most = weight < JOB_GIVEN_BACK_MAX ? weight : JOB_GIVEN_BACK_MAX;
+    uint32_t state = job_progress(j) & ((1u << JOB_GIVEN_BACK_SHIFT) - 1);
+    __atomic_store_n(&j->progress, (uint8_t)(most << JOB_GIVEN_BACK_SHIFT | state),
+                     __ATOMIC_RELAXED);
+}
 
 // States of a job's recipients, by their number in the message. Whoever owns the job writes them;
-// the home may look while it is out. A message's only recipient is open for as long as its job is.
+// the home may look while it is out.
 static inline enum rcpt_state job_rcpt_state(const struct job *j, uint32_t rcpt)
 {
     const struct spread *s = entry_spread(j->entry);
     if (s)
         return (enum rcpt_state)__atomic_load_n(&spread_states(s)[rcpt], __ATOMIC_RELAXED);
-    return (enum rcpt_state)j->only_state;
+    return (enum rcpt_state)(job_progress(j) & ((1u << JOB_GIVEN_BACK_SHIFT) - 1));
 }
 
 static inline void job_set_rcpt_state(struct job *j, uint32_t rcpt, enum rcpt_state state)
@@ -69,7 +89,8 @@ static inline void job_set_rcpt_state(struct job *j, uint32_t rcpt, enum rcpt_st
     if (s)
         __atomic_store_n(&spread_states(s)[rcpt], (uint8_t)state, __ATOMIC_RELAXED);
     else
-        j->only_state = state & 3u;
+        __atomic_store_n(&j->progress, (uint8_t)(job_given_back(j) << JOB_GIVEN_BACK_SHIFT | state),
+                         __ATOMIC_RELAXED);
 }
 
 uint32_t job_open_count(const struct job *j); // of its recipients

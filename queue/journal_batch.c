@@ -220,9 +220,9 @@ static void put_state(struct builder *b, const struct message *m, uint64_t now_u
         memcpy(at + i * sizeof(s), &s, sizeof(s));
         for (uint32_t rcpt = job->rcpt_first; rcpt < (uint32_t)job->rcpt_first + job->rcpt_count;
              rcpt++) {
-            enum rcpt_state state = m->rcpt_count == 1 && place != JOB_HOME
-                                        ? RCPT_OPEN
-                                        : job_rcpt_state(job, rcpt);
+            // Also what was said while the job is out: the result stands in front of this copy, in
+            // a segment that goes first.
+            enum rcpt_state state = job_rcpt_state(job, rcpt);
             states[rcpt] = (char)(state == RCPT_DEFERRED ? RCPT_OPEN : state);
         }
     }

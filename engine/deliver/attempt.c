@@ -177,9 +177,7 @@ static void transaction_give_back(struct deliver *d, struct conn *c, struct tran
         struct job *j = tx->rcpts[i].job;
         if (j == last)
             continue;
-        unsigned given_back = j->given_back + weight;
-        j->given_back = (given_back < JOB_GIVEN_BACK_MAX ? given_back : JOB_GIVEN_BACK_MAX) &
-                        (unsigned)JOB_GIVEN_BACK_MAX;
+        job_set_given_back(j, job_given_back(j) + weight);
         job_waits_again(d, tx->loan, j);
         last = j;
     }
@@ -291,7 +289,7 @@ static void transaction_left(struct deliver *d, struct conn *c, struct transacti
     uint8_t weight = oldest && c->message_count == 0 ? GIVEN_BACK_BY_FRESH : GIVEN_BACK_BY_USED;
     if (tx->held && verdict_holds(c, tx)) {
         verdict_carry_out(d, c, tx, &tx->why);
-    } else if (!doubt && !tx->answered && tx->rcpts[0].job->given_back < GIVEN_BACK_MAX) {
+    } else if (!doubt && !tx->answered && job_given_back(tx->rcpts[0].job) < GIVEN_BACK_MAX) {
         transaction_give_back(d, c, tx, weight);
     } else {
         tx->verdict = VERDICT_LATER;
