@@ -79,6 +79,12 @@ static void print(const struct scene_result *r)
            r->sum.deliver.connections_opened, r->lives, r->left_in_doubt, r->moved);
 }
 
+static bool went_well(const struct scene_result *r)
+{
+    return r->in_doubt == 0 && r->unanswered == 0 && r->sum.deliver.deferred == 0 &&
+           r->sum.messages_left == 0;
+}
+
 static void test_seeds(void)
 {
     struct scene_result sum = {0};
@@ -86,9 +92,10 @@ static void test_seeds(void)
     for (uint64_t seed = 1; seed <= count; seed++) {
         struct scene_result r = play(seed, NULL);
         CU_ASSERT_EQUAL(r.complaint_count, 0);
-        if (seed % FAIR_EVERY == 0)
-            CU_ASSERT(r.in_doubt == 0 && r.unanswered == 0 && r.sum.deliver.deferred == 0 &&
-                      r.sum.messages_left == 0);
+        if (seed % FAIR_EVERY == 0 && !went_well(&r)) {
+            fprintf(stderr, "  seed %" PRIu64 ": not all was delivered at once\n", seed);
+            CU_FAIL("fair weather");
+        }
         if (seed % TWICE_EVERY == 1)
             CU_ASSERT_EQUAL(r.trace, play(seed, NULL).trace);
         add(&sum, &r);
