@@ -4,6 +4,7 @@
 #include "engine/base/json.h"
 #include "engine/base/log.h"
 #include "engine/base/process.h"
+#include "engine/pickup_owner.h"
 #include "engine/recovery.h"
 #include "engine/worker.h"
 
@@ -35,6 +36,7 @@ struct engine {
     struct io_address addresses[CONFIG_LISTENERS_MAX];
     struct thread *threads; // shared.worker_count; the first is the caller's own
     struct recovery *recovery;
+    int pickup_lock_fds[CONFIG_PICKUPS_MAX]; // of the first shared.pickup_count
     int signal_fd;
     pthread_barrier_t barrier;
     pthread_mutex_t gate; // guards the next two
@@ -111,8 +113,11 @@ void engine_free(struct engine *e)
         if (e->shared.listen_fds[i] >= 0 && io_address_is_unix(&e->addresses[i]))
             unlink(e->addresses[i].as.un.sun_path);
     recovery_free(e->recovery);
-    for (uint32_t i = 0; i < e->shared.pickup_count; i++)
+    for (uint32_t i = 0; i < e->shared.pickup_count; i++) {
         pickup_close(&e->shared.pickups[i]);
+        if (e->pickup_lock_fds[i] >= 0)
+            close(e->pickup_lock_fds[i]);
+    }
     shared_release(&e->shared);
     pthread_mutex_destroy(&e->gate);
     free(e->threads);
@@ -230,6 +235,10 @@ static bool open_pickups(struct engine *e, struct refusal *why)
             .message_bytes_max = c->message_bytes_max,
             .rcpt_count_max = c->rcpt_count_max};
         s->pickup_count++;
+        e->pickup_lock_fds[i] = pickup_owner_take(s->pickups[i].taken_fd, c->dir, s->journal_fd,
+                                                  why);
+        if (e->pickup_lock_fds[i] < 0)
+            return false;
     }
     return true;
 }

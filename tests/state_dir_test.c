@@ -1,6 +1,7 @@
 // The engine's directory, its lock, and the way down from root.
 #include "engine/base/slice.h"
 #include "engine/directory.h"
+#include "engine/pickup_owner.h"
 #include "engine/privileges.h"
 #include "engine/state_dir.h"
 #include "tests/suite.h"
@@ -267,6 +268,96 @@ static void test_for_another_user(void)
     place_remove(&p);
 }
 
+// --- pickup directories
+
+static int folder_fd(struct place *p, const char *name)
+{
+    (void)mkdir(in(p, name), 0700);
+    int fd = open(in(p, name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CU_ASSERT_FATAL(fd >= 0);
+    return fd;
+}
+
+// Takes the directory and lets it go again. The reason for which it is refused, or empty.
+static const char *owns(int taken_fd, int journal_fd, struct refusal *why)
+{
+    why->text[0] = '\0';
+    int lock_fd = pickup_owner_take(taken_fd, "DIR", journal_fd, why);
+    CU_ASSERT_EQUAL(lock_fd >= 0, why->text[0] == '\0');
+    if (lock_fd >= 0)
+        close(lock_fd);
+    return why->text;
+}
+
+static void test_pickup_one_at_a_time(void)
+{
+    struct place p = place_make();
+    struct refusal why;
+    char want[64];
+    int taken_fd = folder_fd(&p, "taken"), again_fd = folder_fd(&p, "taken");
+    int journal_fd = folder_fd(&p, "journal");
+    int lock_fd = pickup_owner_take(taken_fd, "DIR", journal_fd, &why);
+    CU_ASSERT_FATAL(lock_fd >= 0);
+    snprintf(want, sizeof(want), "DIR/taken: in use by another engine (pid %ld)", (long)getpid());
+    CU_ASSERT_STRING_EQUAL(owns(again_fd, journal_fd, &why), want);
+    close(lock_fd);
+    CU_ASSERT_STRING_EQUAL(owns(again_fd, journal_fd, &why), "");
+    close(taken_fd);
+    close(again_fd);
+    close(journal_fd);
+    place_remove(&p);
+}
+
+// Files that were taken belong to the journal that knows their messages.
+static void test_pickup_of_another_journal(void)
+{
+    static const char foreign[] = "DIR/taken: holds 1 file that an engine with another state "
+                                  "directory was taking, and may have sent: ";
+    struct place p = place_make();
+    struct refusal why;
+    int taken_fd = folder_fd(&p, "taken"), one_fd = folder_fd(&p, "one");
+    int two_fd = folder_fd(&p, "two");
+    make_file(in(&p, "taken/before"), "from an engine that made no marks");
+    CU_ASSERT_STRING_EQUAL(owns(taken_fd, one_fd, &why), "");
+    CU_ASSERT_STRING_EQUAL(owns(taken_fd, one_fd, &why), "");
+    CU_ASSERT_EQUAL(strncmp(owns(taken_fd, two_fd, &why), foreign, strlen(foreign)), 0);
+    CU_ASSERT_EQUAL(strncmp(owns(taken_fd, -1, &why), foreign, strlen(foreign)), 0);
+    CU_ASSERT_STRING_EQUAL(owns(taken_fd, one_fd, &why), ""); // a refusal changes nothing
+    CU_ASSERT_EQUAL(unlink(in(&p, "taken/before")), 0);
+
+    CU_ASSERT_STRING_EQUAL(owns(taken_fd, two_fd, &why), ""); // no file: no matter whose it was
+    make_file(in(&p, "taken/file"), "");
+    CU_ASSERT_EQUAL(strncmp(owns(taken_fd, one_fd, &why), foreign, strlen(foreign)), 0);
+    CU_ASSERT_EQUAL(unlink(in(&p, "two/identity")), 0); // another journal in the same place
+    CU_ASSERT_EQUAL(strncmp(owns(taken_fd, two_fd, &why), foreign, strlen(foreign)), 0);
+    CU_ASSERT_EQUAL(unlink(in(&p, "taken/file")), 0);
+
+    CU_ASSERT_STRING_EQUAL(owns(taken_fd, -1, &why), ""); // no journal: nobody knows
+    make_file(in(&p, "taken/file"), "");
+    CU_ASSERT_STRING_EQUAL(owns(taken_fd, -1, &why), "");
+    CU_ASSERT_STRING_EQUAL(owns(taken_fd, one_fd, &why), "");
+    close(taken_fd);
+    close(one_fd);
+    close(two_fd);
+    place_remove(&p);
+}
+
+// What a power cut left of a mark that no file had depended on yet.
+static void test_pickup_half_a_mark(void)
+{
+    struct place p = place_make();
+    struct refusal why;
+    int taken_fd = folder_fd(&p, "taken"), one_fd = folder_fd(&p, "one");
+    make_file(in(&p, "taken/.journal"), "0123456789");
+    make_file(in(&p, "one/identity"), "");
+    make_file(in(&p, "taken/file"), "");
+    CU_ASSERT_STRING_EQUAL(owns(taken_fd, one_fd, &why), "");
+    CU_ASSERT_STRING_EQUAL(owns(taken_fd, one_fd, &why), "");
+    close(taken_fd);
+    close(one_fd);
+    place_remove(&p);
+}
+
 static const struct suite_test tests[] = {
     {"is made, and found again", test_is_made},
     {"one engine at a time", test_one_at_a_time},
@@ -277,5 +368,8 @@ static const struct suite_test tests[] = {
     {"user", test_user},
     {"dropping root's rights", test_drop},
     {"for another user", test_for_another_user},
+    {"pickup: one at a time", test_pickup_one_at_a_time},
+    {"pickup: of another journal", test_pickup_of_another_journal},
+    {"pickup: half a mark", test_pickup_half_a_mark},
 };
 SUITE_MAIN("state_dir", tests)

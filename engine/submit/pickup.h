@@ -17,7 +17,8 @@
 // and what stands in DIR/taken at start is taken up at 1, under the name that it has. Before 1 is
 // synced nothing has been submitted; from then on the name, and so each message's key, stays: what
 // was submitted already is answered as a duplicate. UNIQUE is never used again, whatever the clock
-// does: it holds 64 random bits.
+// does: it holds 64 random bits. Names in DIR/taken that begin with a dot are others' (those of
+// engine/pickup_owner.h).
 //
 // A file that cannot be taken is renamed to DIR/bad/NAME, after DIR/bad/NAME.why has been written
 // and synced. What stood in it before the fault stays taken.

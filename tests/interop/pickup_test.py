@@ -8,10 +8,10 @@ import stat
 import time
 import unittest
 
-from engine import Engine
+from engine import PROGRAM, Engine, configure
 from exchanger import Exchanger
 from messages import harm, made
-from place import eventually, long_or, place
+from place import eventually, long_or, place, run
 
 AT_ONCE_S = 0.5  # what a loaded machine may need for it
 MORE_KB_MAX = 700 * 1024  # memory that a large file may need: messages that wait for delivery
@@ -75,7 +75,7 @@ class Picks(unittest.TestCase):
     def left(self):
         """What is in the directory and has not been dealt with."""
         return sorted(set(os.listdir(self.folder)) - {"taken", "bad"}) + \
-            sorted(os.listdir(self.path("taken")))
+            sorted(name for name in os.listdir(self.path("taken")) if name[0] != ".")
 
     def all_done(self, seconds=60):
         eventually(lambda: not self.left(), lambda: f"{self.left()[:5]} {self.engine.log()}",
@@ -221,6 +221,37 @@ class Bad(Picks):
         self.arrived(2)
         self.all_done()
         self.assertEqual(len(self.exchanger.transactions), 2)
+
+
+class Others(Picks):
+    """Another engine on the same directory."""
+
+    def refused(self, pattern):
+        config = configure(more=f'pickup "{self.folder}" {{ }}')
+        done = run([PROGRAM, "serve", "-c", config], seconds=20)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr.decode(), pattern)
+
+    def test_at_the_same_time(self):
+        self.start()
+        self.refused(rf"{self.folder}/taken: in use by another engine \(pid {self.engine.pid}\)")
+
+    def test_with_another_state_directory(self):
+        """It must not take up what the first one was taking."""
+        self.start()
+        self.engine.stop()
+        with open(self.path("taken", f"{1:016x}-{2:016x}-file"), "wb") as file:
+            file.write(with_envelope(b"A: b\r\n\r\nx\r\n", [self.rcpt]))
+        self.refused(f"{self.folder}/taken: holds 1 file that an engine with another state "
+                     "directory was taking")
+        self.engine.start()
+        self.arrived(1)
+        self.all_done()
+        self.engine.stop()
+        other = Engine(more=f'pickup "{self.folder}" {{ }}')  # nothing is left of the first one
+        self.addCleanup(other.end)
+        self.put("file", with_envelope(b"A: b\r\n\r\nx\r\n", [self.rcpt]))
+        self.arrived(2)
 
 
 class Many(Picks):
