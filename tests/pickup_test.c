@@ -383,6 +383,25 @@ static unsigned times_taken(const struct disk *d, const char *text)
     return count;
 }
 
+static void each_taken_once(const struct disk *d, const char *name, unsigned count)
+{
+    bool *seen = calloc(count, sizeof(*seen));
+    unsigned wrong = 0;
+    for (uint32_t i = 0; i < d->taken_count; i++) {
+        size_t len = strlen(name);
+        if (strncmp(d->taken[i].text, name, len) != 0 || d->taken[i].text[len] != ' ')
+            continue;
+        unsigned number = (unsigned)atoi(d->taken[i].text + len + 1);
+        wrong += number >= count || seen[number];
+        if (number < count)
+            seen[number] = true;
+    }
+    for (unsigned i = 0; i < count; i++)
+        wrong += !seen[i];
+    CU_ASSERT_EQUAL(wrong, 0);
+    free(seen);
+}
+
 static bool idle(const struct world *w)
 {
     return names_in(w->disk, "taken") == 0 && names_in(w->disk, ".") == 2 &&
@@ -612,6 +631,88 @@ static void test_unfinished(void)
     disk_release(&d);
 }
 
+#define UNFINISHED_COUNT (2 * PICKUP_FILES_MAX)
+
+// Renamed in, so that it is taken at once; it stays open. `text` may be empty.
+static int put_unfinished(const struct disk *d, const char *name, const char *text)
+{
+    char hidden[400], path[400];
+    path_of(d, ".hidden", hidden);
+    path_of(d, name, path);
+    int fd = open(hidden, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    CU_ASSERT_FATAL(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    CU_ASSERT_FATAL(rename(hidden, path) == 0);
+    return fd;
+}
+
+// Files that wait for their end leave the way to others, whatever their number.
+static void test_unfinished_block_nothing(void)
+{
+    char name[20], text[200];
+    int fds[UNFINISHED_COUNT];
+    struct disk d;
+    disk_init(&d);
+    struct world *w = world_new(&d, 1);
+    turn(w);
+    for (unsigned i = 0; i < UNFINISHED_COUNT; i++) {
+        snprintf(name, sizeof(name), "e%u", i);
+        close(put_unfinished(&d, name, ""));
+        snprintf(name, sizeof(name), "u%u", i);
+        snprintf(text, sizeof(text),
+                 "MAIL FROM:<>\nRCPT TO:<a@b.example>\nDATA\nA: b\n\nfirst %u\n.\nMAIL FROM:<>\n",
+                 i);
+        fds[i] = put_unfinished(&d, name, text);
+    }
+    TURN_UNTIL(w, d.taken_count == UNFINISHED_COUNT);
+    for (unsigned i = 0; i < 3; i++) { // over several looks at them
+        uint64_t began_us = io_now_us(w->io);
+        put(&d, "whole", TOP "whole %u", i);
+        TURN_UNTIL(w, d.taken_count == UNFINISHED_COUNT + i + 1);
+        CU_ASSERT(io_now_us(w->io) - began_us < 1000000);
+        while (io_now_us(w->io) - began_us < 1500000)
+            turn(w);
+    }
+    CU_ASSERT_EQUAL(names_in(&d, "taken"), UNFINISHED_COUNT);
+    CU_ASSERT_EQUAL(w->pickup->folders[0].file_count, 0);
+    for (unsigned i = 0; i < UNFINISHED_COUNT; i++) {
+        snprintf(text, sizeof(text), "RCPT TO:<a@b.example>\nDATA\nA: b\n\nsecond %u\n.\n", i);
+        CU_ASSERT(write(fds[i], text, strlen(text)) == (ssize_t)strlen(text));
+        close(fds[i]);
+    }
+    TURN_UNTIL(w, names_in(&d, "taken") == 0);
+    each_taken_once(&d, "first", UNFINISHED_COUNT);
+    each_taken_once(&d, "second", UNFINISHED_COUNT);
+    each_taken_once(&d, "whole", 3);
+    CU_ASSERT_EQUAL(d.duplicate_count, 0); // each was read on from where it ended
+    CU_ASSERT(names_in(&d, "bad") == 0 && is_there(&d, "e0")); // where its writer can find it
+    put(&d, "e0", TOP "no longer empty");
+    TURN_UNTIL(w, times_taken(&d, "no longer empty") == 1);
+    world_stop(w);
+    disk_release(&d);
+}
+
+// A stop and a start in between: then it is read again from its beginning.
+static void test_unfinished_over_a_stop(void)
+{
+    static const char then[] = "RCPT TO:<a@b.example>\nDATA\nA: b\n\ntwo\n.\n";
+    struct disk d;
+    disk_init(&d);
+    struct world *w = world_new(&d, 1);
+    turn(w);
+    int fd = put_unfinished(
+        &d, "file", "MAIL FROM:<>\nRCPT TO:<a@b.example>\nDATA\nA: b\n\none\n.\nMAIL FROM:<>\n");
+    TURN_UNTIL(w, d.taken_count == 1 && w->pickup->folders[0].file_count == 0);
+    world_stop(w);
+    w = world_new(&d, 2);
+    TURN_UNTIL(w, d.duplicate_count == 1);
+    CU_ASSERT(write(fd, then, strlen(then)) == (ssize_t)strlen(then));
+    close(fd);
+    TURN_UNTIL(w, idle(w));
+    CU_ASSERT(d.taken_count == 2 && times_taken(&d, "two") == 1 && d.duplicate_count == 1);
+    world_stop(w);
+    disk_release(&d);
+}
+
 // --- many, and a journal that is not always willing
 
 static void put_batch(const struct disk *d, const char *name, unsigned count, unsigned lines)
@@ -629,25 +730,6 @@ static void put_batch(const struct disk *d, const char *name, unsigned count, un
     }
     put_bytes(d, name, buffer_slice(&text));
     buffer_release(&text);
-}
-
-static void each_taken_once(const struct disk *d, const char *name, unsigned count)
-{
-    bool *seen = calloc(count, sizeof(*seen));
-    unsigned wrong = 0;
-    for (uint32_t i = 0; i < d->taken_count; i++) {
-        size_t len = strlen(name);
-        if (strncmp(d->taken[i].text, name, len) != 0 || d->taken[i].text[len] != ' ')
-            continue;
-        unsigned number = (unsigned)atoi(d->taken[i].text + len + 1);
-        wrong += number >= count || seen[number];
-        if (number < count)
-            seen[number] = true;
-    }
-    for (unsigned i = 0; i < count; i++)
-        wrong += !seen[i];
-    CU_ASSERT_EQUAL(wrong, 0);
-    free(seen);
 }
 
 static void test_many_files(void)
@@ -845,6 +927,8 @@ static const struct suite_test tests[] = {
     {"left alone", test_left_alone},
     {"written in place", test_written_in_place},
     {"unfinished", test_unfinished},
+    {"unfinished block nothing", test_unfinished_block_nothing},
+    {"unfinished over a stop", test_unfinished_over_a_stop},
     {"many files", test_many_files},
     {"large file", test_large_file},
     {"none blocks the rest", test_none_blocks_the_rest},

@@ -25,7 +25,9 @@
 //
 // A file that is written in its place shows itself when it is closed, but so do all others: one
 // that was not named by the news, and was changed a moment ago, may still be written and is looked
-// at again later. That a file ends too early is believed when it has not changed for longer.
+// at again later. That a file ends too early is believed when it has not changed for longer:
+// until then an empty one is left in DIR, and any other in DIR/taken is no more than a name, so
+// that none is in the others' way.
 #ifndef POSTHASTE_SUBMIT_PICKUP_H
 #define POSTHASTE_SUBMIT_PICKUP_H
 
@@ -42,6 +44,7 @@
 #define PICKUP_IN_FLIGHT_BYTES_MAX (16u * 1024 * 1024) // the same; one message may be larger
 #define PICKUP_QUIET_US 1000000u                       // unchanged for so long: nobody writes it
 #define PICKUP_UNFINISHED_US 60000000u                 // unchanged for so long: nobody will end it
+#define PICKUP_WAITING_US 2000000u                     // between two looks at what is unfinished
 #define PICKUP_LOOK_US 30000000u                       // between two looks without news
 #define PICKUP_AGAIN_US_MIN 50000u                     // a message that was put off
 #define PICKUP_AGAIN_US_MAX 5000000u

@@ -105,7 +105,7 @@ void pickup_file_put_off(struct pickup *p, struct pickup_file *f)
 
 // The first message that is neither settled nor in flight; else the last one that was begun: what
 // was wrong stood behind it.
-static uint32_t where_to_begin(const struct pickup_file *f)
+uint32_t pickup_file_resume_at(const struct pickup_file *f)
 {
     uint32_t ordinal = f->window.first < f->ordinal ? f->window.first : f->ordinal;
     while (ordinal < f->ordinal && is_begun(&f->window, ordinal))
@@ -115,7 +115,7 @@ static uint32_t where_to_begin(const struct pickup_file *f)
 
 void pickup_file_rewind(struct pickup *p, struct pickup_file *f)
 {
-    uint32_t ordinal = where_to_begin(f);
+    uint32_t ordinal = pickup_file_resume_at(f);
     struct pickup_mark mark = {.line = 1};
     if (ordinal > 0)
         mark = f->window.marks[ordinal % PICKUP_IN_FLIGHT_MAX];

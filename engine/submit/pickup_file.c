@@ -64,6 +64,12 @@ static void ask_rename(struct pickup *p, struct pickup_file *f)
               pickup_file_ask(p, f, PICKUP_FILE_RENAME));
 }
 
+static void ask_open(struct pickup *p, struct pickup_file *f)
+{
+    io_open(p->o.io, folder_fd_of(p, f), f->name, OPEN_FLAGS, 0,
+            pickup_file_ask(p, f, PICKUP_FILE_OPEN));
+}
+
 void pickup_file_begin(struct pickup *p, struct pickup_file *f, const char *name, bool in_taken)
 {
     CHECK(f->state == PICKUP_FILE_FREE && !wheel_armed(&f->timer));
@@ -81,6 +87,8 @@ void pickup_file_begin(struct pickup *p, struct pickup_file *f, const char *name
     if (!in_taken)
         io_open(p->o.io, folder_fd_of(p, f), f->name, OPEN_FLAGS, 0,
                 pickup_file_ask(p, f, PICKUP_FILE_LOOK));
+    else if (pickup_waiting_recall(p, f))
+        ask_open(p, f);
     else if (pickup_name_is_unique(name))
         f->state = PICKUP_FILE_UNSYNCED; // its rename may not have reached the disk
     else
@@ -181,6 +189,9 @@ static void on_look(struct pickup *p, struct pickup_file *f, int32_t result)
     } else if (fault || l.kind != KIND_FILE) {
         pickup_file_is_bad(f, 0, "%s", fault ? fault : "it is no regular file");
         pickup_file_reject(p, f);
+    } else if (l.bytes == 0 && was_modified_within(p, &l, PICKUP_UNFINISHED_US)) {
+        pickup_folder_look_by(p, d, io_now_us(p->o.io) + PICKUP_WAITING_US);
+        pickup_file_free(p, f);
     } else if (!f->arrived && was_modified_within(p, &l, PICKUP_QUIET_US)) {
         pickup_folder_look_by(p, d, io_now_us(p->o.io) + PICKUP_QUIET_US);
         pickup_file_free(p, f);
@@ -207,12 +218,6 @@ static void on_rename(struct pickup *p, struct pickup_file *f, int32_t result)
     }
 }
 
-static void ask_open(struct pickup *p, struct pickup_file *f)
-{
-    io_open(p->o.io, folder_fd_of(p, f), f->name, OPEN_FLAGS, 0,
-            pickup_file_ask(p, f, PICKUP_FILE_OPEN));
-}
-
 void pickup_file_synced(struct pickup *p, struct pickup_file *f)
 {
     CHECK(f->state == PICKUP_FILE_SYNCING && f->in_taken);
@@ -233,6 +238,12 @@ static void halt(struct pickup_file *f)
     f->news = true;
 }
 
+static bool has_not_changed(const struct pickup_file *f, const struct look *l)
+{
+    return f->known.hash != 0 && l->bytes == f->known.bytes &&
+           l->modified_wall_us == f->known.modified_wall_us;
+}
+
 // Once it is ours: what was looked at may have been another file of that name.
 static void on_open(struct pickup *p, struct pickup_file *f, int32_t result)
 {
@@ -251,6 +262,8 @@ static void on_open(struct pickup *p, struct pickup_file *f, int32_t result)
         close_fd(p, &f->fd);
         pickup_file_put_off(p, f);
         halt(f);
+    } else if (has_not_changed(f, &l) && was_modified_within(p, &l, PICKUP_UNFINISHED_US)) {
+        pickup_waiting_keep(p, f);
     } else {
         pickup_file_rewind(p, f);
         read_on(p, f);
@@ -343,9 +356,9 @@ static void end_badly(struct pickup *p, struct pickup_file *f)
     struct look l = {.kind = KIND_OTHER};
     if (f->unfinished && !f->refused && f->fd >= 0 && look_at(f->fd, &l) == 0 &&
         was_modified_within(p, &l, PICKUP_UNFINISHED_US)) {
-        f->bad = false;
-        f->again_us = PICKUP_QUIET_US / 2; // and that is doubled
-        pickup_file_put_off(p, f);
+        f->known.bytes = f->read_offset; // more than that has not been seen
+        f->known.modified_wall_us = l.modified_wall_us;
+        pickup_waiting_keep(p, f);
         return;
     }
     pickup_file_reject(p, f);

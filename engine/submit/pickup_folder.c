@@ -19,7 +19,7 @@ static struct pickup_file *first_file(struct pickup *p, const struct pickup_fold
 
 // --- names
 
-static uint64_t hash_of(const struct pickup *p, const char *name)
+uint64_t pickup_name_hash(const struct pickup *p, const char *name)
 {
     return slice_hash(slice_of_text(name), p->hash_seed) | 1; // 0: no name
 }
@@ -43,7 +43,7 @@ static void names_remove(struct pickup_names *n, uint64_t hash)
 void pickup_folder_leave_alone(struct pickup *p, struct pickup_folder *d, const char *name)
 {
     uint64_t until_us = io_now_us(p->o.io) + PICKUP_LEFT_ALONE_US;
-    names_add(&d->left_alone, hash_of(p, name));
+    names_add(&d->left_alone, pickup_name_hash(p, name));
     if (d->left_alone_until_us == 0)
         d->left_alone_until_us = until_us;
     pickup_folder_look_by(p, d, d->left_alone_until_us);
@@ -82,7 +82,7 @@ static struct pickup_file *free_file(struct pickup *p, const struct pickup_folde
 // Takes a name up, unless there is a reason not to.
 static void consider(struct pickup *p, struct pickup_folder *d, const char *name, bool in_taken)
 {
-    uint64_t hash = hash_of(p, name);
+    uint64_t hash = pickup_name_hash(p, name);
     if (name[0] == '.' || (!in_taken && is_ours(name)) || strlen(name) >= PICKUP_NAME_BYTES ||
         is_in_work(p, d, name, in_taken) || names_have(&d->left_alone, hash))
         return;
@@ -126,6 +126,12 @@ void pickup_folder_on_timer(struct pickup *p, struct pickup_folder *d)
         d->left_alone_until_us = 0;
         d->start_over = true;
     }
+    if (d->waiting_until_us > 0 && d->waiting_until_us <= now_us) {
+        d->waiting_until_us = 0;
+        d->start_over = true;
+    } else if (d->waiting_until_us > 0) {
+        pickup_folder_look_by(p, d, d->waiting_until_us);
+    }
     if (!d->watching)
         watch(p, d);
 }
@@ -158,7 +164,7 @@ static void on_watch(struct pickup *p, struct pickup_folder *d, const struct io_
     while (names.len > 0) {
         const char *name = names.data;
         names = slice_skip(names, strlen(name) + 1);
-        names_add(&d->arrived, hash_of(p, name));
+        names_add(&d->arrived, pickup_name_hash(p, name));
         if (d->look || d->names || !free_file(p, d))
             d->look = true;
         else

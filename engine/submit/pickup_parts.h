@@ -10,6 +10,9 @@
 //
 // HALTED: no bytes are asked for. The window of messages is full, or the last verdicts are missing,
 //         or a message was put off until the timer.
+//
+// A file that is unfinished goes from HALTED to FREE, and its name into pickup_folder.waiting; the
+// next look at DIR/taken brings it to OPEN.
 #ifndef POSTHASTE_SUBMIT_PICKUP_PARTS_H
 #define POSTHASTE_SUBMIT_PICKUP_PARTS_H
 
@@ -64,6 +67,16 @@ struct pickup_window {
 };
 _Static_assert(PICKUP_IN_FLIGHT_MAX == 64, "bits of a mask");
 
+#define PICKUP_WAITING_MAX 4096 // a power of two
+
+// An unfinished file: what it was when it was read, and where to read on.
+struct pickup_waiting {
+    uint64_t hash; // of its name in DIR/taken; 0: none
+    uint64_t bytes, modified_wall_us;
+    uint32_t first, ordinal; // of the window, and of the message at `mark`
+    struct pickup_mark mark;
+};
+
 struct pickup_file {
     enum pickup_file_state state;
     uint8_t place;
@@ -99,7 +112,8 @@ struct pickup_file {
     uint64_t again_us;
     struct wheel_timer timer;
     bool bad;
-    bool unfinished; // and more bytes could mend it
+    bool unfinished;             // and more bytes could mend it
+    struct pickup_waiting known; // .hash is not 0: it has waited, unless it has changed
     uint64_t bad_line;
     char reason[PICKUP_REASON_BYTES];
     char why_text[PICKUP_WHY_BYTES];
@@ -131,6 +145,8 @@ struct pickup_folder {
     struct pickup_names arrived;    // the news named them
     struct pickup_names left_alone; // nothing can be done about them
     uint64_t left_alone_until_us;   // then it is tried again
+    struct pickup_waiting waiting[PICKUP_WAITING_MAX];
+    uint64_t waiting_until_us; // then they are looked at
 };
 
 struct pickup {
@@ -168,6 +184,14 @@ bool pickup_folder_stopped(const struct pickup_folder *d);
 void pickup_folder_look_by(struct pickup *p, struct pickup_folder *d, uint64_t us);
 void pickup_folder_leave_alone(struct pickup *p, struct pickup_folder *d, const char *name);
 
+uint64_t pickup_name_hash(const struct pickup *p, const char *name);
+
+// pickup_waiting.c
+// Lets go of an unfinished file, and looks at it again later. f->known has what it is now.
+void pickup_waiting_keep(struct pickup *p, struct pickup_file *f);
+// True: it has waited, and is as it was then.
+bool pickup_waiting_recall(struct pickup *p, struct pickup_file *f);
+
 // pickup_file.c
 void pickup_file_begin(struct pickup *p, struct pickup_file *f, const char *name, bool in_taken);
 void pickup_file_synced(struct pickup *p, struct pickup_file *f);
@@ -185,6 +209,7 @@ const char *pickup_file_own_name(const struct pickup_file *f); // as the feeder 
 void pickup_window_init(struct pickup_window *w);
 // Reads on as far as bytes, the window and memory allow. False: more bytes are needed.
 bool pickup_file_parse(struct pickup *p, struct pickup_file *f);
+uint32_t pickup_file_resume_at(const struct pickup_file *f); // a message, or 0
 void pickup_file_rewind(struct pickup *p, struct pickup_file *f);
 void pickup_file_put_off(struct pickup *p, struct pickup_file *f);
 void pickup_file_drop_message(struct pickup *p, struct pickup_file *f);
