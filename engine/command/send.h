@@ -9,7 +9,8 @@
 //   send_engine.c    where the engine is
 //   send_talk.c      giving it the mail by SMTP (send_outcome.c: what the answers mean), or
 //   send_pickup.c    leaving the mail in the pickup directory when the engine is down
-//   send_relay.c     -bs: standard input and output are an SMTP session
+//   send_relay.c     -bs: standard input and output are an SMTP session (send_dialogue.c: whose
+//                    turn it is)
 //
 // A step that fails has said why on standard error, and returns the exit code (sysexits.h); EX_OK
 // is 0.
@@ -19,6 +20,7 @@
 #include "engine/base/buffer.h"
 #include "engine/config.h"
 #include "engine/smtp/address.h"
+#include "engine/smtp/command.h"
 #include "engine/smtp/content.h"
 #include "engine/smtp/phase.h"
 #include "engine/smtp/reply.h"
@@ -166,8 +168,53 @@ int send_exit_code(const struct send_mail *m);
 // Leaves the mail in the first pickup directory, durable, for an engine that starts later.
 int send_pickup(struct send_mail *m, const struct config *c);
 
+enum send_ending { SEND_ENDING_UNKNOWN, SEND_ENDING_CRLF, SEND_ENDING_LF };
+
+#define SEND_COMMAND_BYTES_MAX 2048 // a longer one is no DATA, BDAT or QUIT
+
+// An SMTP session between others, without I/O: lines get their CRLF, and replies are counted.
+struct send_dialogue {
+    uint32_t unanswered; // replies that must come
+    bool in_content;     // of DATA
+    bool quit_said;
+    uint64_t chunk_left; // of BDAT
+    /* the rest is send_dialogue.c's */
+    bool data_said; // its reply decides what the next bytes are
+    enum send_ending ending;
+    bool saw_cr;
+    size_t line_len, line_bytes; // kept, and in all, without the end
+    char line[SEND_COMMAND_BYTES_MAX];
+    struct reply_parser replies;
+};
+
+void send_dialogue_init(struct send_dialogue *d);
+// Appends what the caller says to *out, which must have room for twice *bytes, and uses it up to
+// where a reply decides how it goes on. Behind QUIT all is dropped. False: no memory.
+bool send_dialogue_say(struct send_dialogue *d, struct slice *bytes, struct buffer *out);
+// The caller says nothing more: a last command without its end gets one, and once all is answered,
+// the dialogue gets a QUIT. To be called whenever something was heard. False: no memory.
+bool send_dialogue_end(struct send_dialogue *d, struct buffer *out);
+// What the engine says. False: that is no SMTP.
+bool send_dialogue_hear(struct send_dialogue *d, struct slice bytes);
+// A reply must come before anything is said.
+static inline bool send_dialogue_listens(const struct send_dialogue *d)
+{
+    return d->data_said;
+}
+// All that was said so far is whole, and has its reply; but for QUIT, which needs none.
+static inline bool send_dialogue_is_whole(const struct send_dialogue *d)
+{
+    uint32_t needless = d->quit_said ? 1 : 0;
+    return d->unanswered <= needless && !d->in_content && d->chunk_left == 0 && d->line_bytes == 0;
+}
+// Nothing but the rest of a message is waited for.
+static inline bool send_dialogue_is_cut(const struct send_dialogue *d)
+{
+    return d->in_content ? d->unanswered == 0 : d->chunk_left > 0 && d->unanswered == 1;
+}
+
 // Carries bytes between the engine behind `fd`, which it closes, and standard input and output,
-// until the engine has ended the session.
+// until one of them has ended the session.
 int send_relay(int fd);
 
 #endif

@@ -634,6 +634,67 @@ class Relay(Sends):
         self.assertEqual(talk.wait(10), EX_OK)
         self.arrives(message, rcpts=self.rcpts[:1])
 
+    def relay(self, script, want=EX_OK, config=None):
+        """Standard output; in no case may it wait for what does not come."""
+        began = time.monotonic()
+        done = run([PROGRAM, "send", "-C", config or engine.config, "-bs"], script, seconds=20)
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertEqual(done.returncode, want, (done.stdout, done.stderr))
+        self.assertEqual(done.stderr == b"", want == EX_OK, done.stderr)
+        return done.stdout
+
+    def test_lf_lines(self):
+        """As a person or a script types it."""
+        script = self.COMMANDS.format(SENDER, self.rcpts[0]).replace("\r\n", "\n").encode()
+        said = self.relay(script + CONTENT + b"..\n.\nQUIT\n\nand more\n")
+        self.assertRegex(said, rb"(?s)^220 .*\r\n354 .*\r\n250 .* queued .*\r\n221 [^\n]*\n$")
+        self.arrives(crlf(CONTENT) + b".\r\n", rcpts=self.rcpts[:1])
+
+    def test_chunks(self):
+        """The bytes of a chunk are no lines."""
+        content = crlf(CONTENT)
+        script = self.COMMANDS.format(SENDER, self.rcpts[0]).replace("\r\n", "\n")
+        said = self.relay(script.replace("DATA", f"BDAT {len(content)} LAST").encode() + content +
+                          b"NOOP\n")
+        self.assertRegex(said, rb"queued .*\r\n250 .*\r\n221 [^\n]*\n$")
+        self.arrives(content, rcpts=self.rcpts[:1])
+        self.assertRegex(self.relay(b"EHLO x\nBDAT 6\nNOOP\n\nNOOP\n"),
+                         rb"\r\n503 [^\n]*\n250 [^\n]*\n221 [^\n]*\n$")
+
+    def test_lf_among_crlf(self):
+        """It ends no line where the first one ended in CRLF."""
+        script = self.COMMANDS.format(SENDER, self.rcpts[0]).encode()
+        said = self.relay(script + b"A: b\r\n\r\nx\n.\nMAIL FROM:<a@b>\r\n.\r\n")
+        self.assertRegex(said, rb"\r\n354 [^\n]*\n550 [^\n]*\n221 [^\n]*\n$")
+        self.assertRegex(self.relay(b"EHLO x\r\nNOOP\nNOOP\n"),
+                         rb"\r\n50[01] [^\n]*\n221 [^\n]*\n$")
+
+    def test_without_quit(self):
+        for script in (b"", b"EHLO x\r\n", b"EHLO x\n", b"EHLO x"):
+            with self.subTest(script):
+                self.assertRegex(self.relay(script), rb"(?s)^220 .*\r\n221 [^\n]*\n$")
+
+    def test_data_refused(self):
+        """Then what follows are commands."""
+        self.assertRegex(self.relay(b"EHLO x\nDATA\nNOOP\n.\n"),
+                         rb"\r\n503 [^\n]*\n250 [^\n]*\n500 [^\n]*\n221 [^\n]*\n$")
+
+    def test_cut_message(self):
+        """It is not sent, and that is no success."""
+        script = self.COMMANDS.format(SENDER, self.rcpts[0]).encode()
+        for content in (b"", b"A: b\r\n\r\nx\r\n", b"A: b\r\n\r\nx\n.\n"):
+            with self.subTest(content):
+                self.assertRegex(self.relay(script + content, EX_DATAERR), rb"\r\n354 [^\n]*\n$")
+        self.relay(script.replace(b"DATA", b"BDAT 5") + b"x\r\n", EX_DATAERR)
+        self.assertEqual(self.exchanger.transactions, [])
+
+    def test_no_answer(self):
+        """The engine goes while it owes one."""
+        script = self.COMMANDS.format(SENDER, self.rcpts[0]).encode() + b"x\r\n.\r\n"
+        for step in ("RCPT", "DATA", "content"):
+            with self.subTest(step), Exchanger({step: CLOSE}) as stand_in:
+                self.relay(script, EX_TEMPFAIL, in_place_of_engine(stand_in))
+
     def test_nobody_listens(self):
         """A client that has gone leaves no relay behind."""
         talk = subprocess.Popen([PROGRAM, "send", "-C", engine.config, "-bs"],
