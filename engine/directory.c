@@ -9,11 +9,14 @@
 #include <unistd.h>
 
 // Gives a folder that we have just made to its owner, by descriptor: nobody can have put another
-// in its place.
-static bool give_away(const char *path, uid_t uid, gid_t gid, struct refusal *why)
+// in its place. The one that was asked for has `mode` whatever our umask; those above it have what
+// that leaves.
+static bool give_away(const char *path, bool is_last, mode_t mode, uid_t uid, gid_t gid,
+                      struct refusal *why)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    bool is_ok = fd >= 0 && (geteuid() != 0 || fchown(fd, uid, gid) == 0);
+    bool is_ok = fd >= 0 && (geteuid() != 0 || fchown(fd, uid, gid) == 0) &&
+                 (!is_last || fchmod(fd, mode) == 0);
     if (!is_ok)
         refuse(why, "%s: %s", path, strerror(errno));
     if (fd >= 0)
@@ -33,7 +36,8 @@ bool directory_make(const char *path, mode_t mode, uid_t uid, gid_t gid, struct 
         memcpy(part, path, i);
         part[i] = '\0';
         if (mkdir(part, mode) == 0) {
-            if (!give_away(part, uid, gid, why))
+            bool is_last = path[i + strspn(path + i, "/")] == '\0';
+            if (!give_away(part, is_last, mode, uid, gid, why))
                 return false;
         } else if (errno != EEXIST) {
             return refuse(why, "cannot make %s: %s", part, strerror(errno));

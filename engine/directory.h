@@ -7,7 +7,8 @@
 #include <sys/types.h>
 
 // Makes the folder and what is missing above it, owned by uid and gid (root only; else by
-// ourselves). What exists already is left as it is.
+// ourselves). The folder has this mode, the ones above it what the umask leaves of it. What exists
+// already is left as it is.
 bool directory_make(const char *path, mode_t mode, uid_t uid, gid_t gid, struct refusal *why);
 
 // The same for the folder that holds `file_path`.

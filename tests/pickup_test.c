@@ -439,6 +439,29 @@ static void test_takes_files(void)
     disk_release(&d);
 }
 
+static void test_modes(void)
+{
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } wants[] = {{"dir", 0770}, {"dir/taken", 0700}, {"dir/bad", 0750}};
+    char path[400];
+    struct disk d;
+    struct stat st;
+    struct pickup_place place;
+    disk_init(&d);
+    path_of(&d, "dir", path);
+    mode_t before = umask(077);
+    CU_ASSERT_EQUAL(pickup_open(&place, path), 0);
+    umask(before);
+    for (unsigned i = 0; i < COUNT_OF(wants); i++) {
+        path_of(&d, wants[i].name, path);
+        CU_ASSERT(stat(path, &st) == 0 && (st.st_mode & 0777) == wants[i].mode);
+    }
+    pickup_close(&place);
+    disk_release(&d);
+}
+
 static void test_names(void)
 {
     char longest[NAME_MAX + 1];
@@ -923,6 +946,7 @@ static const struct suite_test tests[] = {
     {"takes files", test_takes_files},
     {"fresh file", test_fresh_file},
     {"names", test_names},
+    {"modes", test_modes},
     {"bad files", test_bad_files},
     {"left alone", test_left_alone},
     {"written in place", test_written_in_place},

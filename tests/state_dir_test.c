@@ -81,6 +81,22 @@ static void test_is_made(void)
     place_remove(&p);
 }
 
+// Whoever starts the engine may have any umask.
+static void test_mode_is_no_matter_of_umask(void)
+{
+    struct place p = place_make();
+    struct refusal why;
+    struct stat about;
+    mode_t before = umask(027);
+    CU_ASSERT(directory_make(in(&p, "above/folder//"), 0770, geteuid(), getegid(), &why));
+    CU_ASSERT_EQUAL(stat(in(&p, "above/folder"), &about), 0);
+    CU_ASSERT_EQUAL(about.st_mode & 0777, 0770);
+    CU_ASSERT_EQUAL(stat(in(&p, "above"), &about), 0);
+    CU_ASSERT_EQUAL(about.st_mode & 0777, 0750);
+    umask(before);
+    place_remove(&p);
+}
+
 static void test_one_at_a_time(void)
 {
     struct place p = place_make();
@@ -360,6 +376,7 @@ static void test_pickup_half_a_mark(void)
 
 static const struct suite_test tests[] = {
     {"is made, and found again", test_is_made},
+    {"mode is no matter of umask", test_mode_is_no_matter_of_umask},
     {"one engine at a time", test_one_at_a_time},
     {"the lock dies with its process", test_lock_dies_with_process},
     {"planted links and files", test_planted},

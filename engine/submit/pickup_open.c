@@ -12,10 +12,12 @@
 
 static int open_folder(int at_fd, const char *path, mode_t mode, int flags, int *ret_fd)
 {
-    if (mkdirat(at_fd, path, mode) < 0 && errno != EEXIST)
+    bool is_new = mkdirat(at_fd, path, mode) == 0;
+    if (!is_new && errno != EEXIST)
         return -errno;
     *ret_fd = openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
-    return *ret_fd < 0 ? -errno : 0;
+    // The umask is for files of people, not for who may feed an engine.
+    return *ret_fd < 0 || (is_new && fchmod(*ret_fd, mode) < 0) ? -errno : 0;
 }
 
 int pickup_open(struct pickup_place *place, const char *dir_path)
