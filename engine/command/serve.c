@@ -29,8 +29,8 @@ static const char help[] =
     "\n"
     "Accepted mail is in the journal, in the state directory, before its client is told so; what is\n"
     "not delivered when the engine ends is delivered when it is started again.\n"
-    "SIGTERM or SIGINT: takes no more mail, ends the transactions under way, and exits; a second\n"
-    "one exits at once. SIGHUP is ignored.\n";
+    "SIGTERM or SIGINT: takes no more mail, ends the transactions under way (clients have 30 s for\n"
+    "theirs), and exits; a second one exits at once. SIGHUP is ignored.\n";
 
 static int block_signals(void)
 {

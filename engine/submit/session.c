@@ -157,19 +157,33 @@ void session_on_done(struct session *s, struct session_room *room, const struct 
     }
 }
 
+// When the client has taken too long: for its next move, for its transaction while the engine
+// stops, or for reading our last words.
+static uint64_t session_due_us(const struct session *s, const struct session_room *room)
+{
+    uint64_t due_us = s->progress_us + room->o.listeners[s->listener].idle_us;
+    uint64_t stop_us = s->close_when_sent ? s->progress_us + SUBMIT_GRACE_US : room->stop_us;
+    return room->stopping && stop_us < due_us ? stop_us : due_us;
+}
+
+void session_stop(struct session *s, struct session_room *room)
+{
+    if (!s->closing)
+        wheel_arm(room->o.wheel, &s->timer, session_due_us(s, room));
+}
+
 void session_on_timer(struct session *s, struct session_room *room)
 {
     uint64_t now_us = io_now_us(room->o.io);
-    uint64_t due_us = s->progress_us + room->o.listeners[s->listener].idle_us;
-    if (now_us < due_us) {
+    uint64_t due_us = session_due_us(s, room);
+    if (now_us < due_us)
         wheel_arm(room->o.wheel, &s->timer, due_us);
-    } else if (s->close_when_sent) { // it does not even read our last words
+    else if (s->close_when_sent) // it does not even read our last words
         session_close(s, room);
-    } else {
-        session_hang_up(s, room, "421 4.4.2 Timeout");
-        s->progress_us = now_us;
-        wheel_arm(room->o.wheel, &s->timer, now_us + room->o.listeners[s->listener].idle_us);
-    }
+    else if (room->stopping && smtp_server_uncommitted(&s->machine) > 0)
+        wheel_arm(room->o.wheel, &s->timer, now_us + SUBMIT_GRACE_US); // it has a verdict to come
+    else
+        session_hang_up(s, room, room->stopping ? SESSION_STOPPING : "421 4.4.2 Timeout");
 }
 
 const char *session_refusal(enum fate fate)
@@ -243,12 +257,13 @@ void session_verdict(struct session *s, struct session_room *room, const struct 
 
 void session_hang_up(struct session *s, struct session_room *room, const char *reply)
 {
-    (void)room;
     if (s->closing || s->close_when_sent)
         return;
     smtp_server_hang_up(&s->machine, reply, &s->out);
     s->hung_up = true;
     s->close_when_sent = true;
+    s->progress_us = io_now_us(room->o.io);
+    wheel_arm(room->o.wheel, &s->timer, session_due_us(s, room));
 }
 
 void session_close(struct session *s, struct session_room *room)
@@ -288,11 +303,13 @@ static void session_send(struct session *s, struct session_room *room)
     io_send(room->o.io, s->fd, &s->sent_piece, 1, session_token(s, room, SESSION_OP_SEND));
 }
 
-// While the engine stops, a session stays for its transaction, and for the verdicts that it awaits.
+// While the engine stops, a session stays for its transaction, as long as there is time for it, and
+// for the verdicts that it awaits.
 static bool session_must_go(const struct session *s, const struct session_room *room)
 {
-    return room->stopping && !smtp_server_in_transaction(&s->machine) &&
-           smtp_server_uncommitted(&s->machine) == 0;
+    if (!room->stopping || smtp_server_uncommitted(&s->machine) > 0)
+        return false;
+    return !smtp_server_in_transaction(&s->machine) || io_now_us(room->o.io) >= room->stop_us;
 }
 
 bool session_flush(struct session *s, struct session_room *room)

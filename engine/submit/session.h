@@ -25,6 +25,7 @@ struct session_room {
     struct message_list complete; // for submit_next_message()
     struct sha256 *sha256;
     bool stopping;
+    uint64_t stop_us; // then transactions are ended
 };
 
 enum session_op { SESSION_OP_RECEIVE, SESSION_OP_SEND };
@@ -79,6 +80,8 @@ struct session {
 void session_open(struct session *s, struct session_room *room, int fd, const char *refusal);
 void session_on_done(struct session *s, struct session_room *room, const struct io_done *done);
 void session_on_timer(struct session *s, struct session_room *room);
+// The engine stops.
+void session_stop(struct session *s, struct session_room *room);
 void session_verdict(struct session *s, struct session_room *room, const struct message *m,
                      enum journal_fate fate);
 // What a client hears whose mail is not taken.

@@ -126,9 +126,12 @@ void submit_flush(struct submit *s)
 void submit_stop(struct submit *s)
 {
     s->room.stopping = true;
+    s->room.stop_us = io_now_us(s->room.o.io) + SUBMIT_GRACE_US;
     for (uint32_t i = slab_next(&s->sessions, 0); i != SLAB_NONE;
-         i = slab_next(&s->sessions, i + 1))
+         i = slab_next(&s->sessions, i + 1)) {
+        session_stop(slab_at(&s->sessions, i), &s->room);
         submit_mark(s, slab_at(&s->sessions, i));
+    }
 }
 
 bool submit_stopped(const struct submit *s)

@@ -16,6 +16,9 @@
 #include "engine/smtp/server.h"
 #include "queue/journal.h"
 
+// How long a client may take to end its transaction once the engine stops, and then to hear so.
+#define SUBMIT_GRACE_US 30000000u
+
 struct submit;
 
 // One way in, as all workers know it.
@@ -63,7 +66,8 @@ struct message *submit_next_message(struct submit *s);
 void submit_verdict(struct submit *s, const struct message *m, enum journal_fate fate);
 void submit_flush(struct submit *s); // replies leave
 
-// No new sessions; those that exist end at their next command.
+// No new sessions; those that exist end with their transaction, or after SUBMIT_GRACE_US. A message
+// that was complete by then has its verdict first.
 void submit_stop(struct submit *s);
 bool submit_stopped(const struct submit *s);
 void submit_abandon(struct submit *s); // closes all at once

@@ -13,6 +13,7 @@ from place import eventually
 
 SENDER = "sender@client.example"
 CONTENT = b"Subject: x\r\n\r\nx\r\n"
+GRACE_S = 30
 AT_ONCE_S = 2  # what a loaded machine may need for it
 
 
@@ -93,6 +94,24 @@ class UnderWay(Stops):
         last = engine.events()[-1]
         self.assertEqual((last["messages"], last["event"]), (1, "stopped"))
         self.assertEqual(last["delivered"] + last["messages-left"], 1)
+
+    def test_silent_clients(self):
+        """Clients that say nothing more inside of a transaction have half a minute for it."""
+        engine = self.engine(listen="idle-timeout = 5m")
+        with Client(engine.unix) as one, Client(engine.tcp) as other, Client(engine.tcp) as chunks:
+            for client in (one, other, chunks):
+                client.open_transaction(SENDER, ["x@y.example"])
+                client.socket.settimeout(GRACE_S + 10)
+            self.assertEqual(other.say("DATA")[0], 354)
+            other.send(CONTENT)
+            chunks.send(b"BDAT 100 LAST\r\n" + CONTENT)
+            began = time.monotonic()
+            engine.signal(signal.SIGTERM)
+            self.assertEqual([client.reply()[0] for client in (one, other, chunks)], [421] * 3)
+            self.assertGreater(time.monotonic() - began, GRACE_S - 1)
+            self.assertEqual(engine.process.ended(AT_ONCE_S), 0)
+            self.assertLess(time.monotonic() - began, GRACE_S + AT_ONCE_S)
+        self.assertEqual(engine.events()[-1]["messages"], 0)
 
     @staticmethod
     def refused(engine):
