@@ -20,14 +20,6 @@ static bool is_dot(const struct reading *r, struct slice line)
     return !r->m->options->dot_is_text && slice_equal(line, SLICE("."));
 }
 
-// "From joe Sun Nov 22 05:24:15 2026", which mailboxes put in front of a message.
-static bool is_postmark(struct slice line)
-{
-    while (line.len > 0 && line.data[0] == '>')
-        line = slice_skip(line, 1);
-    return slice_starts(line, SLICE("From "));
-}
-
 static bool continues(const struct reading *r, struct slice line)
 {
     return r->m->header.len > 0 && line.len > 0 && (line.data[0] == ' ' || line.data[0] == '\t');
@@ -54,7 +46,7 @@ static int take_line(struct reading *r, struct slice line)
         r->ended = true;
         return EX_OK;
     }
-    if (r->part == AT_START && is_postmark(line))
+    if (r->part == AT_START && fields_is_postmark(line))
         return EX_OK;
     if (r->part == AT_START)
         r->part = IN_HEADER;

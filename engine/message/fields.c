@@ -24,6 +24,13 @@ bool fields_is_first_line(struct slice line)
     return name_bytes(line, &colon) > 0;
 }
 
+bool fields_is_postmark(struct slice line)
+{
+    while (line.len > 0 && line.data[0] == '>')
+        line = slice_skip(line, 1);
+    return slice_starts(line, SLICE("From "));
+}
+
 bool fields_next(struct slice *rest, struct header_field *ret)
 {
     size_t colon;

@@ -27,6 +27,9 @@ bool fields_next(struct slice *rest, struct header_field *ret);
 // the section line by line.
 bool fields_is_first_line(struct slice line);
 
+// "From joe Sun Nov 22 05:24:15 2026", which mailboxes put in front of a message.
+bool fields_is_postmark(struct slice line);
+
 static inline bool header_field_is(const struct header_field *f, struct slice name)
 {
     return slice_equal_nocase(f->name, name);

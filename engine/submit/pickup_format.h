@@ -10,8 +10,9 @@
 //   message   "x-sender: ADDRESS" and one "x-receiver: ADDRESS" a recipient, as Windows' SMTP
 //             service and PowerMTA take them, and then a message (RFC 5322), as it is to be sent:
 //             no dot is stuffed, the file's end is its end. An address may stand in <>, and behind
-//             that the parameters of MAIL and RCPT. Without these lines the header section says who
-//             sends to whom, if the rules allow it. Bcc: and Resent-Bcc: are left out.
+//             that the parameters of MAIL and RCPT. A mailbox's "From " line here is left out.
+//             Without these lines the header section says who sends to whom, if the rules allow it.
+//             Bcc: and Resent-Bcc: are left out.
 //   BSMTP     what a client says in SMTP, without the replies: HELO or EHLO, MAIL, RCPT, DATA, the
 //             content with its dots stuffed, and so on, for any number of messages. QUIT ends
 //             nothing, so that files may be put together.

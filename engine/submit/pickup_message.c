@@ -1,4 +1,5 @@
 // A message with its envelope on top.
+#include "engine/message/fields.h"
 #include "engine/submit/pickup_format_parts.h"
 
 #define SENDER_LINE SLICE("x-sender:")
@@ -19,6 +20,8 @@ static enum pickup_step top_ends(struct pickup_format *f, struct pickup_event *e
 static enum pickup_step top_line(struct pickup_format *f, struct slice line, struct pickup_event *e)
 {
     f->state = PICKUP_TOP;
+    if (fields_is_postmark(line))
+        return PICKUP_STEP_AGAIN; // it is no part of the message
     if (slice_starts_nocase(line, SENDER_LINE))
         return pickup_envelope_address(f, true, slice_trim(slice_skip(line, SENDER_LINE.len)), e);
     if (slice_starts_nocase(line, RECEIVER_LINE))
