@@ -68,11 +68,12 @@ void domain_table_free(struct domain_table *t)
     free(t);
 }
 
-static struct domain *domain_make(struct domain_table *t, struct slice name, uint64_t hash)
+static struct domain *domain_make(struct domain_table *t, struct slice name, uint64_t hash,
+                                  uint32_t count_max)
 {
     if (name.len >= DOMAIN_NAME_BYTES)
         return NULL;
-    if (atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed) >= DOMAIN_COUNT_MAX)
+    if (atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed) >= count_max)
         goto fail;
     struct domain *d = aligned_alloc(64, t->item_bytes);
     if (!d)
@@ -96,7 +97,7 @@ static int domain_has_name(struct cds_lfht_node *node, const void *name)
     return slice_equal(domain_name(domain_of(node)), *(const struct slice *)name);
 }
 
-struct domain *domain_find(struct domain_table *t, struct slice name)
+static struct domain *find_or_make(struct domain_table *t, struct slice name, uint32_t count_max)
 {
     struct cds_lfht_iter iter;
     uint64_t hash = slice_hash(name, t->seed);
@@ -104,7 +105,7 @@ struct domain *domain_find(struct domain_table *t, struct slice name)
     if (cds_lfht_iter_get_node(&iter))
         return domain_of(cds_lfht_iter_get_node(&iter));
 
-    struct domain *made = domain_make(t, name, hash);
+    struct domain *made = domain_make(t, name, hash, count_max);
     if (!made)
         return NULL;
     ORDER_GIVE(&made->node);
@@ -113,6 +114,16 @@ struct domain *domain_find(struct domain_table *t, struct slice name)
     if (node != &made->node) // another worker was faster
         domain_free(t, made);
     return domain_of(node);
+}
+
+struct domain *domain_find(struct domain_table *t, struct slice name)
+{
+    return find_or_make(t, name, DOMAIN_COUNT_MAX);
+}
+
+struct domain *domain_find_anyway(struct domain_table *t, struct slice name)
+{
+    return find_or_make(t, name, UINT32_MAX);
 }
 
 bool domain_push(struct domain *d, struct job *j)
@@ -176,6 +187,25 @@ void domain_free(struct domain_table *t, struct domain *d)
 {
     CHECK(domain_unused(d));
     domain_discard(t, d);
+}
+
+void domain_table_sweep(struct domain_table *t)
+{
+    struct cds_lfht_iter iter;
+    cds_lfht_first(t->domains, &iter);
+    while (cds_lfht_iter_get_node(&iter)) {
+        struct domain *d = domain_of(cds_lfht_iter_get_node(&iter));
+        cds_lfht_next(t->domains, &iter);
+        if (!domain_unused(d))
+            continue;
+        domain_unlink(t, d);
+        domain_free(t, d);
+    }
+}
+
+bool domain_table_full(const struct domain_table *t)
+{
+    return domain_count(t) >= DOMAIN_COUNT_MAX;
 }
 
 uint32_t domain_count(const struct domain_table *t)

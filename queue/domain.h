@@ -33,7 +33,9 @@
 
 #include <urcu/rculfhash.h>
 
+#ifndef DOMAIN_COUNT_MAX // tests want fewer
 #define DOMAIN_COUNT_MAX (1u << 20)
+#endif
 #define DOMAIN_WORKERS_MAX EPOCH_WORKERS_MAX
 #define DOMAIN_NAME_BYTES 256  // a name of 253 bytes (RFC 1035 2.3.4), or an address literal
 #define DOMAIN_DRAIN_MAX 4096u // jobs taken from one domain at once
@@ -64,6 +66,12 @@ void domain_table_free(struct domain_table *t); // frees the domains too; nobody
 // when the name is too long. What is found stays valid until the caller's turn ends, and for longer
 // with domain_ref().
 struct domain *domain_find(struct domain_table *t, struct slice name);
+// At start, while nobody else uses the table: also beyond DOMAIN_COUNT_MAX. What was accepted must
+// not wait for room that only its own delivery can make.
+struct domain *domain_find_anyway(struct domain_table *t, struct slice name);
+bool domain_table_full(const struct domain_table *t); // domain_find() makes no more
+// At start, too: domains without jobs are freed at once.
+void domain_table_sweep(struct domain_table *t);
 
 // A domain with jobs is not forgotten, wherever these are (a deferred one waits at home): the home
 // calls domain_ref() when it makes a job, and domain_unref() when the job is over, as the last that

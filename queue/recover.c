@@ -72,19 +72,55 @@ static struct entry *find(const struct recover *r, uint64_t id)
 
 // --- messages
 
+static bool rcpt_is_over(const struct job *j, uint32_t rcpt)
+{
+    enum rcpt_state state = job_rcpt_state(j, rcpt);
+    return state == RCPT_DELIVERED || state == RCPT_FAILED;
+}
+
+static bool job_is_over(const struct job *j)
+{
+    for (uint32_t i = 0; i < j->rcpt_count; i++)
+        if (!rcpt_is_over(j, j->rcpt_first + i))
+            return false;
+    return true;
+}
+
+static void drop_domain(struct job *j)
+{
+    if (j->domain)
+        domain_unref(j->domain);
+    j->domain = NULL;
+}
+
+// Of what was delivered long ago the journal may name any number of domains: they must not fill the
+// table. Looked through again when it has doubled, so that each domain costs little.
+static void make_domain_room(struct recover *r)
+{
+    if (!domain_table_full(r->domains) || domain_count(r->domains) / 2 < r->domain_count_kept)
+        return;
+    for (uint64_t slot = 0; slot < r->id_slots; slot++)
+        for (uint32_t i = 0; r->ids[slot] && i < entry_job_count(r->ids[slot]); i++)
+            if (job_is_over(entry_job(r->ids[slot], i)))
+                drop_domain(entry_job(r->ids[slot], i));
+    domain_table_sweep(r->domains);
+    r->domain_count_kept = domain_count(r->domains);
+}
+
 static void drop_entry(struct recover *r, struct entry *e)
 {
     for (uint32_t i = 0; i < entry_job_count(e); i++)
-        domain_unref(entry_job(e, i)->domain);
+        drop_domain(entry_job(e, i));
     entry_free(&r->homes[entry_job(e, 0)->home], e);
 }
 
 static bool find_domains(struct recover *r, struct entry *e, const struct message_rcpt *rcpts,
                          const char *envelope)
 {
+    make_domain_room(r);
     for (uint32_t i = 0; i < entry_job_count(e); i++) {
         struct job *j = entry_job(e, i);
-        j->domain = domain_find(r->domains, rcpt_domain(envelope, &rcpts[j->rcpt_first]));
+        j->domain = domain_find_anyway(r->domains, rcpt_domain(envelope, &rcpts[j->rcpt_first]));
         if (!j->domain)
             return false;
         domain_ref(j->domain);
@@ -204,12 +240,6 @@ static struct job *job_of_rcpt(struct entry *e, uint32_t rcpt)
 static uint8_t counted_attempts(uint32_t attempt)
 {
     return attempt < JOB_ATTEMPTS_MAX ? (uint8_t)attempt : JOB_ATTEMPTS_MAX;
-}
-
-static bool rcpt_is_over(const struct job *j, uint32_t rcpt)
-{
-    enum rcpt_state state = job_rcpt_state(j, rcpt);
-    return state == RCPT_DELIVERED || state == RCPT_FAILED;
 }
 
 // Of all recipients that are not over.
@@ -395,9 +425,10 @@ void recover_finish(struct recover *r, uint32_t now_s, uint64_t wall_us,
             struct job *j = entry_job(e, i);
             r->counters.recipients += job_open_count(j);
             if (job_open_count(j) == 0)
-                domain_unref(j->domain); // it is over, and only its slot stays
+                drop_domain(j); // it is over, and only its slot stays
             else
                 finish_job(r, j, now_s, wall_s, delay_in_doubt_s(context, j->domain));
         }
     }
+    domain_table_sweep(r->domains);
 }

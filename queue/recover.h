@@ -33,7 +33,8 @@ struct recover {
     struct slab *homes; // of struct job, one for each home
     struct entry **ids; // open addressing; NULL: free
     uint64_t id_slots, id_count;
-    uint64_t id_last; // the highest
+    uint64_t id_last;           // the highest
+    uint32_t domain_count_kept; // in the table, after it was looked through the last time
     struct recovered_key *keys;
     uint64_t key_count, key_room;
     struct recover_counters counters;
@@ -43,11 +44,11 @@ bool recover_init(struct recover *r, struct domain_table *domains,
                   const struct segment_table *segments, struct slab *homes);
 void recover_release(struct recover *r);
 
-// One record of segment `segment`, whose home is `home`. False without memory (or when there are
-// more domains than the table takes): it cannot go on.
+// One record of segment `segment`, whose home is `home`. False without memory: it cannot go on.
 bool recover_record(struct recover *r, const struct scan_record *record, uint32_t segment,
                     uint32_t home);
-// After the last: messages that are over go, others know when they are due (job.due_s, of `now_s`).
+// After the last: messages that are over go, and domains that have no others; what is left knows
+// when it is due (job.due_s, of `now_s`).
 // `delay_in_doubt_s`: what an attempt without a result waits for at least, by its domain.
 typedef uint32_t recover_delay_s(const void *context, const struct domain *domain);
 void recover_finish(struct recover *r, uint32_t now_s, uint64_t wall_us,

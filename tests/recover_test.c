@@ -300,16 +300,8 @@ static void give(struct book *b, enum record_type type, const void *payload, siz
     CU_ASSERT(recover_record(&b->recover, &r, 0, 0));
 }
 
-// Recipients as domains: "aab" are three, the first two at one. Returns the payload's length.
-static size_t message_payload(struct book *b, uint64_t id, const char *domains, char *payload)
+static size_t sealed_payload(struct book *b, uint64_t id, struct message *m, char *payload)
 {
-    struct message *m = message_new(&b->blocks, SLICE("a@b"), SLICE_EMPTY, 0);
-    for (size_t i = 0; domains[i]; i++) {
-        char address[16];
-        int len = snprintf(address, sizeof(address), "u%zu@%c", i, domains[i]);
-        CHECK(message_add_rcpt(&b->blocks, &m, slice_make(address, (size_t)len), SLICE_EMPTY,
-                               slice_make(&domains[i], 1)));
-    }
     CHECK(message_seal_envelope(&b->blocks, &m) &&
           message_add_content(&b->blocks, &m, SLICE("x\r\n")));
     m->id = id;
@@ -321,6 +313,19 @@ static size_t message_payload(struct book *b, uint64_t id, const char *domains, 
     size_t len = (size_t)message_record_payload_bytes(m);
     message_free(&b->blocks, m);
     return len;
+}
+
+// Recipients as domains: "aab" are three, the first two at one. Returns the payload's length.
+static size_t message_payload(struct book *b, uint64_t id, const char *domains, char *payload)
+{
+    struct message *m = message_new(&b->blocks, SLICE("a@b"), SLICE_EMPTY, 0);
+    for (size_t i = 0; domains[i]; i++) {
+        char address[16];
+        int len = snprintf(address, sizeof(address), "u%zu@%c", i, domains[i]);
+        CHECK(message_add_rcpt(&b->blocks, &m, slice_make(address, (size_t)len), SLICE_EMPTY,
+                               slice_make(&domains[i], 1)));
+    }
+    return sealed_payload(b, id, m, payload);
 }
 
 static void give_message(struct book *b, uint64_t id, const char *domains)
@@ -534,6 +539,61 @@ static void many_messages(void)
     book_close(b);
 }
 
+// One recipient, at a domain that no other message is for.
+static void give_message_of_its_own(struct book *b, uint64_t id)
+{
+    char payload[2048], domain[32];
+    int len = snprintf(domain, sizeof(domain), "d%llu.example", (unsigned long long)id);
+    struct slice name = slice_make(domain, (size_t)len);
+    struct message *m = message_new(&b->blocks, SLICE("a@b"), SLICE_EMPTY, 0);
+    CHECK(message_add_rcpt(&b->blocks, &m, SLICE("u@d"), SLICE_EMPTY, name));
+    give(b, RECORD_MESSAGE, payload, sealed_payload(b, id, m, payload));
+}
+
+// The journal remembers more domains than the table takes, nearly all of them of messages that are
+// over: these leave no trace in the table, however late it is said that they are.
+static void domains_of_what_is_over(void)
+{
+    enum { ROUND = DOMAIN_COUNT_MAX / 2 };
+    for (int late = 0; late < 2; late++) {
+        struct book *b = book_open();
+        b->jobs.item_count_max = 20 * ROUND;
+        for (uint64_t id = 1; id <= 10 * ROUND; id++) {
+            give_message_of_its_own(b, id);
+            if (!late && id % 100 != 0)
+                give_result(b, id, 0, RCPT_DELIVERED);
+        }
+        CU_ASSERT(domain_count(b->domains) <= (late ? 10 * ROUND : DOMAIN_COUNT_MAX));
+        for (uint64_t id = 1; id <= 10 * ROUND; id++)
+            if (late && id % 100 != 0)
+                give_result(b, id, 0, RCPT_FAILED);
+        recover_finish(&b->recover, NOW_S, STAGE_WALL_US, no_delay, NULL);
+        CU_ASSERT_EQUAL(b->recover.counters.messages, 10 * ROUND / 100);
+        CU_ASSERT_EQUAL(domain_count(b->domains), 10 * ROUND / 100);
+        for (uint32_t i = slab_next(&b->jobs, 0); i != SLAB_NONE; i = slab_next(&b->jobs, i + 1))
+            CU_ASSERT_EQUAL(((struct job *)slab_at(&b->jobs, i))->domain->job_count, 1);
+        book_close(b);
+    }
+}
+
+// What waits is taken in though it is for more domains than the table takes. New ones are refused
+// until some of it is delivered.
+static void more_open_domains_than_the_table_takes(void)
+{
+    struct book *b = book_open();
+    b->jobs.item_count_max = 4 * DOMAIN_COUNT_MAX;
+    for (uint64_t id = 1; id <= 3 * DOMAIN_COUNT_MAX; id++)
+        give_message_of_its_own(b, id);
+    give_message(b, 4 * DOMAIN_COUNT_MAX, "aab");
+    give_result(b, 4 * DOMAIN_COUNT_MAX, 2, RCPT_DELIVERED);
+    recover_finish(&b->recover, NOW_S, STAGE_WALL_US, no_delay, NULL);
+    CU_ASSERT_EQUAL(b->recover.counters.messages, 3 * DOMAIN_COUNT_MAX + 1);
+    CU_ASSERT_EQUAL(domain_count(b->domains), 3 * DOMAIN_COUNT_MAX + 1); // "b" has no job left
+    CU_ASSERT_PTR_NULL(domain_find(b->domains, SLICE("new.example")));
+    CU_ASSERT_PTR_NOT_NULL(domain_find(b->domains, SLICE("d1.example")));
+    book_close(b);
+}
+
 static const struct suite_test tests[] = {
     {"what became of recipients", what_became_of_recipients},
     {"moved messages in every order of crash", moved_messages_in_every_order_of_crash},
@@ -546,6 +606,8 @@ static const struct suite_test tests[] = {
     {"attempts stop being counted", attempts_stop_being_counted},
     {"keys are found", keys_are_found},
     {"many messages", many_messages},
+    {"domains of what is over", domains_of_what_is_over},
+    {"more open domains than the table takes", more_open_domains_than_the_table_takes},
 };
 
 int main(int argc, char **argv)
