@@ -329,6 +329,7 @@ static bool roll(struct journal *j)
         }
     }
     j->blocked = false;
+    j->written_batch = j->synced_batch; // what a failed segment held is written again
     segments_keep(s, sealed, j->batch);
     j->opening = opening;
     j->opens = true;
@@ -359,6 +360,8 @@ static struct journal_task begin_write(struct journal *j, const struct batch_pla
     if (!batch_build(j, plan, j->segments->open, j->write_at, now_us, wall_us))
         return nothing; // without memory: as soon as there is some
     j->writing = true;
+    // Who waits for the results of this batch waits for those, too, that had no room in it.
+    j->write_batch = j->result_count > 0 ? j->written_batch : j->batch;
     j->write_end = j->write_at + plan->bytes;
     j->bytes_left = plan->bytes;
     j->counters.writes++;
@@ -376,7 +379,7 @@ static struct journal_task begin_write(struct journal *j, const struct batch_pla
     if (sync) {
         j->syncing = j->sync_linked = true;
         j->sync_end = j->write_end;
-        j->sync_batch = j->batch;
+        j->sync_batch = j->write_batch;
         j->counters.syncs++;
     }
     j->marked_end = j->synced_end;
@@ -513,7 +516,7 @@ static void write_complete(struct journal *j, uint64_t now_us)
     size_t covered = j->syncing && !own_sync ? j->sync_covers : 0;
     j->writing = false;
     j->write_at = j->written_end = j->write_end;
-    j->written_batch = j->batch - 1;
+    j->written_batch = j->write_batch;
     if (j->unsynced.len == covered)
         j->unsynced_since_us = now_us;
     CHECK(buffer_append(&j->unsynced, buffer_slice(&j->results_written)));

@@ -86,7 +86,7 @@ struct journal {
     struct buffer results;       // records that gather; checksums are filled in when it is written
     uint32_t result_count;       // of these
     uint64_t batch;              // the one that gathers
-    uint64_t synced_batch;
+    uint64_t synced_batch;       // all that had come when it was put together is safe
 
     // The batch on its way to the file.
     bool writing;
@@ -98,6 +98,7 @@ struct journal {
     uint32_t piece_first, piece_count;
     uint64_t write_at; // in the open segment
     uint64_t write_end;
+    uint64_t write_batch; // written_batch when it is complete
     uint64_t bytes_left;
 
     // The open segment: all before these offsets was written, or is synced.
@@ -107,7 +108,7 @@ struct journal {
     bool sync_linked;  // it was asked for together with the write
     uint64_t sync_end; // what the sync under way covers
     uint64_t sync_batch;
-    uint64_t written_batch;
+    uint64_t written_batch; // the last that left no results behind for a later one
     struct buffer unsynced; // results since the last good sync, in case it is not good
     size_t sync_covers;     // of these, what the sync under way makes safe
     uint64_t unsynced_since_us;

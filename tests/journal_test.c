@@ -246,6 +246,42 @@ static void results_written_during_a_sync_wait_for_the_next(void)
     }
 }
 
+// More results than the open segment has room for, the one that ends an older segment's only
+// message behind all others: when the first part is synced that one is not, and the old segment
+// stays. What is emptied is looked through by the stage.
+static void a_result_without_room_keeps_its_messages_segment(void)
+{
+    const uint32_t record_bytes = sizeof(struct record_header) + sizeof(struct record_attempt);
+    struct stage *s = stage_ready(STAGE_SEGMENT_BYTES);
+    uint32_t old = stage_one_committed(s);
+    uint32_t filler = stage_append(s, 1, STAGE_SEGMENT_BYTES * 3 / 4);
+    stage_settle(s);
+    uint32_t open = stage_append(s, 1, STAGE_SEGMENT_BYTES / 2);
+    stage_result(s, filler, 0, RESULT_DELIVERED, 0);
+    stage_settle(s);
+    CU_ASSERT(place_segment(s->letters[old].entry->place) == s->segments.oldest);
+    CU_ASSERT(place_segment(s->letters[open].entry->place) == s->segments.open);
+    for (uint32_t bytes = 0; bytes < STAGE_SEGMENT_BYTES; bytes += record_bytes)
+        stage_attempt(s, open, 0);
+    stage_result(s, old, 0, RESULT_DELIVERED, 0);
+    uint64_t syncs = s->sync_count;
+    for (int step = 0; step < 20; step++) {
+        stage_ask(s);
+        if (s->writing)
+            stage_wrote(s, (int32_t)s->flight_bytes);
+        else if (s->syncing)
+            stage_synced(s, 0);
+        else
+            s->now_us += JOURNAL_RESULTS_US_MAX;
+        while (stage_prepare(s, 0))
+            ;
+        CU_ASSERT_EQUAL(s->segments.emptied_count, s->results[1].durable);
+    }
+    CU_ASSERT(s->results[1].durable && s->sync_count > syncs + 1);
+    stage_settle(s);
+    stage_free(s);
+}
+
 // --- marks
 
 // After a while of rest, or at the end, a batch without records says that the last one is safe.
@@ -376,6 +412,8 @@ static const struct suite_test tests[] = {
     {"many results are synced before they are old", many_results_are_synced_before_they_are_old},
     {"results written during a sync wait for the next",
      results_written_during_a_sync_wait_for_the_next},
+    {"a result without room keeps its message's segment",
+     a_result_without_room_keeps_its_messages_segment},
     {"the last batch is marked", the_last_batch_is_marked},
     {"short writes go on where they stopped", short_writes_go_on_where_they_stopped},
     {"interrupted writes are asked again", interrupted_writes_are_asked_again},
