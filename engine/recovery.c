@@ -29,6 +29,7 @@ struct found_segment {
     struct scan_front front;
     uint64_t limit; // where another one says that it ends
     uint32_t number;
+    uint32_t front_failures;
 };
 
 // One of two: while one segment is understood, the next one is being read.
@@ -59,6 +60,7 @@ struct recovery {
     char error_text[128];
     char *front;
     size_t front_bytes; // of it, that have arrived
+    uint32_t fronts_unreadable;
     struct load loads[2];
     uint32_t understood; // of what was loaded
     uint32_t taken;      // segments, by the homes
@@ -162,6 +164,9 @@ static void ask_step(struct recovery *r, enum step step)
 
 static void next_open(struct recovery *r)
 {
+    bool at_end = r->next == r->segment_count;
+    if (at_end && r->next > 0 && r->fronts_unreadable == r->next) // it is the disk, not a sector
+        fail(r, "read", "any segment", -EIO);
     if (r->error)
         finish(r);
     else if (r->next < r->segment_count)
@@ -183,13 +188,14 @@ static void opened(struct recovery *r, struct found_segment *s)
     ask_step(r, STEP_SYNC);
 }
 
-static void leave_alone(struct recovery *r, const struct found_segment *s)
+static const char no_segment[] = "is no segment of this version, or its header is damaged";
+
+static void leave_alone(struct recovery *r, const struct found_segment *s, const char *why)
 {
     r->report.unknown++;
     log_line(LOG_LEVEL_ERROR,
-             "journal: %s is no segment of this version, or its header is damaged; it is left as "
-             "it is (posthaste journal dump shows what can be read)",
-             s->name);
+             "journal: %s %s; it is left as it is (posthaste journal dump shows what can be read)",
+             s->name, why);
     io_close(r->o.io, s->fd);
 }
 
@@ -197,7 +203,7 @@ static void front_arrived(struct recovery *r, struct found_segment *s, size_t by
 {
     s->kind = scan_front(slice_make(r->front, bytes), &s->front);
     if (s->kind == SCAN_UNKNOWN)
-        leave_alone(r, s);
+        leave_alone(r, s, no_segment);
     if (s->front.header.epoch >> 32 > atomic_load(&r->o.table->epoch))
         atomic_store(&r->o.table->epoch, s->front.header.epoch >> 32);
     if (s->front.turn > atomic_load(&r->o.table->turn))
@@ -206,14 +212,28 @@ static void front_arrived(struct recovery *r, struct found_segment *s, size_t by
     next_open(r);
 }
 
-// A segment whose beginning cannot be read is not one that was never begun.
+// A segment whose beginning cannot be read is not one that was never begun. The others are served.
+static void front_failed(struct recovery *r, struct found_segment *s, int error)
+{
+    char why[128];
+    if (++s->front_failures < READ_FAILURES_MAX) {
+        ask_step(r, STEP_FRONT);
+        return;
+    }
+    snprintf(why, sizeof(why), "cannot be read at its beginning: %s", strerrordesc_np(-error));
+    r->fronts_unreadable++;
+    s->kind = SCAN_UNKNOWN;
+    leave_alone(r, s, why);
+    r->next++;
+    next_open(r);
+}
+
 static void front_read(struct recovery *r, struct found_segment *s, int result)
 {
     size_t wanted = s->bytes < SCAN_FRONT_BYTES ? (size_t)s->bytes : SCAN_FRONT_BYTES;
     r->front_bytes += result > 0 ? (size_t)result : 0;
     if (result < 0 || (result == 0 && r->front_bytes < wanted)) {
-        fail(r, "read", s->name, result < 0 ? result : -EIO);
-        finish(r);
+        front_failed(r, s, result < 0 ? result : -EIO);
     } else if (r->front_bytes < wanted) {
         ask_step(r, STEP_FRONT);
     } else {
@@ -367,7 +387,7 @@ static void check_unbegun(struct recovery *r, const struct load *l)
     if (!l->error && scan_all_zeros(slice_make(l->bytes, l->segment->bytes)))
         return;
     l->segment->kind = SCAN_UNKNOWN;
-    leave_alone(r, l->segment);
+    leave_alone(r, l->segment, no_segment);
 }
 
 static void understand(struct recovery *r, struct load *l)
