@@ -78,14 +78,14 @@ static void fail(struct recovery *r, const char *what, const char *name, int err
 
 // --- which segments there are
 
-static bool is_segment_name(const char *name, uint64_t *ret)
+static bool is_numbered(const char *name, const char *suffix, uint64_t *ret)
 {
     char *end;
     if (name[0] < '0' || name[0] > '9' || strlen(name) >= STORAGE_NAME_BYTES)
         return false;
     errno = 0;
     *ret = strtoull(name, &end, 10);
-    return errno == 0 && strcmp(end, FORMAT_SEGMENT_SUFFIX) == 0;
+    return errno == 0 && strcmp(end, suffix) == 0;
 }
 
 static bool add_name(struct recovery *r, const char *name, uint64_t number)
@@ -100,7 +100,7 @@ static bool add_name(struct recovery *r, const char *name, uint64_t number)
     }
     struct found_segment *s = &r->segments[r->segment_count++];
     *s = (struct found_segment){.fd = -1, .file_name = number, .limit = UINT64_MAX};
-    memcpy(s->name, name, strlen(name) + 1); // is_segment_name() has measured it
+    memcpy(s->name, name, strlen(name) + 1); // is_numbered() has measured it
     return true;
 }
 
@@ -115,10 +115,14 @@ static void list_segments(struct recovery *r)
         return;
     }
     while (!r->error && (name = io_names_next(names))) {
-        if (!is_segment_name(name, &number))
+        bool segment = is_numbered(name, FORMAT_SEGMENT_SUFFIX, &number);
+        // A new one may have to be set aside, too: then its name must be free.
+        if (!segment && !is_numbered(name, STORAGE_DAMAGED_SUFFIX, &number))
             continue;
         if (number > last)
             last = number;
+        if (!segment)
+            continue;
         if (r->segment_count == SEGMENTS_FOUND_MAX + 64 || !add_name(r, name, number))
             fail(r, "take in", name, -ENOMEM);
     }

@@ -151,9 +151,28 @@ static void no_beginning_can_be_read(void)
     stage_images_free(images);
 }
 
+// --- what it counts on from
+
+// A name that was used for what is set aside is not given again: setting aside would fail then.
+static void names_of_what_was_set_aside(void)
+{
+    struct stage_images *images = some_segments();
+    struct start *s = start_new();
+    put_segments(s, images);
+    put_file(s, "00000044.damaged", SLICE("kept"));
+    put_file(s, "00000055.damage", SLICE("another's"));
+    put_file(s, "66.damaged.old", SLICE("another's"));
+    CU_ASSERT(start_runs(s, 0, 0));
+    CU_ASSERT_EQUAL(s->table.name, 44);
+    CU_ASSERT_EQUAL(s->report.segments, SEGMENTS);
+    start_free(s);
+    stage_images_free(images);
+}
+
 static const struct suite_test tests[] = {
     {"a beginning that cannot be read", a_beginning_that_cannot_be_read},
     {"no beginning can be read", no_beginning_can_be_read},
+    {"names of what was set aside", names_of_what_was_set_aside},
 };
 
 int main(int argc, char **argv)
