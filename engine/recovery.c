@@ -208,10 +208,8 @@ static void front_arrived(struct recovery *r, struct found_segment *s, size_t by
     s->kind = scan_front(slice_make(r->front, bytes), &s->front);
     if (s->kind == SCAN_UNKNOWN)
         leave_alone(r, s, no_segment);
-    if (s->front.header.epoch >> 32 > atomic_load(&r->o.table->epoch))
+    else if (s->front.header.epoch >> 32 > atomic_load(&r->o.table->epoch))
         atomic_store(&r->o.table->epoch, s->front.header.epoch >> 32);
-    if (s->front.turn > atomic_load(&r->o.table->turn))
-        atomic_store(&r->o.table->turn, s->front.turn);
     r->next++;
     next_open(r);
 }
@@ -394,6 +392,18 @@ static void check_unbegun(struct recovery *r, const struct load *l)
     leave_alone(r, l->segment, no_segment);
 }
 
+// The front's word is enough to bring segments into an order, since of one whose first batch is not
+// good nothing counts. It is not enough to go on from: it might be the highest number there is.
+static void learn_turn(struct recovery *r, const struct found_segment *s, bool first_batch_good)
+{
+    uint64_t turn = s->front.turn;
+    if (!first_batch_good)
+        turn = s->front.written; // it was opened once
+    segment_at(r->o.table, s->number)->turn = turn;
+    if (turn > atomic_load(&r->o.table->turn))
+        atomic_store(&r->o.table->turn, turn);
+}
+
 static void understand(struct recovery *r, struct load *l)
 {
     struct found_segment *s = l->segment;
@@ -405,7 +415,6 @@ static void understand(struct recovery *r, struct load *l)
     *segment_at(r->o.table, s->number) = (struct segment){.fd = s->fd,
                                                           .epoch = s->front.header.epoch,
                                                           .bytes = s->bytes,
-                                                          .turn = s->front.turn,
                                                           .name = s->file_name,
                                                           .reuse_turn = r->taken + 1};
     atomic_fetch_add(&r->o.table->bytes, s->bytes);
@@ -414,6 +423,7 @@ static void understand(struct recovery *r, struct load *l)
     while (!r->error && scan_next(&scan, &record))
         if (!recover_record(&r->recover, &record, s->number, home))
             fail(r, "take in", s->name, -ENOMEM);
+    learn_turn(r, s, scan.at > FORMAT_BLOCK_BYTES);
     r->report.segments++;
     r->report.bytes += s->bytes;
     if (!r->error)

@@ -169,10 +169,48 @@ static void names_of_what_was_set_aside(void)
     stage_images_free(images);
 }
 
+// Numbers that no checksum answers for are not gone on from: the highest of all would be followed
+// by none.
+static void numbers_without_a_checksum(void)
+{
+    struct stage_images *images = some_segments();
+    struct start *good = start_new();
+    put_segments(good, images);
+    CU_ASSERT(start_runs(good, 0, 0));
+    uint64_t epoch = atomic_load(&good->table.epoch), turn = atomic_load(&good->table.turn);
+    CU_ASSERT_EQUAL(turn, SEGMENTS);
+    start_free(good);
+    static const struct {
+        uint64_t offset;
+        bool unknown;
+    } cases[] = {
+        {offsetof(struct segment_header, epoch), true},
+        {FORMAT_BLOCK_BYTES + offsetof(struct batch_header, turn), false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char before[sizeof(uint64_t)];
+        struct start *s = start_new();
+        memcpy(before, images->bytes[0] + cases[i].offset, sizeof(before));
+        memset(images->bytes[0] + cases[i].offset, 0xff, sizeof(before));
+        put_segments(s, images);
+        CU_ASSERT(start_runs(s, 0, 0));
+        CU_ASSERT_EQUAL(s->report.unknown, cases[i].unknown);
+        CU_ASSERT_EQUAL(s->report.counters.messages, SEGMENTS - 1);
+        CU_ASSERT_EQUAL(atomic_load(&s->table.epoch), epoch);
+        CU_ASSERT_EQUAL(atomic_load(&s->table.turn), turn);
+        for (uint32_t k = 0; k < s->report.segments; k++)
+            CU_ASSERT(segment_at(&s->table, k)->turn <= turn && segment_at(&s->table, k)->turn > 0);
+        start_free(s);
+        memcpy(images->bytes[0] + cases[i].offset, before, sizeof(before));
+    }
+    stage_images_free(images);
+}
+
 static const struct suite_test tests[] = {
     {"a beginning that cannot be read", a_beginning_that_cannot_be_read},
     {"no beginning can be read", no_beginning_can_be_read},
     {"names of what was set aside", names_of_what_was_set_aside},
+    {"numbers without a checksum", numbers_without_a_checksum},
 };
 
 int main(int argc, char **argv)
