@@ -23,9 +23,11 @@ QUIET = object()  # nothing is said, and nothing more is read
 USUAL = {"EHLO": None, "HELO": b"250 exchanger\r\n", "MAIL": b"250 2.1.0 sender ok\r\n",
          "RCPT": b"250 2.1.5 recipient ok\r\n", "DATA": b"354 go ahead\r\n",
          "RSET": b"250 2.0.0 forgotten\r\n", "QUIT": b"221 2.0.0 bye\r\n",
+         "BDAT": b"503 5.5.1 nobody to take it\r\n",
          "greeting": b"220 exchanger ESMTP\r\n", "content": b"250 2.0.0 kept\r\n", "body": b""}
 
 PRINTABLE = re.compile(rb"[\x20-\x7e\x80-\xff]+\r\n")
+CHUNK = re.compile(r"BDAT ([0-9]+) LAST")  # nobody sends us more than one
 
 
 @dataclass
@@ -60,8 +62,9 @@ class Exchanger:
     """Listens at its address from the start; close() ends it.
 
     script: {step: action}. A step is a verb, "greeting", "body" (content may come) or "content"
-    (it has come). An action is the bytes to say, CLOSE, RESET or QUIET, a tuple of those one after
-    the other, a function of the session that returns one, or None: as usual.
+    (it has come; BDAT's is the step "BDAT" when no recipient was accepted). An action is the bytes
+    to say, CLOSE, RESET or QUIET, a tuple of those one after the other, a function of the session
+    that returns one, or None: as usual.
     """
 
     numbers = iter(HOSTS)
@@ -132,12 +135,15 @@ class Session:
         self.file = connection.makefile("rb")
         self.transaction = None
         self.said = None  # the command under way
+        self.mute = False  # does what it is told, and says nothing of it
 
     def decide(self, step):
         """What the script wants at this step."""
         action = self.exchanger.script.get(step)
         if callable(action):
             action = action(self)
+        if action is None and step == "RCPT" and not self.transaction:
+            action = b"503 5.5.1 from whom?\r\n"
         if action is None:
             action = self.exchanger.usual(step)
         return action if isinstance(action, tuple) else (action,)
@@ -150,10 +156,10 @@ class Session:
 
     def carry_out(self, action):
         for part in action:
-            if isinstance(part, bytes):
-                self.connection.sendall(part)
-            else:
+            if not isinstance(part, bytes):
                 self.end(part)
+            if not self.mute:
+                self.connection.sendall(part)
 
     def end(self, how):
         if how is RESET:
@@ -176,6 +182,14 @@ class Session:
             raise _Ended
         return line
 
+    def waiting(self):
+        """What has come, or the beginning of it, behind what was read."""
+        self.connection.setblocking(False)
+        try:
+            return self.file.peek()
+        finally:
+            self.connection.setblocking(True)
+
     def talk(self):
         self.act("greeting")
         while True:
@@ -186,6 +200,9 @@ class Session:
             verb = text.split(" ")[0].upper()
             self.exchanger.commands.append(text)
             self.said = text
+            if verb == "BDAT":
+                self.take_chunk(text)
+                continue
             good = self.act(verb)
             if verb == "MAIL" and good:
                 self.transaction = Transaction(self.number, text)
@@ -205,10 +222,24 @@ class Session:
             if not line.endswith(b"\r\n") or b"\r" in line[:-2] or b"\0" in line:
                 self.exchanger.faults.append(("content", line))
             lines.append(line.removeprefix(b"."))
-        action = self.decide("content")
+        self.take("content", b"".join(lines))
+
+    def take_chunk(self, text):
+        chunk = CHUNK.fullmatch(text)
+        if not chunk:
+            self.exchanger.faults.append(("chunk", text))
+            raise _Ended
+        content = self.file.read(int(chunk[1]))
+        if len(content) < int(chunk[1]):
+            raise _Ended
+        has_rcpts = self.transaction and self.transaction.rcpts
+        self.take("content" if has_rcpts else "BDAT", content)
+
+    def take(self, step, content):
+        action = self.decide(step)
         transaction, self.transaction = self.transaction, None
         if transaction and transaction.rcpts and is_good(action, (b"2",)):
-            transaction.content = b"".join(lines)
+            transaction.content = content
             self.exchanger.transactions.append(transaction)
         self.carry_out(action)
 

@@ -18,7 +18,7 @@ keep_environment =
 tls_advertise_hosts =
 host_lookup =
 rfc1413_query_timeout = 0s
-acl_smtp_rcpt = accept
+acl_smtp_rcpt = check_rcpt
 acl_smtp_mail = accept
 allow_utf8_domains = true
 smtputf8_advertise_hosts = *
@@ -33,6 +33,13 @@ check_log_inodes = 0
 return_path_remove = false
 envelope_to_remove = false
 delivery_date_remove = false
+{settings}
+begin acl
+check_rcpt:
+  deny
+    local_parts = ^refused
+    message = no such user here
+  accept
 begin routers
 all:
   driver = accept
@@ -51,23 +58,22 @@ keep:
 
 class Exim(MailServer):
     """The whole server, in a user namespace of its own: it needs a user of the name Debian-exim,
-    and no rights."""
+    and no rights. It offers PIPELINING and CHUNKING unless told otherwise. A local part that begins
+    with "refused" is refused."""
 
     ends_headers = True
+    files = "mail/new/*"
+    rcpt_field = "Envelope-to"
+    sender_field = "Return-path"
 
-    def __init__(self):
+    def __init__(self, settings=""):
         program = os.path.join(unpacked("exim4-daemon-light"), "usr/sbin/exim4")
         super().__init__()
         for name in ("spool", "log", "mail"):
             self.make_folder(name, owner=0)
-        config = self.write("exim.conf", CONFIG.format(program=program, folder=self.folder))
+        config = self.write("exim.conf", CONFIG.format(
+            program=program, folder=self.folder, settings=settings))
         self.start([CONTAINED, self.write("passwd", PASSWD), self.write("group", GROUP),
                     "--user --map-user=65534 --map-group=65534 --keep-caps",
                     program, "-bdf", "-C", config, "-oX", ":".join(map(str, self.address))],
                    stdin=subprocess.PIPE)
-
-    def arrived(self):
-        return self.by_rcpt("mail/new/*", "Envelope-to")
-
-    def all_contents(self):
-        return self.contents("mail/new/*")

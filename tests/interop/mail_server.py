@@ -28,7 +28,9 @@ def _accepts(address):
 
 
 class MailServer:
-    """A program at the address of a host of its own, with a folder of its own."""
+    """A program at the address of a host of its own, with a folder of its own. What it keeps is in
+    .files there; of the fields that it puts in front one, .rcpt_field, names the recipient, and
+    another, .sender_field, the sender."""
 
     ends_headers = False
 
@@ -64,20 +66,25 @@ class MailServer:
     def close(self):
         self.process.end()
 
-    def contents(self, files):
+    def contents(self):
         """What the files hold."""
-        for path in glob.glob(os.path.join(self.folder, files)):
+        for path in glob.glob(os.path.join(self.folder, self.files)):
             try:
                 with open(path, "rb") as file:
                     yield with_crlf(file.read())
             except PermissionError:  # it came this moment
                 continue
 
-    def by_rcpt(self, files, field):
-        """What they hold, by the recipient whom this field of theirs names."""
+    @staticmethod
+    def addresses(content, field):
+        """Those that this field names, or each of these."""
         pattern = re.compile(rb"^%s: <?([^>\r\n]*)>?\r\n" % field.encode(), re.MULTILINE)
-        return {rcpt.decode(): content for content in self.contents(files)
-                for rcpt in pattern.findall(content.split(b"\r\n\r\n")[0] + b"\r\n")}
+        header = content.split(b"\r\n\r\n")[0] + b"\r\n"
+        return [address.decode() for address in pattern.findall(header)]
+
+    def arrived(self):
+        return {rcpt: content for content in self.contents()
+                for rcpt in self.addresses(content, self.rcpt_field)}
 
 
 class Aiosmtpd:

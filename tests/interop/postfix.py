@@ -30,7 +30,8 @@ myhostname = postfix.example
 mydestination =
 mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions =
-smtpd_recipient_restrictions = permit_mynetworks, reject
+smtpd_recipient_restrictions = check_recipient_access regexp:{folder}/etc/refused,
+  permit_mynetworks, reject
 smtpd_peername_lookup = no
 local_recipient_maps =
 alias_maps =
@@ -49,6 +50,7 @@ remote_header_rewrite_domain =
 always_add_missing_headers = no
 message_drop_headers =
 disable_mime_input_processing = yes
+{settings}
 """
 MASTER = """
 {address}:{port} inet n - n - - smtpd
@@ -86,11 +88,16 @@ exec {package}/usr/lib/postfix/sbin/master -d
 
 
 class Postfix(MailServer):
-    """The whole server. It needs root, to become the user postfix of its namespace."""
+    """The whole server. It needs root, to become the user postfix of its namespace. It offers
+    PIPELINING and CHUNKING unless told otherwise. A local part that begins with "refused" is
+    refused."""
 
     ends_headers = True
+    files = "mail/all/new/*"
+    rcpt_field = "Delivered-To"
+    sender_field = "Return-Path"
 
-    def __init__(self):
+    def __init__(self, settings=""):
         self.sudo = [] if IS_ROOT else ["sudo", "-n"]
         if self.sudo and not (shutil.which("sudo") and
                               run([*self.sudo, "true"]).returncode == 0):
@@ -100,17 +107,18 @@ class Postfix(MailServer):
         for name in ("etc", "spool", "data", "mail"):
             self.make_folder(name)
         values = {"folder": self.folder, "package": package, "nobody": NOBODY,
-                  "address": self.address[0], "port": self.address[1]}
+                  "address": self.address[0], "port": self.address[1], "settings": settings}
         self.write("etc/main.cf", MAIN.format_map(values))
+        self.write("etc/refused", "/^refused/ 550 5.1.1 no such user here\n")
         self.write("etc/master.cf", MASTER.format_map(values))
         self.start([*self.sudo, CONTAINED, self.write("passwd", PASSWD),
                     self.write("group", GROUP), "", "sh", "-c", START.format_map(values)],
                    stdin=subprocess.PIPE)
 
-    def arrived(self):
+    def contents(self):
         if self.sudo:
             run([*self.sudo, "chmod", "-R", "a+rX", f"{self.folder}/mail"])
-        return self.by_rcpt("mail/all/new/*", "Delivered-To")
+        return super().contents()
 
     def close(self):
         super().close()
@@ -120,6 +128,9 @@ class Postfix(MailServer):
 
 class SmtpSink(MailServer):
     """Postfix's smtp-sink: a receiver alone, as quick as can be. `options` are its own."""
+
+    files = "kept/*"
+    rcpt_field = "X-Rcpt-Args"
 
     def __init__(self, *options):
         program, environment = postfix_tool("smtp-sink")
@@ -132,7 +143,7 @@ class SmtpSink(MailServer):
     def arrived(self):
         """Its files begin with the envelope, in fields of its own."""
         found = {}
-        for rcpt, content in self.by_rcpt("kept/*", "X-Rcpt-Args").items():
+        for rcpt, content in super().arrived().items():
             while content.startswith(b"X-") or b"Received: from [" == content[:16]:
                 content = re.sub(rb"\A.*\r\n([ \t].*\r\n)*", b"", content)
             found[rcpt] = content[:-2]  # a line end of its own stands behind
