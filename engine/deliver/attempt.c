@@ -230,7 +230,7 @@ static bool conn_is_refused(const struct conn *c)
 static void conn_broke_off(struct deliver *d, struct conn *c)
 {
     enum pace_break how = PACE_BROKE_LATE;
-    if (!c->tx_first || c->failure.code == 421 || d->stopping)
+    if ((!c->tx_first && !c->broke_rules) || c->failure.code == 421 || d->stopping)
         return;
     if (c->broke_rules)
         how = PACE_BROKE_RULES;

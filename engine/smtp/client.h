@@ -102,7 +102,8 @@ struct smtp_event {
     uint64_t end_bytes;        // SMTP_DONE: stream position behind all that was said of it
     const struct reply *reply; // valid until the next call
     const char *why;
-    bool broke_rules; // SMTP_CLOSED: the server said what answers no command of ours
+    bool broke_rules; // SMTP_CLOSED: what the server said of a transaction answers none of its
+                      // commands (the transaction itself may have ended before)
 };
 
 // The struct stands at the end of this header, for embedding; its members are the machine's alone.

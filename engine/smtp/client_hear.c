@@ -15,7 +15,7 @@ static void closed(struct smtp_client *c, struct smtp_event *e, const char *why)
 static void broke_rules(struct smtp_client *c, struct smtp_event *e, const char *why)
 {
     closed(c, e, why);
-    e->broke_rules = true;
+    e->broke_rules = c->group_count > 0;
 }
 
 // A reply of another class than its command may have.

@@ -452,6 +452,12 @@ class OneByOne(WithExchanger):
     def test_takes_recipients_without_a_sender_in_a_stream(self):
         self.takes_recipients_without_a_sender(warm=True, held=True)
 
+    def test_takes_recipients_without_a_sender_of_one_message_alone(self):
+        """Nothing else is under way; and that one has had its verdict before."""
+        for warm in (False, True):
+            with self.subTest(window_is_open=warm):
+                self.takes_recipients_without_a_sender(warm=warm, held=False)
+
     def test_pipelining_alone(self):
         """The next message's commands stand behind the content; content waits for its 354."""
         def on_data(session):
