@@ -53,6 +53,7 @@ static bool conn_is_willing(const struct deliver *d, struct conn *c)
     return !d->stopping && (c->state == CONN_IDLE || c->state == CONN_BUSY) &&
            c->site->open_count <= lend_connections_max(d, c->site) &&
            c->started_count < c->site->limits.messages_per_connection &&
+           (c->refused_count == 0 || c->tx_count + c->refused_count < CONN_REFUSED_MAX) &&
            smtp_client_can_start(&c->client);
 }
 
@@ -192,6 +193,7 @@ static void verdict_carry_out(struct deliver *d, struct conn *c, struct transact
     else
         pace_answered(&c->site->pace);
     c->message_count++;
+    c->refused_count += tx->verdict != VERDICT_DELIVERED;
     transaction_finish(d, c, tx, why, false);
 }
 
@@ -320,6 +322,7 @@ void attempt_gone(struct deliver *d, struct conn *c)
 static void conn_rests(struct deliver *d, struct conn *c)
 {
     if (c->started_count >= c->site->limits.messages_per_connection || d->stopping ||
+        c->refused_count >= CONN_REFUSED_MAX ||
         c->site->open_count > lend_connections_max(d, c->site)) {
         smtp_client_quit(&c->client);
         conn_enter(d, c, CONN_QUITTING);
@@ -360,7 +363,7 @@ static void on_answer(struct conn *c, const struct smtp_event *e)
 {
     struct transaction *tx = transaction_of(c, e->tag);
     c->answered |= e->tag != 0;
-    if (tx)
+    if (tx && e->phase != SMTP_PHASE_RSET) // which says nothing of the message
         tx->answered = true;
 }
 

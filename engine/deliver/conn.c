@@ -77,7 +77,9 @@ static enum conn_news on_send(struct conn *c, const struct io_done *done)
         return CONN_NOTHING;
     if (done->result <= 0) {
         conn_broke(c, done->result);
-        return CONN_LOST;
+        c->send_broke = true;
+        // A server that hangs up may have said something before, which is still to be read.
+        return c->receiving ? CONN_NOTHING : CONN_LOST;
     }
     return CONN_SENT;
 }
@@ -104,7 +106,7 @@ enum conn_news conn_on_done(struct conn *c, struct io *io, const struct io_done 
 void conn_flush(struct conn *c, struct io *io)
 {
     unsigned count;
-    if (c->sending || c->state == CONN_CLOSING || c->state == CONN_CONNECTING)
+    if (c->sending || c->send_broke || c->state == CONN_CLOSING || c->state == CONN_CONNECTING)
         return;
     smtp_client_fill(&c->client, &c->wire);
     if (wire_empty(&c->wire))
@@ -131,6 +133,7 @@ void conn_add_transaction(struct conn *c, struct transaction *tx)
         c->tx_first = tx;
     c->tx_last = tx;
     tx->smtp.tag = ++c->started_count;
+    c->tx_count++;
     c->site->transaction_count++;
 }
 
@@ -145,6 +148,7 @@ void conn_remove_transaction(struct conn *c, struct transaction *tx)
         c->tx_first = tx->next;
     if (c->tx_last == tx)
         c->tx_last = before;
+    c->tx_count--;
     c->site->transaction_count--;
 }
 

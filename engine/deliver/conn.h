@@ -12,6 +12,10 @@
 #include "engine/deliver/site.h"
 #include "engine/deliver/transaction.h"
 
+// Exim lets ten commands go that bring no message (smtp_accept_max_nonmail), and hangs up in the
+// middle of a stream at the eleventh. A message that is refused leaves one such RSET behind.
+#define CONN_REFUSED_MAX 10
+
 enum conn_state {
     CONN_CONNECTING,
     CONN_OPENING, // greeting and EHLO
@@ -36,12 +40,15 @@ struct conn {
     bool willing;       // in its site's list of those that may be given one more message
     bool moved;         // since the deadline was set: a reply, a change of state
     bool answered;      // the server has said something about a transaction
+    bool send_broke;    // nothing more goes out; what the server has said is still read
     bool broke_rules;   // it ended since the server said what fits no command
     bool gone;          // nothing is lent any more; the turn's list still holds it
     bool session_ready; // it has been IDLE once: a failure now is not the host's refusal
     int fd;
     uint32_t message_count; // that got a verdict
     uint32_t started_count; // messages
+    uint32_t tx_count;      // under way
+    uint32_t refused_count; // messages that nobody was accepted for, or whose content was not
     struct site *site;
     struct conn *next;      // the list of the willing
     struct conn *prev;      // the list of the willing

@@ -133,7 +133,8 @@ class Refusals(WithServer):
         """What went over it, seen from its middle."""
         tap.ended()
         self.assertEqual(tap.faults, [])
-        self.assertLessEqual(len(tap.talks), connections)
+        refused = self.count // 2  # after each ten of them another connection
+        self.assertLessEqual(len(tap.talks), connections + refused // 10 + 1)
         self.assertEqual(sum(talk.taken for talk in tap.talks), (self.count + 1) // 2)
         self.assertGreater(sum(talk.chunks for talk in tap.talks), self.count // 2)
         self.assertEqual(max(talk.messages_ahead for talk in tap.talks), window)
@@ -142,7 +143,7 @@ class Refusals(WithServer):
 class RefusalsByExim(Refusals, unittest.TestCase):
     @staticmethod
     def start():
-        return Exim("smtp_accept_max_nonmail = 1000000")
+        return Exim()
 
 
 class RefusalsByPostfix(Refusals, unittest.TestCase):
@@ -438,7 +439,7 @@ class OneByOne(WithExchanger):
         events = [self.engine.outcomes(message_id)[0] for message_id in ids]
         self.assertEqual((events[3]["event"], events[3]["code"]), ("failed", 550))
         in_doubt = [event for event in events if event.get("in-doubt")]
-        self.assertLessEqual(len(in_doubt), 7 if held else 0)
+        self.assertLessEqual(len(in_doubt), 8 if held else 0)
         for event in events[:3] + events[4:]:
             self.assertEqual(event["event"], "deferred" if event in in_doubt else "delivered",
                              event)
@@ -503,7 +504,7 @@ class Slow(WithExchanger):
             if n in refused:
                 self.assertEqual((event["code"], event["text"]), (550, "who?"))
         self.check_kept(set(range(count)) - refused)
-        self.assertEqual(self.exchanger.connection_count, 1)
+        self.assertLessEqual(self.exchanger.connection_count, 1 + len(refused) // 10)
         self.assertTrue(any(c.startswith("BDAT") for c in self.exchanger.commands))
 
     def test_byte_by_byte(self):
