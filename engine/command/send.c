@@ -69,7 +69,7 @@ static int deliver(const struct send_options *o, const struct send_engine *e)
     if (fd >= 0 && send_talk(&m, fd, &why))
         code = send_exit_code(&m);
     else if (pickup)
-        code = send_pickup(&m, pickup);
+        code = send_pickup(&m, pickup, &why);
     else
         code = send_failed(EX_TEMPFAIL, "the engine is down: %s", why.text);
 done:

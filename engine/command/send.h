@@ -165,8 +165,9 @@ enum send_outcome send_outcome_of(enum smtp_phase phase, const struct reply *r);
 // What the outcomes of all recipients come to.
 int send_exit_code(const struct send_mail *m);
 
-// Leaves the mail in the first pickup directory, durable, for an engine that starts later.
-int send_pickup(struct send_mail *m, const struct config *c);
+// Leaves the mail in the first pickup directory, durable, for an engine that starts later. `down`
+// is why it is not given to one that runs.
+int send_pickup(struct send_mail *m, const struct config *c, const struct refusal *down);
 
 enum send_ending { SEND_ENDING_UNKNOWN, SEND_ENDING_CRLF, SEND_ENDING_LF };
 

@@ -118,11 +118,14 @@ static int leave_all(const struct config *c, int dir_fd, struct send_mail *m)
     return 0;
 }
 
-int send_pickup(struct send_mail *m, const struct config *c)
+int send_pickup(struct send_mail *m, const struct config *c, const struct refusal *down)
 {
     const struct config_pickup *p = &c->pickups[0];
     if (m->header.len + m->body.len > p->message_bytes_max)
-        return send_failed(EX_UNAVAILABLE, "the message is larger than max-message of %s", p->dir);
+        return send_failed(EX_UNAVAILABLE,
+                           "the engine is down (%s), and the message is larger than max-message "
+                           "of %s",
+                           down->text, p->dir);
     int dir_fd = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir_fd < 0 && errno == EACCES) // where everybody may write, few may look
         dir_fd = open(p->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -130,7 +133,8 @@ int send_pickup(struct send_mail *m, const struct config *c)
     if (dir_fd >= 0)
         close(dir_fd);
     if (error < 0)
-        send_failed(EX_TEMPFAIL, "cannot leave the mail in %s: %s", p->dir, strerror(-error));
+        send_failed(EX_TEMPFAIL, "the engine is down (%s), and the mail cannot be left in %s: %s",
+                    down->text, p->dir, strerror(-error));
     for (uint32_t i = 0; i < m->rcpt_count; i++)
         if (m->rcpts[i].outcome == SEND_WAITING)
             m->rcpts[i].outcome = SEND_LATER;

@@ -544,7 +544,9 @@ class Pickup(Sends):
 
     def test_missing(self):
         os.rmdir(self.dir)
-        self.says("cannot leave the mail in ", "a@b", config=self.config, want=EX_TEMPFAIL)
+        said = self.send("a@b", config=self.config, want=EX_TEMPFAIL)
+        self.assertRegex(said, r"the engine is down \(cannot connect to unix:.*: No such file.*\), "
+                         f"and the mail cannot be left in {self.dir}: No such file")
 
     def test_refused_is_refused(self):
         """An engine that answers is not down."""
