@@ -83,7 +83,7 @@ static void print_batch(struct check *c, uint32_t segment)
     journal_line_end(l);
 }
 
-static void print_segment(struct check *c, uint32_t segment)
+static void print_segment(struct check *c, uint32_t segment, const char *fault)
 {
     const struct journal_reader *r = c->segments->reader;
     const struct journal_segment *about = &c->segments->list[segment];
@@ -103,25 +103,21 @@ static void print_segment(struct check *c, uint32_t segment)
         if (c->record_counts[0] > 0)
             journal_line_u64(l, plurals[0], c->record_counts[0]);
     }
-    journal_end_line(l, r, about);
+    journal_end_line(l, r, about, fault);
     journal_line_end(l);
 }
 
 // What is wrong with a segment as a whole.
-static void look_at_segment(struct check *c, uint32_t segment)
+static void look_at_segment(struct check *c, const char *fault)
 {
     const struct journal_reader *r = c->segments->reader;
     struct journal_findings *f = &c->findings;
-    if (r->has_header && r->header.bytes != r->headers.file_bytes)
-        journal_findings_damage(f, 0, "the file's size is not that in its header");
-    if (r->has_header && r->header.bytes < FORMAT_SEGMENT_BYTES_MIN)
-        journal_findings_damage(f, 0, "it is smaller than a segment can be");
-    if (c->segments->list[segment].fault)
-        journal_findings_damage(f, 0, c->segments->list[segment].fault);
+    if (fault)
+        journal_findings_damage(f, 0, fault);
     if (r->end == JOURNAL_END_DAMAGED)
         journal_findings_damage(f, r->end_offset, r->why);
-    c->damaged_count += r->end == JOURNAL_END_DAMAGED;
-    c->torn_count += r->end == JOURNAL_END_TORN;
+    c->damaged_count += r->end == JOURNAL_END_DAMAGED || fault;
+    c->torn_count += r->end == JOURNAL_END_TORN && !fault;
 }
 
 static void look_at_batch(struct check *c, uint32_t segment)
@@ -222,10 +218,11 @@ static void first_pass(struct check *c, uint32_t segment)
         c->ends[segment] = r->end_offset;
         c->read_bytes += r->end_offset - FORMAT_BLOCK_BYTES;
     }
+    const char *fault = changed ? NULL : journal_segment_fault(&c->segments->list[segment], r);
     if (!changed)
-        look_at_segment(c, segment);
+        look_at_segment(c, fault);
     if (was_read)
-        print_segment(c, segment);
+        print_segment(c, segment, fault);
     end_segment(c, changed);
 }
 

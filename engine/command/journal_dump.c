@@ -193,11 +193,12 @@ static void dump_segment(struct dump *d, struct journal_segments *s, uint32_t se
         if (step == JOURNAL_STEP_RECORD)
             print_record(d, about->name);
     bool changed = s->folder.lock != JOURNAL_STOPPED && journal_segments_changed(s);
-    d->fault_count += d->reader->end == JOURNAL_END_DAMAGED && !changed;
+    const char *fault = changed ? NULL : journal_segment_fault(about, d->reader);
+    d->fault_count += !changed && (d->reader->end == JOURNAL_END_DAMAGED || fault);
     if (!d->options->has_id) {
         journal_line_begin(&d->line, "end");
         journal_line_text(&d->line, "file", slice_of_text(about->name));
-        journal_end_line(&d->line, d->reader, about);
+        journal_end_line(&d->line, d->reader, about, fault);
         journal_line_end(&d->line);
     }
     journal_segments_end(s);

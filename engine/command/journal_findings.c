@@ -96,16 +96,18 @@ void journal_journal_line(struct journal_line *l, const struct journal_segments 
 }
 
 void journal_end_line(struct journal_line *l, const struct journal_reader *r,
-                      const struct journal_segment *about)
+                      const struct journal_segment *about, const char *fault)
 {
-    journal_line_word(l, "end", journal_end_print(r->end));
+    journal_line_word(l, "end", journal_end_print(fault ? JOURNAL_END_DAMAGED : r->end));
     journal_line_u64(l, "end_offset", r->end_offset);
     if (r->end == JOURNAL_END_SEALED)
         journal_line_u64(l, "sealed_by", about->sealed_by);
     if (r->end == JOURNAL_END_DAMAGED && r->durable != 0)
         journal_line_u64(l, "durable", r->durable);
-    if (r->why)
+    if (r->end == JOURNAL_END_DAMAGED && r->why)
         journal_line_word(l, "why", r->why);
+    else if (fault || r->why)
+        journal_line_word(l, "why", fault ? fault : r->why);
 }
 
 const char *journal_type_print(uint8_t type)

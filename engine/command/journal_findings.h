@@ -42,8 +42,9 @@ void journal_findings_changed(struct journal_findings *f, struct journal_line *l
 // Lines and parts of lines that check and dump share: the first of all, and how a segment ends.
 void journal_journal_line(struct journal_line *l, const struct journal_segments *s,
                           const char *path);
+// `fault`: journal_segment_fault(), which makes it damaged however its batches end.
 void journal_end_line(struct journal_line *l, const struct journal_reader *r,
-                      const struct journal_segment *about);
+                      const struct journal_segment *about, const char *fault);
 const char *journal_type_print(uint8_t type); // NULL: not known
 
 // On standard error, when that is a terminal and it takes more than a moment.

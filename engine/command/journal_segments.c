@@ -165,6 +165,16 @@ void journal_segments_release(struct journal_segments *s)
     *s = (struct journal_segments){.fd = -1, .folder.fd = -1};
 }
 
+const char *journal_segment_fault(const struct journal_segment *about,
+                                  const struct journal_reader *r)
+{
+    if (r->has_header && r->header.bytes != r->headers.file_bytes)
+        return "the file's size is not that in its header";
+    if (r->has_header && r->header.bytes < FORMAT_SEGMENT_BYTES_MIN)
+        return "it is smaller than a segment can be";
+    return about->fault;
+}
+
 const char *journal_end_print(enum journal_end end)
 {
     switch (end) {

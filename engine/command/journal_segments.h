@@ -38,6 +38,10 @@ void journal_segments_end(struct journal_segments *s);
 // epoch, another size, or is gone. Only a running engine does that.
 bool journal_segments_changed(const struct journal_segments *s);
 
+// What is wrong with a segment as a whole, which the reader has read: its size, or what it and
+// others say of one another. NULL: nothing.
+const char *journal_segment_fault(const struct journal_segment *about,
+                                  const struct journal_reader *r);
 const char *journal_end_print(enum journal_end end);
 
 #endif
