@@ -208,7 +208,15 @@ static void front_arrived(struct recovery *r, struct found_segment *s, size_t by
     s->kind = scan_front(slice_make(r->front, bytes), &s->front);
     if (s->kind == SCAN_UNKNOWN)
         leave_alone(r, s, no_segment);
-    else if (s->front.header.epoch >> 32 > atomic_load(&r->o.table->epoch))
+    // A segment gets its whole length at once: only a crash between that and its name leaves less.
+    if (s->kind == SCAN_UNBEGUN && s->bytes < FORMAT_SEGMENT_BYTES_MIN)
+        log_line(
+            LOG_LEVEL_WARNING,
+            "journal: %s is empty (%llu bytes), and is removed: a crash came while it was made, "
+            "or something other than the engine has cut it, and mail with it",
+            s->name, (unsigned long long)s->bytes);
+    if (s->kind != SCAN_UNKNOWN &&
+        s->front.header.epoch >> 32 > atomic_load(&r->o.table->epoch))
         atomic_store(&r->o.table->epoch, s->front.header.epoch >> 32);
     r->next++;
     next_open(r);

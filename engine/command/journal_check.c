@@ -107,6 +107,11 @@ static void print_segment(struct check *c, uint32_t segment, const char *fault)
     journal_line_end(l);
 }
 
+static bool may_change(const struct check *c)
+{
+    return c->segments->folder.lock != JOURNAL_STOPPED;
+}
+
 // What is wrong with a segment as a whole.
 static void look_at_segment(struct check *c, const char *fault)
 {
@@ -116,6 +121,9 @@ static void look_at_segment(struct check *c, const char *fault)
         journal_findings_damage(f, 0, fault);
     if (r->end == JOURNAL_END_DAMAGED)
         journal_findings_damage(f, r->end_offset, r->why);
+    if (r->end == JOURNAL_END_NO_HEADER && r->headers.file_bytes < FORMAT_SEGMENT_BYTES_MIN &&
+        !may_change(c))
+        journal_findings_remark(f, 0, "it is empty: a crash came while it was made, or it was cut");
     c->damaged_count += r->end == JOURNAL_END_DAMAGED || fault;
     c->torn_count += r->end == JOURNAL_END_TORN && !fault;
 }
@@ -173,11 +181,6 @@ static const char *open_fault(int error)
     if (error == -ELOOP)
         return "it is a symbolic link";
     return error == -EINVAL ? "it is no regular file" : strerror(-error);
-}
-
-static bool may_change(const struct check *c)
-{
-    return c->segments->folder.lock != JOURNAL_STOPPED;
 }
 
 static bool begin_segment(struct check *c, uint32_t segment)

@@ -390,6 +390,16 @@ class Damaged(Case):
             self.assertEqual(self.damage(old, new), (1, old.records[1],
                                                      "its message was moved without it"))
 
+    def test_empty_file(self):
+        """A crash may have left it, but it is not passed over in silence."""
+        segment = Segment(1)
+        segment.batch(opens())
+        found = self.check(segment, b"")
+        self.assertEqual([(line["file"], line["what"]) for line in found["remark"]],
+                         [("00000002.segment",
+                           "it is empty: a crash came while it was made, or it was cut")])
+        self.assertEqual(found["sum"][0]["remarks"], 1)
+
     def test_files(self):
         def built(epoch=1, **options):
             segment = Segment(epoch, **options)

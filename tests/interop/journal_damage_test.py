@@ -1,6 +1,7 @@
 """The journal's folder: whose it is, what does not belong there, and what a bad disk does to it."""
 
 import os
+import re
 import stat
 import time
 
@@ -79,6 +80,9 @@ class Folder(Journaled):
                 os.chown(path, NOBODY, NOBODY)
         engine.start()
         self.assertNotRegex(engine.log(), "error")
+        self.assertEqual(re.findall(r"warning: journal: (\w+)\.segment is empty \((\d+) bytes\)",
+                                    engine.log()),
+                         [("00000801", "0"), ("00000802", str(BLOCK))])
         self.assertEqual([p for p in self.files(engine) if "/000008" in p and
                           os.path.basename(p) < "00000803"], [])
         exchanger.script.clear()
