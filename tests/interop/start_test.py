@@ -102,6 +102,40 @@ class Refusals(unittest.TestCase):
                 self.refused_with(f'user = "{user}"\n', pattern)
 
 
+class Manual(unittest.TestCase):
+    """posthaste.conf(5) says what a setting may be."""
+    SECTIONS = {"SETTINGS": "{}", "LISTEN": 'listen "127.0.0.1:0" {{ {} }}',
+                "PICKUP": 'pickup "/nowhere" {{ {} }}', "DOMAIN": 'domain "x.example" {{ {} }}'}
+    WITH = {"retry-first": "retry-max = 7d", "retry-max": "retry-first = 1s"}
+
+    def check(self, section, name, value):
+        within = self.SECTIONS.get(section, f"{section.lower()} {{{{ {{}} }}}}")
+        text = f"{name} = {value} {self.WITH.get(name, '')}"
+        config = place().write("manual.conf", within.format(text) + "\n")
+        done = run([PROGRAM, "check", "-c", config], seconds=20)
+        return done.returncode, done.stderr
+
+    def test_ranges(self):
+        path = os.path.join(os.path.dirname(__file__), "../../docs/man/posthaste.conf.5")
+        with open(path, encoding="ascii") as file:
+            sections = file.read().split("\n.SH ")
+        count = 0
+        for section in sections:
+            title = section.split()[0]
+            for name, least, most in re.findall(
+                    r"(?ms)^\.TP\n\.B (\S+)\n(?:(?!^\.TP).)*? \((\w+) to (\w+)\)\.$", section):
+                name = name.replace("\\-", "-")
+                with self.subTest((title, name)):
+                    for end, step in ((least, -1), (most, 1)):
+                        self.assertEqual(self.check(title, name, end)[0], 0, end)
+                        number, unit = re.fullmatch(r"(\d+)([a-zA-Z]*)", end).groups()
+                        beyond = f"{int(number) + step}{unit}"
+                        if end != "0":
+                            self.assertEqual(self.check(title, name, beyond)[0], 1, beyond)
+                count += 1
+        self.assertEqual(count, 27)
+
+
 class Privileges(unittest.TestCase):
     @unittest.skipUnless(IS_ROOT, "needs root")
     def test_root_becomes_its_user(self):
