@@ -147,6 +147,13 @@ static void job_comes_home(struct home *h, struct job *j)
     }
 }
 
+// Unless it was moved meanwhile, and so could be read.
+static void note_damage(struct home *h, const struct entry *e, uint32_t segment)
+{
+    if (place_segment(e->place) == segment)
+        segment_at(h->segments.table, segment)->damaged = true;
+}
+
 void home_take_results(struct home *h, struct result_page *p)
 {
     struct result r;
@@ -154,7 +161,9 @@ void home_take_results(struct home *h, struct result_page *p)
     while (result_page_next(p, &offset, &r)) {
         CHECK(r.job->home == h->number);
         journal_result(&h->journal, &r);
-        if (r.kind != RESULT_ATTEMPT && r.kind != RESULT_JOB_HOME)
+        if (r.kind == RESULT_DAMAGED)
+            note_damage(h, r.job->entry, r.rcpt);
+        else if (r.kind != RESULT_ATTEMPT && r.kind != RESULT_JOB_HOME)
             events_result(h->events, &r);
         if (r.job_comes_home)
             job_comes_home(h, r.job);

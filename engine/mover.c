@@ -99,12 +99,15 @@ static struct entry *slot_failed(struct mover *m, struct move *slot, int error)
 {
     struct entry *e = slot->entry;
     char id[MESSAGE_ID_TEXT_BYTES];
-    log_line(LOG_LEVEL_ERROR, "message %s cannot be moved to another segment: %s",
-             message_id_print(slot->entry->id, id),
-             error < 0 ? strerrordesc_np(-error) : "its bytes are damaged");
+    struct segment *s = segment_at(m->journal->segments->table, place_segment(e->place));
+    s->damaged = true;
+    if (s->lost_count == 0) // told once
+        log_line(LOG_LEVEL_ERROR, "message %s cannot be moved to another segment: %s",
+                 message_id_print(slot->entry->id, id),
+                 error < 0 ? strerrordesc_np(-error) : "its bytes are damaged");
     message_free(m->blocks, slot->message);
     slot_free(m, slot);
-    m->rest_until_us = io_now_us(m->io) + MOVER_REST_US;
+    m->lost_count++;
     return e;
 }
 
@@ -129,6 +132,10 @@ struct entry *mover_on_done(struct mover *m, const struct io_done *done)
         slot->bytes_read += (size_t)done->result;
     if ((done->result > 0 && slot->bytes_read < slot->bytes) || done->result == -EINTR ||
         done->result == -EAGAIN) {
+        slot_read(m, slot);
+        return NULL;
+    }
+    if (done->result <= 0 && ++slot->failures < MOVER_FAILURES_MAX) {
         slot_read(m, slot);
         return NULL;
     }
@@ -160,6 +167,16 @@ static struct entry *next_entry(struct mover *m)
     return NULL;
 }
 
+// All were looked at, and what was found is settled.
+static void looked_through(struct mover *m, struct segments *s)
+{
+    if (m->lost_count > 0 && !m->left_some)
+        segments_lost(s, m->segment, m->lost_count);
+    if (m->lost_count > 0) // if it does not go for that, something else lives there
+        m->rest_until_us = io_now_us(m->io) + MOVER_REST_US;
+    m->segment = SEGMENT_NONE; // what next is asked anew
+}
+
 void mover_turn(struct mover *m, struct segments *s)
 {
     if (m->journal->closing)
@@ -169,16 +186,19 @@ void mover_turn(struct mover *m, struct segments *s)
     if (m->segment == SEGMENT_NONE) {
         m->segment = segments_to_move(s);
         m->job_next = 0;
+        m->lost_count = 0;
+        m->left_some = false;
     }
     while (m->segment != SEGMENT_NONE && m->taken_count < MOVER_SLOTS) {
         struct entry *e = m->job_next == SLAB_NONE ? NULL : next_entry(m);
-        if (e && !slot_begin(m, e))
+        if (e && !slot_begin(m, e)) {
+            m->left_some = true;
             m->rest_until_us = io_now_us(m->io) + MOVER_REST_US;
+        }
         if (e && m->rest_until_us <= io_now_us(m->io))
             continue;
-        // All were looked at, and what was found is settled: what next is asked anew.
         if (m->job_next == SLAB_NONE && m->taken_count == 0)
-            m->segment = SEGMENT_NONE;
+            looked_through(m, s);
         return;
     }
 }
@@ -199,6 +219,7 @@ struct entry *mover_settled(struct mover *m, struct message *message, enum journ
         segments_drop_live(s, from, bytes, message->batch);
         m->moved_count++;
     } else {
+        m->left_some = true;
         m->rest_until_us = io_now_us(m->io) + MOVER_REST_US;
     }
     slot_free(m, slot);

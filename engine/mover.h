@@ -4,6 +4,7 @@
 // Order:   read back and checked -> appended to the journal with how far it has come -> synced ->
 //          only then the entry's place is the new one, and the old bytes are garbage. A crash in
 //          between leaves two copies with one id, which are one message.
+// Damage:  what cannot be read stays, and its segment is set aside when it was looked through.
 // Threads: the home's.
 #ifndef POSTHASTE_MOVER_H
 #define POSTHASTE_MOVER_H
@@ -14,6 +15,7 @@
 #define MOVER_SLOTS 32u        // messages on their way
 #define MOVER_LOOKS_MAX 16384u // jobs looked at in one turn
 #define MOVER_REST_US 1000000u // after one that could not be moved
+#define MOVER_FAILURES_MAX 3u  // of a read; then the message counts as lost
 
 struct move {
     struct entry *entry; // NULL: free
@@ -21,6 +23,7 @@ struct move {
     char *to;
     size_t bytes, bytes_read;
     uint16_t generation;
+    uint8_t failures;
     bool reading;
 };
 
@@ -32,6 +35,8 @@ struct mover {
     uint8_t io_owner;
     uint32_t segment;       // that is being emptied; SEGMENT_NONE
     uint32_t job_next;      // where to look on
+    uint32_t lost_count;    // in this segment, that could not be read
+    bool left_some;         // in it, for other reasons
     uint32_t taken_count;   // of the slots
     uint32_t reading_count; // of these
     uint64_t rest_until_us;

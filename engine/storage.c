@@ -129,11 +129,17 @@ static void prepared(struct storage *s, int result)
 {
     int fd = s->fd;
     bool gone = s->task.kind == SEGMENTS_REMOVE || s->task.kind == SEGMENTS_SET_ASIDE;
-    bool keeps_file = !gone && (result >= 0 || s->task.kind == SEGMENTS_EMPTY);
+    bool named = segment_at(s->segments->table, s->task.number)->live_count > 0;
+    bool keeps_file = gone ? named : result >= 0 || s->task.kind == SEGMENTS_EMPTY;
     if (result < 0 && s->task.kind != SEGMENTS_MAKE) // see tell_room()
         log_line(LOG_LEVEL_WARNING, "journal: cannot %s %s: %s",
                  s->task.kind == SEGMENTS_EMPTY ? "empty" : "remove or rename", s->name,
                  strerrordesc_np(-result));
+    if (result >= 0 && gone && named)
+        log_line(LOG_LEVEL_ERROR,
+                 "journal: %s is renamed to %s and kept: %u messages that wait cannot be read from "
+                 "it (posthaste journal dump shows it)",
+                 s->name, s->new_name, segment_at(s->segments->table, s->task.number)->live_count);
     s->step = STEP_NONE;
     s->fd = -1;
     segments_done(s->segments, result, fd, io_now_us(s->io));

@@ -73,7 +73,8 @@ static enum rcpt_state outcome_of(const struct result *r)
     case RESULT_FAILED: return RCPT_FAILED;
     case RESULT_DEFERRED: return RCPT_DEFERRED;
     case RESULT_ATTEMPT:
-    case RESULT_JOB_HOME: break;
+    case RESULT_JOB_HOME:
+    case RESULT_DAMAGED: break;
     }
     CHECK(false);
 }
@@ -102,7 +103,7 @@ static void put_result(struct journal *j, const struct result *r)
 
 void journal_result(struct journal *j, const struct result *r)
 {
-    if (r->kind == RESULT_JOB_HOME)
+    if (r->kind == RESULT_JOB_HOME || r->kind == RESULT_DAMAGED)
         return;
     j->counters.results += r->kind != RESULT_ATTEMPT;
     if (!j->segments)

@@ -15,6 +15,7 @@ enum result_kind {
     RESULT_FAILED,
     RESULT_ATTEMPT,  // content is about to leave for the job's open recipients
     RESULT_JOB_HOME, // nothing but the job comes
+    RESULT_DAMAGED,  // its message could not be read from segment `rcpt`
 };
 
 // One recipient's outcome. The slices point into the page.

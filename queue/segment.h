@@ -28,7 +28,9 @@ struct segment {
     uint64_t live_bytes; // of messages that are not done with
     uint32_t live_count;
     uint32_t reuse_turn;   // found at start: its turn among all of these; 0: made since
-    bool damaged;          // found so: set aside when nothing in it is wanted any more
+    bool damaged;          // set aside, not used again, when nothing readable in it is wanted
+    bool aside;            // that was done: it belongs to no home's list any more
+    uint32_t lost_count;   // of those that live in it, when last looked through: unreadable
     uint64_t turn;         // among all that were opened
     uint64_t result_batch; // the last batch that holds a result of one of its messages
     uint64_t name;         // of the file

@@ -49,13 +49,19 @@ static void learn_garbage(struct segments *s)
         s->garbage_kept = garbage;
 }
 
+static bool nothing_readable_lives(const struct segment *segment)
+{
+    return segment->live_count <= segment->lost_count;
+}
+
 static void list_take_oldest(struct segments *s)
 {
     struct segment *segment = at(s, s->oldest);
-    CHECK(s->oldest != s->open && segment->live_count == 0);
+    CHECK(s->oldest != s->open && nothing_readable_lives(segment));
     s->oldest = segment->next;
     s->count--;
     s->used_bytes -= segment->bytes;
+    s->live_bytes -= segment->live_bytes;
     learn_garbage(s);
 }
 
@@ -81,7 +87,7 @@ static bool oldest_is_empty(const struct segments *s, uint64_t synced_batch)
     if (segment->reuse_turn && (atomic_load(&s->table->keys_left) > 0 ||
                                 atomic_load(&s->table->reuse_turn) != segment->reuse_turn))
         return false;
-    return segment->live_count == 0 && segment->result_batch <= synced_batch &&
+    return nothing_readable_lives(segment) && segment->result_batch <= synced_batch &&
            atomic_load(&segment->readers) == 0;
 }
 
@@ -119,7 +125,8 @@ static void begin_life(struct segment *segment, int fd, const struct segments_ta
     segment->live_bytes = 0;
     segment->live_count = 0;
     segment->reuse_turn = 0;
-    segment->damaged = false;
+    segment->damaged = segment->aside = false;
+    segment->lost_count = 0;
     segment->turn = 0;
     segment->result_batch = 0;
     segment->name = task->name;
@@ -184,6 +191,7 @@ struct segments_task segments_next(struct segments *s, uint64_t synced_batch, ui
                                   : SEGMENTS_SPARE_MAX;
         bool keep = is_standard(s, number) && s->spare_count < spares_max && !damaged;
         list_take_oldest(s);
+        at(s, number)->aside = damaged;
         s->task = (struct segments_task){.kind = damaged ? SEGMENTS_SET_ASIDE
                                                  : keep  ? SEGMENTS_EMPTY
                                                          : SEGMENTS_REMOVE,
@@ -247,18 +255,22 @@ void segments_done(struct segments *s, int result, int fd, uint64_t now_us)
         add_spare(s, task.number);
         return;
     case SEGMENTS_SET_ASIDE:
-    case SEGMENTS_REMOVE:
-        segment->fd = -1; // closed by who removed it
+    case SEGMENTS_REMOVE: {
+        bool named = segment->live_count > 0; // by messages that are lost, and not over yet
+        if (!named)
+            segment->fd = -1; // closed by who removed it
         if (result < 0) {
             s->stuck |= segment->turn > 0; // a spare holds nothing
             return;
         }
         next_reuse(s, segment);
         atomic_fetch_sub(&s->table->bytes, task.bytes);
-        give_number(s, task.number);
+        if (!named)
+            give_number(s, task.number);
         s->again_us = 0; // there is room now
         s->removed_count++;
         return;
+    }
     }
 }
 
@@ -332,8 +344,18 @@ void segments_drop_live(struct segments *s, uint64_t place, uint64_t bytes, uint
     CHECK(segment->live_count > 0 && segment->live_bytes >= bytes);
     segment->live_count--;
     segment->live_bytes -= bytes;
-    s->live_bytes -= bytes;
+    if (segment->lost_count > 0)
+        segment->lost_count--; // it may have been one of them
+    if (!segment->aside)
+        s->live_bytes -= bytes;
     segments_keep(s, place_segment(place), batch);
+}
+
+void segments_lost(struct segments *s, uint32_t number, uint32_t count)
+{
+    struct segment *segment = at(s, number);
+    segment->damaged = true;
+    segment->lost_count = count;
 }
 
 void segments_keep(struct segments *s, uint32_t number, uint64_t batch)
@@ -361,10 +383,10 @@ uint32_t segments_to_move(struct segments *s)
     if (s->oldest == SEGMENT_NONE || s->oldest == s->open)
         return SEGMENT_NONE;
     const struct segment *oldest = at(s, s->oldest);
-    if (oldest->live_count > 0 && oldest->damaged)
-        return s->oldest;
-    if (oldest->live_count == 0)
+    if (nothing_readable_lives(oldest))
         return SEGMENT_NONE; // it goes by itself
+    if (oldest->damaged)
+        return s->oldest;
     if (s->no_room && oldest->bytes > s->segment_bytes)
         return SEGMENT_NONE; // what is in it may need one as large
     if (!worth_moving(s))

@@ -10,6 +10,9 @@
 //          outlives its message, and no message comes back. Segments found at start have an order
 //          of their own over all homes, since results of one home may stand in them for messages of
 //          another's.
+// Damage:  a segment in which something could not be read is not used again: what can be read is
+//          moved, and it is set aside. Messages in it that are lost still name it until they are
+//          over: then its file stays open under its new name, and its number taken, until the end.
 // Room:    spares are made ahead, off everybody's way. SEGMENTS_RESERVE of them are kept for what
 //          must be written though there is no room: results, and messages that are moved to free
 //          others; they may go beyond the table's bytes_max. Without more, new messages are refused
@@ -93,6 +96,8 @@ void segments_give_up(struct segments *s);
 void segments_add_live(struct segments *s, uint64_t place, uint64_t bytes);
 // No longer wanted; `batch`: what says so is written with that one (0: nothing needs to).
 void segments_drop_live(struct segments *s, uint64_t place, uint64_t bytes, uint64_t batch);
+// It was looked through: all that can be read and lives there was moved, `count` messages cannot.
+void segments_lost(struct segments *s, uint32_t number, uint32_t count);
 // It is not emptied before that batch is synced, whatever lives in it. SEGMENT_NONE: nothing.
 void segments_keep(struct segments *s, uint32_t number, uint64_t batch);
 

@@ -418,6 +418,67 @@ static void a_damaged_one_is_set_aside(void)
     end();
 }
 
+// Found damaged while it is used: what can be read is moved. What cannot still lives there when it
+// is set aside, since the others need not wait for that to be over.
+static void what_is_lost_holds_nothing(void)
+{
+    struct segments s;
+    begin(&s, PLENTY);
+    uint32_t first = open_with_letter(&s);
+    segments_add_live(&s, place_make(first, 8192), LETTER);
+    segments_add_live(&s, place_make(first, 12288), LETTER);
+    segment_at(&table, first)->damaged = true;
+    uint32_t second = open_with_letter(&s);
+    open_with_letter(&s);
+    make_spares(&s);
+    CU_ASSERT_EQUAL(segments_to_move(&s), first);
+    drop(&s, first, 2); // one of three is moved
+    segments_lost(&s, first, 2);
+    CU_ASSERT_EQUAL(segments_to_move(&s), SEGMENT_NONE);
+    CU_ASSERT_EQUAL(next(&s, 1).kind, SEGMENTS_NOTHING);
+    struct segments_task t = next(&s, 2);
+    CU_ASSERT(t.kind == SEGMENTS_SET_ASIDE && t.number == first);
+    uint64_t bytes = table.bytes;
+    done(&s, 0);
+    CU_ASSERT_EQUAL(table.bytes, bytes - BYTES);
+    CU_ASSERT_EQUAL(segment_at(&table, first)->fd, 7); // who asks for them is told the truth
+    CU_ASSERT_EQUAL(s.live_bytes, 2 * LETTER);         // of the other two
+    CU_ASSERT_EQUAL(s.used_bytes, 2 * BYTES);
+    drop(&s, first, 3);
+    drop(&s, first, 3); // they have expired
+    CU_ASSERT_EQUAL(s.live_bytes, 2 * LETTER);
+    drop(&s, second, 3); // the next one goes as ever
+    t = next(&s, 3);
+    CU_ASSERT(t.kind == SEGMENTS_EMPTY && t.number == second);
+    done(&s, 0);
+    for (int i = 0; i < 8; i++) // no other one gets its number
+        CU_ASSERT_NOT_EQUAL(open_with_letter(&s), first);
+    end();
+}
+
+// When one ends meanwhile it may have been one of the lost: all are looked through again.
+static void what_ends_is_no_longer_lost(void)
+{
+    struct segments s;
+    begin(&s, PLENTY);
+    uint32_t first = open_with_letter(&s);
+    segments_add_live(&s, place_make(first, 8192), LETTER);
+    segments_add_live(&s, place_make(first, 12288), LETTER);
+    open_with_letter(&s);
+    make_spares(&s);
+    segments_lost(&s, first, 2); // the third is a key that is not written again yet
+    drop(&s, first, 1);
+    CU_ASSERT_EQUAL(next(&s, 1).kind, SEGMENTS_NOTHING);
+    CU_ASSERT_EQUAL(segments_to_move(&s), first);
+    segments_lost(&s, first, 1);
+    drop(&s, first, 1);
+    CU_ASSERT_EQUAL(next(&s, 1).kind, SEGMENTS_NOTHING);
+    segments_lost(&s, first, 1);
+    CU_ASSERT_EQUAL(next(&s, 1).kind, SEGMENTS_SET_ASIDE);
+    done(&s, 0);
+    end();
+}
+
 // --- what is worth moving
 
 static void to_move(void)
@@ -486,6 +547,8 @@ static const struct suite_test tests[] = {
     {"inherited ones go in their turn", inherited_ones_go_in_their_turn},
     {"an inherited one that stays holds all", an_inherited_one_that_stays_holds_all},
     {"a damaged one is set aside", a_damaged_one_is_set_aside},
+    {"what is lost holds nothing", what_is_lost_holds_nothing},
+    {"what ends is no longer lost", what_ends_is_no_longer_lost},
     {"to move", to_move},
     {"a reader sees where it is now", a_reader_sees_where_it_is_now},
 };

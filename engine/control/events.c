@@ -30,7 +30,8 @@ static const char *outcome_word(uint8_t kind)
     case RESULT_DEFERRED: return "deferred";
     case RESULT_FAILED: return "failed";
     case RESULT_ATTEMPT:
-    case RESULT_JOB_HOME: break;
+    case RESULT_JOB_HOME:
+    case RESULT_DAMAGED: break;
     }
     CHECK(false);
 }

@@ -69,6 +69,8 @@ static struct message *fetch_result(struct deliver *d, const struct fetch *f, in
     log_line(LOG_LEVEL_ERROR, "message %s cannot be read back from the journal: %s",
              message_id_print(e->id, id),
              result < 0 ? strerrordesc_np(-result) : "its bytes are damaged");
+    if (result >= 0 || result == -EIO)
+        outbox_damaged(d, f->job, place_segment(f->place));
     message_free(d->o.blocks, f->message);
     return NULL;
 }

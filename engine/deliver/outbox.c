@@ -146,6 +146,11 @@ void outbox_job(struct deliver *d, struct job *j)
     outbox_forget_message(d, j);
 }
 
+void outbox_damaged(struct deliver *d, struct job *j, uint32_t segment)
+{
+    outbox_add(d, &(struct result){.job = j, .kind = RESULT_DAMAGED, .rcpt = segment});
+}
+
 void outbox_attempt(struct deliver *d, struct job *j)
 {
     outbox_add(d, &(struct result){.job = j,

@@ -202,6 +202,8 @@ void outbox_whole_job(struct deliver *d, struct job *j, enum verdict v, const st
 // Content is about to leave for the job's open recipients.
 void outbox_attempt(struct deliver *d, struct job *j);
 // The job needs its message no longer: it leaves, or waits its turn again.
+// Its message could not be read from there.
+void outbox_damaged(struct deliver *d, struct job *j, uint32_t segment);
 void outbox_forget_message(struct deliver *d, struct job *j);
 void outbox_flush(struct deliver *d);
 void outbox_page_back(struct deliver *d, struct result_page *p);

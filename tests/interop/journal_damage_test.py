@@ -7,7 +7,8 @@ import time
 
 from exchanger import QUIET
 from journal_writer import BLOCK
-from journaled import LATER, MIB, SMALL, SOON, Journaled, batches, content_of, overwrite, place_of
+from journaled import (FILES_MAX, LATER, MIB, PIECE, SMALL, SOON, Journaled, batches, content_of,
+                       overwrite, place_of)
 from place import IS_ROOT, NOBODY, eventually, place
 
 ONCE_MORE_S = 1.5  # what would be sent a second time has come by then
@@ -165,6 +166,39 @@ class Damage(Journaled):
                 self.assertEqual(file.read(), before)
             self.end(engine, damaged=True)
             self.mx.transactions.clear()
+
+    def test_while_it_runs(self):
+        """The third message goes bad while all five wait: the others are moved and delivered, and
+        its file is kept, long before it is over."""
+        engine = self.engine(domain=SOON, more=SMALL)
+        self.restart(engine, workers="workers = 1")
+        self.mx, new = self.exchanger({"RCPT": LATER}), self.exchanger()
+        ids = [self.submit(engine, [f"x{n}@{self.mx.domain}"], content_of(20000))
+               for n in range(5)]
+        for message_id in ids:
+            engine.outcomes(message_id)
+        path, offset = place_of(self.folder(engine), ids[2])
+        overwrite(path, offset + 10000, lambda b: b ^ 1)
+        aside = path.replace(".segment", ".damaged")
+        eventually(lambda: f"message {ids[2]} cannot be read back" in engine.log(), "it be found")
+        for count in range(1, 5):  # the file must not be the one that is written
+            self.submit(engine, [f"z@{new.domain}"], PIECE)
+            eventually(lambda: len(new.transactions) >= count, "its way")
+        eventually(lambda: os.path.exists(aside), lambda: f"set aside: {engine.log()}")
+        self.assertFalse(os.path.exists(path))
+        self.assertEqual(engine.log().count(f"message {ids[2]} cannot be moved"), 1)
+        for count in range(5, 100):
+            self.submit(engine, [f"z@{new.domain}"], PIECE)
+            eventually(lambda: len(new.transactions) >= count, "its way")
+        self.assertLessEqual(len(self.files(engine)), FILES_MAX)  # they are used again
+        self.mx.script.clear()
+        eventually(lambda: len(self.mx.transactions) >= 4, lambda: engine.log())
+        self.assertEqual(sorted(self.mx.rcpts()), sorted(
+            f"RCPT TO:<x{n}@{self.mx.domain}>" for n in (0, 1, 3, 4)))
+        self.assertEqual(engine.events_of(ids[2])[-1]["event"], "deferred")
+        self.restart(engine)
+        self.assertNotRegex(engine.log(), "error")
+        self.assertTrue(os.path.exists(aside))
 
     def test_a_torn_tail(self):
         """The last batch was never finished. Nobody was told that it was safe: nothing is said."""
