@@ -37,7 +37,7 @@ int home_init(struct home *h, const struct home_options *o)
     if (!keyring_init(&h->keyring, &h->journal, KEYS_COUNT_MAX / o->worker_count, io_seed(h->io)))
         return -ENOMEM;
     if (o->found && !keyring_restore(&h->keyring, o->keys, o->key_count, h->number, o->worker_count,
-                                     io_wall_us(h->io)))
+                                     io_now_us(h->io), io_wall_us(h->io)))
         return -ENOMEM;
     mover_init(&h->mover, h->io, &h->journal, &h->jobs, &h->blocks, o->io_owner_mover);
     return 0;
@@ -202,7 +202,7 @@ void home_start(struct home *h)
 void home_write(struct home *h)
 {
     mover_turn(&h->mover, &h->segments);
-    keyring_turn(&h->keyring, io_wall_us(h->io));
+    keyring_turn(&h->keyring, io_now_us(h->io), io_wall_us(h->io));
     storage_turn(&h->storage);
 }
 

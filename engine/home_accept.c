@@ -36,7 +36,7 @@ void home_accept(struct home *h, struct message *m)
         append(h, m);
         return;
     }
-    switch (keys_claim(&h->keyring.keys, m, io_wall_us(h->io), &id)) {
+    switch (keys_claim(&h->keyring.keys, m, io_now_us(h->io), &id)) {
     case KEY_NEW: append(h, m); break;
     case KEY_SAME:
         m->id = id;

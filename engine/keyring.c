@@ -16,7 +16,7 @@ void keyring_release(struct keyring *k)
 }
 
 bool keyring_restore(struct keyring *k, const struct recovered_key *keys, uint64_t count,
-                     uint32_t worker, uint32_t worker_count, uint64_t wall_us)
+                     uint32_t worker, uint32_t worker_count, uint64_t now_us, uint64_t wall_us)
 {
     for (uint64_t i = 0; i < count; i++) {
         const struct recovered_key *key = &keys[i];
@@ -25,7 +25,10 @@ bool keyring_restore(struct keyring *k, const struct recovered_key *keys, uint64
         uint32_t before = k->keys.items.item_count;
         if (before == k->keys.items.item_count_max)
             return true; // more than the table takes: fewer workers than before
-        if (!keys_restore(&k->keys, key->key, key->content, key->id, key->until_wall_us))
+        uint64_t left_us = key->until_wall_us - wall_us;
+        if (left_us > KEYS_LIFE_US)
+            left_us = KEYS_LIFE_US; // the clock was wrong then, or is now
+        if (!keys_restore(&k->keys, key->key, key->content, key->id, now_us + left_us))
             return false;
         if (k->keys.items.item_count > before && k->journal->segments)
             atomic_fetch_add(&k->journal->segments->table->keys_left, 1);
@@ -53,10 +56,10 @@ void keyring_decided(struct keyring *k, const struct message *m, bool durable)
         add_live(k, segment);
 }
 
-static void forget_old(struct keyring *k, uint64_t wall_us)
+static void forget_old(struct keyring *k, uint64_t now_us)
 {
     uint32_t segment;
-    while (keys_expire(&k->keys, wall_us, &segment)) {
+    while (keys_expire(&k->keys, now_us, &segment)) {
         if (segment == KEYS_NO_SEGMENT && k->journal->segments)
             atomic_fetch_sub(&k->journal->segments->table->keys_left, 1);
         drop_live(k, segment);
@@ -88,16 +91,17 @@ static void take_back_moves(struct keyring *k)
     k->journal->keys_parted = false;
 }
 
-static void begin_moves(struct keyring *k, uint32_t segment)
+static void begin_moves(struct keyring *k, uint32_t segment, uint64_t now_us, uint64_t wall_us)
 {
     struct key_item *item;
     for (uint32_t i = 0; i < KEYRING_MOVES_MAX; i++) {
         item = keys_first_in(&k->keys, segment);
         if (!item)
             return;
-        struct record_key record = {.content = item->content,
-                                    .id = item->id,
-                                    .until_wall_us = (uint64_t)item->until_s * 1000000};
+        uint64_t until_us = (uint64_t)item->until_s * 1000000;
+        uint64_t left_us = until_us > now_us ? until_us - now_us : 0;
+        struct record_key record = {
+            .content = item->content, .id = item->id, .until_wall_us = wall_us + left_us};
         memcpy(record.key, item->key, sizeof(record.key));
         keys_move(&k->keys, item, KEYS_MOVING);
         journal_key(k->journal, &record);
@@ -105,10 +109,10 @@ static void begin_moves(struct keyring *k, uint32_t segment)
     }
 }
 
-void keyring_turn(struct keyring *k, uint64_t wall_us)
+void keyring_turn(struct keyring *k, uint64_t now_us, uint64_t wall_us)
 {
     const struct journal *j = k->journal;
-    forget_old(k, wall_us);
+    forget_old(k, now_us);
     if (!j->segments || j->closing || journal_troubled(j))
         return;
     if (k->moving && j->keys_batch <= j->synced_batch) {
@@ -119,8 +123,8 @@ void keyring_turn(struct keyring *k, uint64_t wall_us)
     }
     if (k->moving)
         return;
-    begin_moves(k, KEYS_NO_SEGMENT);
+    begin_moves(k, KEYS_NO_SEGMENT, now_us, wall_us);
     uint32_t emptied = segments_to_move(j->segments);
     if (!k->moving && emptied != SEGMENT_NONE)
-        begin_moves(k, emptied);
+        begin_moves(k, emptied, now_us, wall_us);
 }

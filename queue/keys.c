@@ -163,7 +163,7 @@ static void forget(struct keys *k, uint32_t index)
 }
 
 static struct key_item *add(struct keys *k, const uint8_t key[FORMAT_KEY_BYTES], uint64_t content,
-                            uint64_t until_wall_us)
+                            uint64_t until_us)
 {
     uint32_t index;
     struct key_item *item = slab_take(&k->items, &index);
@@ -171,7 +171,7 @@ static struct key_item *add(struct keys *k, const uint8_t key[FORMAT_KEY_BYTES],
         return NULL;
     memcpy(item->key, key, FORMAT_KEY_BYTES);
     item->content = content;
-    item->until_s = (uint32_t)(until_wall_us / 1000000);
+    item->until_s = (uint32_t)(until_us / 1000000);
     uint32_t *bucket = bucket_of(k, key);
     item->chain = *bucket - 1;
     *bucket = index + 1;
@@ -180,13 +180,13 @@ static struct key_item *add(struct keys *k, const uint8_t key[FORMAT_KEY_BYTES],
     return item;
 }
 
-bool keys_expire(struct keys *k, uint64_t wall_us, uint32_t *ret_segment)
+bool keys_expire(struct keys *k, uint64_t now_us, uint32_t *ret_segment)
 {
     const struct key_item *oldest = item_or_null(k, k->oldest);
     if (!oldest || oldest->id == 0 || oldest->segment == KEYS_MOVING)
         return false;
     bool full = k->items.item_count >= k->items.item_count_max;
-    if (!full && oldest->until_s > wall_us / 1000000)
+    if (!full && oldest->until_s > now_us / 1000000)
         return false;
     *ret_segment = oldest->segment;
     forget(k, k->oldest);
@@ -195,11 +195,11 @@ bool keys_expire(struct keys *k, uint64_t wall_us, uint32_t *ret_segment)
 
 // --- claims
 
-enum key_answer keys_claim(struct keys *k, struct message *m, uint64_t wall_us, uint64_t *ret_id)
+enum key_answer keys_claim(struct keys *k, struct message *m, uint64_t now_us, uint64_t *ret_id)
 {
     struct key_item *item = item_or_null(k, find(k, m->key));
     if (!item)
-        return add(k, m->key, m->key_content, wall_us + KEYS_LIFE_US) ? KEY_NEW : KEY_NONE;
+        return add(k, m->key, m->key_content, now_us + KEYS_LIFE_US) ? KEY_NEW : KEY_NONE;
     if (item->content != m->key_content)
         return KEY_OTHER;
     if (item->id == 0) {
@@ -246,12 +246,12 @@ struct message *keys_next_released(struct keys *k)
 }
 
 bool keys_restore(struct keys *k, const uint8_t key[FORMAT_KEY_BYTES], uint64_t content,
-                  uint64_t id, uint64_t until_wall_us)
+                  uint64_t id, uint64_t until_us)
 {
     struct key_item *item = item_or_null(k, find(k, key));
     if (item)
         return true; // found twice: moved, or with its message
-    item = add(k, key, content, until_wall_us);
+    item = add(k, key, content, until_us);
     if (item)
         item->id = id;
     return item;

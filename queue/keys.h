@@ -23,7 +23,7 @@ struct key_item {
     uint8_t key[FORMAT_KEY_BYTES];
     uint64_t content;      // a digest of what came with it
     uint64_t id;           // of the message; 0: in flight, not decided yet
-    uint32_t until_s;      // wall clock
+    uint32_t until_s;      // monotonic: no step of the wall clock ends it
     uint32_t segment;      // where its record stands, or KEYS_NO_SEGMENT
     uint32_t chain;        // the next in its bucket
     uint32_t newer, older; // in the queue by age
@@ -57,18 +57,18 @@ enum key_answer {
     KEY_WAITS, // it is in flight: m was taken, and comes back by keys_next_released()
     KEY_NONE,  // no memory
 };
-enum key_answer keys_claim(struct keys *k, struct message *m, uint64_t wall_us, uint64_t *ret_id);
+enum key_answer keys_claim(struct keys *k, struct message *m, uint64_t now_us, uint64_t *ret_id);
 // The message of a key in flight is durable in that segment, or will never be.
 void keys_decided(struct keys *k, const struct message *m, bool durable, uint32_t segment);
 struct message *keys_next_released(struct keys *k); // claims again; NULL: none
 
 // One that was found at start: its record is to be written again.
 bool keys_restore(struct keys *k, const uint8_t key[FORMAT_KEY_BYTES], uint64_t content,
-                  uint64_t id, uint64_t until_wall_us);
+                  uint64_t id, uint64_t until_us);
 
 // The oldest one whose time is over, and that is forgotten now: *ret_segment is where its record
 // stood. False: there is none.
-bool keys_expire(struct keys *k, uint64_t wall_us, uint32_t *ret_segment);
+bool keys_expire(struct keys *k, uint64_t now_us, uint32_t *ret_segment);
 
 // For moving records: the first whose record stands in that segment, or nowhere (KEYS_NO_SEGMENT),
 // or is being written (KEYS_MOVING). NULL: none.

@@ -164,6 +164,31 @@ static void test_retry_walks_to_the_end(void)
     CU_ASSERT(!retry_expired(&retry, SECONDS(5 * 86400) - 1));
 }
 
+// Steps of the wall clock, forth and back, before the message came and after: a day old is a day
+// old where one of the clocks can know it, and never more.
+static void test_age_by_two_clocks(void)
+{
+    const uint64_t day = SECONDS(86400), start = 20000 * day, years = 5000 * day;
+    static const char *const names[] = {"no step",      "forth after", "back after",
+                                        "forth before", "back before", "forth and back around it"};
+    const struct {
+        uint64_t since, steady, wall, want;
+    } cases[] = {
+        {start, start + day, start + day, day},
+        {start, start + day, start + day + years, day},
+        {start, start + day, start + day - years, day},
+        {start + years, start + day, start + years + day, day},
+        {start - years, start + day, start - years + day, day},
+        {start + years, start + day, start + day, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t got = retry_age_us(cases[i].since, cases[i].steady, cases[i].wall);
+        CU_ASSERT_EQUAL(got, cases[i].want);
+        if (got != cases[i].want)
+            printf("\n  %s\n", names[i]);
+    }
+}
+
 // --- limits
 
 static void test_limits_of_domains(void)
@@ -332,6 +357,7 @@ static const struct suite_test tests[] = {
     {"retry in doubt is late", test_retry_in_doubt_is_late},
     {"retry is never at once", test_retry_is_never_at_once},
     {"retry walks to the end", test_retry_walks_to_the_end},
+    {"age by two clocks", test_age_by_two_clocks},
     {"limits of domains", test_limits_of_domains},
     {"may connect", test_may_connect},
     {"parts", test_parts},

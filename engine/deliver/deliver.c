@@ -27,6 +27,7 @@ int deliver_new(struct deliver **ret, const struct deliver_options *options)
         return -ENOMEM;
     }
     random_init(&d->dice, io_seed(d->io));
+    d->wall_ahead_us = io_wall_us(d->io) - io_now_us(d->io);
     slab_init(&d->conns, sizeof(struct conn), options->conn_count_max);
     slab_init(&d->transactions, sizeof(struct transaction), TRANSACTIONS_MAX);
     slab_init(&d->sites, sizeof(struct site), SITES_MAX);

@@ -86,9 +86,9 @@ static uint32_t defer_job(struct deliver *d, struct job *j, bool in_doubt)
 static bool message_expired(const struct deliver *d, const struct job *j)
 {
     const struct limits *l = limits_of_domain(d->o.limits, domain_name(j->domain));
-    uint64_t now_us = io_wall_us(d->io);
-    uint64_t since_us = message_id_wall_us(j->entry->id);
-    return retry_expired(&l->retry, now_us > since_us ? now_us - since_us : 0);
+    uint64_t age_us = retry_age_us(message_id_wall_us(j->entry->id),
+                                   io_now_us(d->io) + d->wall_ahead_us, io_wall_us(d->io));
+    return retry_expired(&l->retry, age_us);
 }
 
 void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict v,

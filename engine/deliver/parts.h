@@ -80,6 +80,7 @@ struct deliver {
     struct deliver_options o;
     struct io *io;
     struct random dice;
+    uint64_t wall_ahead_us; // of the monotonic clock, when we began
     struct slab conns;
     struct slab transactions;
     struct slab sites;

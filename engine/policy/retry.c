@@ -17,6 +17,15 @@ uint64_t retry_delay_us(const struct retry_policy *p, uint32_t attempt_count, bo
     return delay_us < RETRY_DELAY_US_MIN ? RETRY_DELAY_US_MIN : delay_us;
 }
 
+uint64_t retry_age_us(uint64_t since_wall_us, uint64_t steady_us, uint64_t wall_us)
+{
+    uint64_t earlier_us = steady_us < wall_us ? steady_us : wall_us;
+    uint64_t later_us = steady_us < wall_us ? wall_us : steady_us;
+    if (since_wall_us <= earlier_us)
+        return earlier_us - since_wall_us;
+    return since_wall_us <= later_us ? later_us - since_wall_us : 0;
+}
+
 bool retry_expired(const struct retry_policy *p, uint64_t age_us)
 {
     return age_us >= p->lifetime_us;

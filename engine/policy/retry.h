@@ -19,6 +19,12 @@ struct retry_policy {
 uint64_t retry_delay_us(const struct retry_policy *p, uint32_t attempt_count, bool in_doubt,
                         uint32_t dice);
 
+// How old a message is that came at `since_wall_us`. Its time is the wall clock's, which may be set
+// while we run, or have been wrong before: so there is a second clock, `steady_us`, the wall clock
+// as it was at the start and goes on without steps. To which the message comes from the future,
+// that one says nothing; else the younger age counts, since what fails for good does not come back.
+uint64_t retry_age_us(uint64_t since_wall_us, uint64_t steady_us, uint64_t wall_us);
+
 // The message has waited long enough: what is deferred now is failed instead.
 bool retry_expired(const struct retry_policy *p, uint64_t age_us);
 
