@@ -215,8 +215,7 @@ static void front_arrived(struct recovery *r, struct found_segment *s, size_t by
             "journal: %s is empty (%llu bytes), and is removed: a crash came while it was made, "
             "or something other than the engine has cut it, and mail with it",
             s->name, (unsigned long long)s->bytes);
-    if (s->kind != SCAN_UNKNOWN &&
-        s->front.header.epoch >> 32 > atomic_load(&r->o.table->epoch))
+    if (s->kind != SCAN_UNKNOWN && s->front.header.epoch >> 32 > atomic_load(&r->o.table->epoch))
         atomic_store(&r->o.table->epoch, s->front.header.epoch >> 32);
     r->next++;
     next_open(r);

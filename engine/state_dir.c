@@ -47,11 +47,12 @@ int state_dir_folder(const struct state_dir *s, const char *path, const char *na
     int fd = -1;
     if (is_new || errno == EEXIST)
         fd = openat(s->dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || (is_new && geteuid() == 0 && fchown(fd, uid, gid) != 0) ||
-        fstat(fd, &about) != 0 || (is_new && !sync_entries(s, fd)))
+    if (fd < 0 || (is_new && geteuid() == 0 && fchown(fd, uid, gid) != 0) || fstat(fd, &about) != 0)
         refuse(why, "%s/%s: %s", path, name, strerror(errno));
     else if (about.st_uid != uid || (about.st_mode & (S_IWGRP | S_IWOTH)))
         refuse(why, "%s/%s: not a folder of uid %u alone", path, name, uid);
+    else if (!sync_entries(s, fd)) // though not new: who made it may have been killed before that
+        refuse(why, "%s/%s: %s", path, name, strerror(errno));
     else
         return fd;
     if (fd >= 0)

@@ -19,8 +19,8 @@ struct state_dir {
 // symbolic link, and not be writable by others. On false *s is as after state_dir_close().
 bool state_dir_open(struct state_dir *s, const char *path, uid_t uid, gid_t gid,
                     struct refusal *why);
-// A folder in it, of the same owner, made when it is missing (and then on stable storage, as is the
-// state directory itself). Returns a descriptor, or -1.
+// A folder in it, of the same owner, made when it is missing; on stable storage, as is the state
+// directory itself. Returns a descriptor, or -1.
 int state_dir_folder(const struct state_dir *s, const char *path, const char *name, uid_t uid,
                      gid_t gid, struct refusal *why);
 void state_dir_close(struct state_dir *s);

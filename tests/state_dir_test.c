@@ -13,11 +13,34 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define NOBODY_UID 65534
 #define NOBODY_GID 65534
+
+// In place of the C library's: what was synced since it was asked last.
+static ino_t synced[8];
+static unsigned synced_count;
+
+int fsync(int fd)
+{
+    struct stat about;
+    if (fstat(fd, &about) == 0 && synced_count < sizeof(synced) / sizeof(synced[0]))
+        synced[synced_count++] = about.st_ino;
+    return (int)syscall(SYS_fsync, fd);
+}
+
+static bool was_synced(const char *path)
+{
+    struct stat about;
+    bool found = false;
+    CU_ASSERT_EQUAL(stat(path, &about), 0);
+    for (unsigned i = 0; i < synced_count; i++)
+        found |= synced[i] == about.st_ino;
+    return found;
+}
 
 // A folder of the test's own; path() names things in it.
 struct place {
@@ -374,6 +397,26 @@ static void test_pickup_half_a_mark(void)
     place_remove(&p);
 }
 
+// Whoever made it may have been killed before its entry was safe, and nothing tells so afterwards.
+static void test_folder_is_synced_each_time(void)
+{
+    struct place p = place_make();
+    struct state_dir s;
+    struct refusal why;
+    CU_ASSERT_FATAL(state_dir_open(&s, in(&p, "s"), geteuid(), getegid(), &why));
+    for (int start = 0; start < 2; start++) {
+        synced_count = 0;
+        int fd = state_dir_folder(&s, p.path, "journal", geteuid(), getegid(), &why);
+        CU_ASSERT(fd >= 0);
+        close(fd);
+        CU_ASSERT(was_synced(in(&p, "s/journal")));
+        CU_ASSERT(was_synced(in(&p, "s")));
+        CU_ASSERT(was_synced(p.folder));
+    }
+    state_dir_close(&s);
+    place_remove(&p);
+}
+
 static const struct suite_test tests[] = {
     {"is made, and found again", test_is_made},
     {"mode is no matter of umask", test_mode_is_no_matter_of_umask},
@@ -388,5 +431,6 @@ static const struct suite_test tests[] = {
     {"pickup: one at a time", test_pickup_one_at_a_time},
     {"pickup: of another journal", test_pickup_of_another_journal},
     {"pickup: half a mark", test_pickup_half_a_mark},
+    {"a folder is synced each time", test_folder_is_synced_each_time},
 };
 SUITE_MAIN("state_dir", tests)
