@@ -166,6 +166,8 @@ static void step_done(struct storage *s, int result)
         ask_step(s, step);
         return;
     }
+    if (step == STEP_ALLOCATE && result == -EOPNOTSUPP)
+        result = 0; // this file system cannot: zeros bring the blocks, too
     if (result < 0) {
         step_failed(s, result);
         return;
