@@ -211,7 +211,8 @@ bool journal_busy(const struct journal *j)
         return true;
     if (!j->segments)
         return j->waiting.first;
-    return j->state == JOURNAL_OPEN && !j->writing && !j->starved && anything_waits(j);
+    return j->state == JOURNAL_OPEN && !j->writing && !j->starved && !j->no_memory_until_us &&
+           anything_waits(j);
 }
 
 static struct segment *open_segment(const struct journal *j)
@@ -358,8 +359,11 @@ static struct journal_task task_write(struct journal *j, enum journal_task_kind 
 static struct journal_task begin_write(struct journal *j, const struct batch_plan *plan,
                                        uint64_t now_us, uint64_t wall_us)
 {
-    if (!batch_build(j, plan, j->segments->open, j->write_at, now_us, wall_us))
-        return nothing; // without memory: as soon as there is some
+    if (!batch_build(j, plan, j->segments->open, j->write_at, now_us, wall_us)) {
+        j->no_memory_until_us = now_us + JOURNAL_MEMORY_US; // asking on would only spin
+        return nothing;
+    }
+    j->no_memory_until_us = 0;
     j->writing = true;
     // Who waits for the results of this batch waits for those, too, that had no room in it.
     j->write_batch = j->result_count > 0 ? j->written_batch : j->batch;
@@ -427,7 +431,7 @@ static struct journal_task next_mark(struct journal *j, uint64_t now_us, uint64_
 
 static struct journal_task next_write(struct journal *j, uint64_t now_us, uint64_t wall_us)
 {
-    if (j->state != JOURNAL_OPEN || j->writing)
+    if (j->state != JOURNAL_OPEN || j->writing || now_us < j->no_memory_until_us)
         return nothing;
     if (!anything_waits(j) && !(j->troubled && j->opens))
         return next_mark(j, now_us, wall_us);
@@ -481,11 +485,14 @@ struct journal_task journal_next(struct journal *j, uint64_t now_us, uint64_t wa
 
 uint64_t journal_due_us(const struct journal *j)
 {
-    if (!j->segments || j->syncing || j->state == JOURNAL_FAILING || j->state == JOURNAL_BROKEN)
+    if (!j->segments || j->state == JOURNAL_FAILING || j->state == JOURNAL_BROKEN)
         return UINT64_MAX;
-    if (j->written_end != j->synced_end)
-        return j->unsynced_since_us + JOURNAL_RESULTS_US_MAX;
-    return mark_wanted(j) ? mark_due_us(j) : UINT64_MAX;
+    uint64_t write_us = j->no_memory_until_us ? j->no_memory_until_us : UINT64_MAX;
+    if (!j->syncing && j->written_end != j->synced_end) {
+        uint64_t sync_us = j->unsynced_since_us + JOURNAL_RESULTS_US_MAX;
+        return sync_us < write_us ? sync_us : write_us;
+    }
+    return !j->no_memory_until_us && mark_wanted(j) ? mark_due_us(j) : write_us;
 }
 
 void journal_close(struct journal *j)

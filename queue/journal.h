@@ -29,11 +29,12 @@
 
 #include <sys/uio.h>
 
-#define JOURNAL_PIECES_MAX 1024u                       // iovecs of a batch
-#define JOURNAL_BATCH_BYTES_MAX (8u * 1024 * 1024)     // beyond one message
-#define JOURNAL_RESULTS_US_MAX 5000u                   // until results are synced
-#define JOURNAL_MARK_US 1000000u                       // of rest, until the last batch is marked
-#define JOURNAL_RESULTS_BYTES_MAX (1024u * 1024)       // the same
+#define JOURNAL_PIECES_MAX 1024u                   // iovecs of a batch
+#define JOURNAL_BATCH_BYTES_MAX (8u * 1024 * 1024) // beyond one message
+#define JOURNAL_RESULTS_US_MAX 5000u               // until results are synced
+#define JOURNAL_MEMORY_US 20000u                   // until a batch without memory is tried again
+#define JOURNAL_MARK_US 1000000u                   // of rest, until the last batch is marked
+#define JOURNAL_RESULTS_BYTES_MAX (1024u * 1024)   // the same
 #define JOURNAL_UNSYNCED_BYTES_MAX (32u * 1024 * 1024) // of results; a disk that stalls
 
 enum journal_fate {
@@ -77,10 +78,11 @@ struct journal_counters {
 struct journal {
     struct segments *segments; // NULL: the null journal
     enum journal_state state;
-    bool troubled; // a segment has failed, and nothing was synced since
-    bool starved;  // what waits is large, and its segment is not made yet
-    bool blocked;  // results wait, and there is no segment for them
-    int error;     // the last
+    bool troubled;               // a segment has failed, and nothing was synced since
+    bool starved;                // what waits is large, and its segment is not made yet
+    bool blocked;                // results wait, and there is no segment for them
+    uint64_t no_memory_until_us; // no batch is tried before; 0: there was enough for the last
+    int error;                   // the last
 
     struct message_list waiting; // gather
     struct buffer results;       // records that gather; checksums are filled in when it is written

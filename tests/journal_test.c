@@ -321,6 +321,49 @@ static void the_last_batch_is_marked(void)
     }
 }
 
+// --- memory
+
+// None for a batch: nothing is lost by it, and until it is tried again nobody is kept busy. The
+// sync of what was written before does not wait for that.
+static void without_memory_it_waits(void)
+{
+    struct stage *s = stage_ready(STAGE_SEGMENT_BYTES);
+    uint32_t letter = stage_one_committed(s);
+    size_t bytes_max = s->journal.notes.bytes_max;
+    stage_result(s, letter, 0, RESULT_DEFERRED, 60);
+    stage_ask(s);
+    stage_write_ends(s);
+    uint64_t synced_us = s->now_us + JOURNAL_RESULTS_US_MAX;
+    s->journal.notes.bytes_max = s->journal.notes.len; // as if there were no more
+    uint64_t writes = s->write_count;
+    uint32_t waits = stage_append(s, 1, 100);
+    CU_ASSERT(journal_busy(&s->journal));
+    stage_ask(s);
+    CU_ASSERT_EQUAL(s->write_count, writes);
+    CU_ASSERT(!journal_busy(&s->journal) && !journal_idle(&s->journal));
+    CU_ASSERT_EQUAL(journal_due_us(&s->journal), synced_us);
+    s->now_us = synced_us;
+    stage_ask(s);
+    CU_ASSERT(s->syncing);
+    CU_ASSERT_EQUAL(journal_due_us(&s->journal),
+                    synced_us - JOURNAL_RESULTS_US_MAX + JOURNAL_MEMORY_US);
+    stage_sync_ends(s);
+    for (int tries = 0; tries < 3; tries++) {
+        uint64_t due_us = journal_due_us(&s->journal);
+        CU_ASSERT(due_us > s->now_us && due_us <= s->now_us + JOURNAL_MEMORY_US);
+        s->now_us = due_us;
+        stage_ask(s);
+        CU_ASSERT(!s->writing && !journal_busy(&s->journal));
+    }
+    s->journal.notes.bytes_max = bytes_max;
+    s->now_us = journal_due_us(&s->journal);
+    stage_ask(s);
+    CU_ASSERT(s->writing);
+    stage_settle(s);
+    CU_ASSERT(s->letters[waits].committed);
+    stage_free(s);
+}
+
 // --- short writes
 
 // Every length at which a write of two blocks may stop; then the rest in one piece, or a few.
@@ -415,6 +458,7 @@ static const struct suite_test tests[] = {
     {"a result without room keeps its message's segment",
      a_result_without_room_keeps_its_messages_segment},
     {"the last batch is marked", the_last_batch_is_marked},
+    {"without memory it waits", without_memory_it_waits},
     {"short writes go on where they stopped", short_writes_go_on_where_they_stopped},
     {"interrupted writes are asked again", interrupted_writes_are_asked_again},
     {"a linked sync that was not tried is asked again",
