@@ -48,23 +48,40 @@ static int give_away(const struct config *c, int fd, int dir_fd)
     return fchmod(fd, given ? 0640 : 0644) == 0 ? 0 : -errno;
 }
 
-static bool write_address(FILE *file, const char *name, const char *address, const char *dsn)
-{
-    return fprintf(file, "%s: <%s>%s%s\n", name, address, dsn[0] ? " " : "", dsn) > 0;
-}
-
 static bool write_all(FILE *file, struct slice bytes)
 {
     return fwrite(bytes.data, 1, bytes.len, file) == bytes.len;
 }
 
+static bool write_envelope(FILE *file, const struct send_mail *m, uint32_t first, uint32_t end)
+{
+    const struct send_options *o = m->options;
+    bool good = fprintf(file, "MAIL FROM:<%s>%s%s%s\r\n", m->sender,
+                        m->needs_smtputf8 ? " SMTPUTF8" : "", o->mail_dsn[0] ? " " : "",
+                        o->mail_dsn) > 0;
+    for (uint32_t i = first; good && i < end; i++)
+        good = fprintf(file, "RCPT TO:<%s>%s%s\r\n", m->rcpts[i].address, o->rcpt_dsn[0] ? " " : "",
+                       o->rcpt_dsn) > 0;
+    return good && write_all(file, SLICE("DATA\r\n"));
+}
+
+static bool write_stuffed(FILE *file, struct slice content)
+{
+    bool good = true;
+    while (good && content.len > 0) {
+        struct slice line = slice_take(content, slice_find(content, '\n') + 1);
+        good = (line.data[0] != '.' || fputc('.', file) != EOF) && write_all(file, line);
+        content = slice_skip(content, line.len);
+    }
+    return good;
+}
+
+// BSMTP: x-sender: and x-receiver: lines would go on into a message that begins with such fields of
+// its own, as Windows' mail servers write them.
 static bool write_mail(FILE *file, const struct send_mail *m, uint32_t first, uint32_t end)
 {
-    bool good = write_address(file, "x-sender", m->sender, m->options->mail_dsn);
-    for (uint32_t i = first; good && i < end; i++)
-        good = write_address(file, "x-receiver", m->rcpts[i].address, m->options->rcpt_dsn);
-    return good && write_all(file, buffer_slice(&m->header)) && write_all(file, m->body) &&
-           fflush(file) == 0;
+    return write_envelope(file, m, first, end) && write_stuffed(file, buffer_slice(&m->header)) &&
+           write_stuffed(file, m->body) && write_all(file, SLICE(".\r\n")) && fflush(file) == 0;
 }
 
 // A directory that we may not read cannot be synced by itself; its file system can.

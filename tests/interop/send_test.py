@@ -525,8 +525,8 @@ class Pickup(Sends):
     def test_left(self):
         self.assertEqual(self.send("-f", SENDER, *self.rcpts, config=self.config), "")
         name, = self.left()
-        top = f"x-sender: <{SENDER}>\n" + "".join(f"x-receiver: <{r}>\n" for r in self.rcpts)
-        self.assertEqual(self.read(name), top.encode() + crlf(CONTENT))
+        top = f"MAIL FROM:<{SENDER}>\n" + "".join(f"RCPT TO:<{r}>\n" for r in self.rcpts)
+        self.assertEqual(self.read(name), crlf(top.encode() + b"DATA\n" + CONTENT + b".\n"))
         self.assertEqual(stat.S_IMODE(os.stat(os.path.join(self.dir, name)).st_mode), 0o640)
 
     def test_dsn(self):
@@ -534,12 +534,12 @@ class Pickup(Sends):
                   config=self.config)
         name, = self.left()
         self.assertTrue(self.read(name).startswith(
-            f"x-sender: <> RET=FULL ENVID=x\nx-receiver: <{self.rcpts[0]}> NOTIFY=NEVER\n"
+            f"MAIL FROM:<> RET=FULL ENVID=x\r\nRCPT TO:<{self.rcpts[0]}> NOTIFY=NEVER\r\n"
             .encode()))
 
     def test_many(self):
         self.send("-f", SENDER, *(f"r{i}@d.example" for i in range(250)), config=self.config)
-        counts = sorted(self.read(name).count(b"x-receiver:") for name in self.left(3))
+        counts = sorted(self.read(name).count(b"RCPT TO:") for name in self.left(3))
         self.assertEqual(counts, [50, 100, 100])
 
     def test_missing(self):
@@ -573,13 +573,29 @@ class Pickup(Sends):
                 self.assertEqual((found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)), want)
                 os.remove(path)
 
-    def test_is_taken(self):
+    def is_taken(self, content, sender=SENDER, rcpts=None):
         """By the engine, when it is there."""
         os.chmod(self.dir, 0o777)
         receiver = Engine(more=f'pickup "{self.dir}" {{ }}')
         self.addCleanup(receiver.end)
-        self.send("-f", SENDER, *self.rcpts, config=self.config)
-        self.arrives(crlf(CONTENT))
+        self.send("-i", "-f", sender, *(rcpts or self.rcpts), content=content, config=self.config)
+        return self.arrives(crlf(content), sender, rcpts)
+
+    def test_is_taken(self):
+        self.is_taken(CONTENT)
+
+    def test_dots(self):
+        self.is_taken(HEADER + b"\n.\n..\n.MAIL FROM:<a@b>\n\n.\nQUIT\n")
+
+    def test_own_envelope_fields(self):
+        """What Windows' mail servers write on top of a message is content."""
+        self.is_taken(b"X-Sender: other@client.example\nX-Receiver: stranger@" +
+                      self.exchanger.domain.encode() + b"\n" + CONTENT)
+
+    def test_utf8(self):
+        rcpt = f"j\u00fcrgen@{self.exchanger.domain}"
+        got = self.is_taken(HEADER + "X: \u00fc\n\n\u00fc\n".encode(), rcpts=[rcpt])
+        self.assertIn("SMTPUTF8", got.mail)
 
 
 class Relay(Sends):
