@@ -199,6 +199,15 @@ void message_cut(struct message *m, size_t offset, size_t len)
     m->content_bytes -= len;
 }
 
+void message_close_up(struct message *m, size_t to, size_t from, size_t len)
+{
+    char *content = bytes_of(m) + m->content_offset;
+    CHECK(m->envelope_sealed && to <= from);
+    CHECK(from <= m->content_bytes && len <= m->content_bytes - from);
+    if (to < from)
+        memmove(content + to, content + from, len);
+}
+
 struct slice message_sender(const struct message *m)
 {
     return slice_make(message_envelope(m), m->sender_len);

@@ -80,6 +80,9 @@ void message_put_in_front(struct message *m, struct slice bytes);
 
 // Takes bytes out of the content, whole lines of its header section: those in front of them move.
 void message_cut(struct message *m, size_t offset, size_t len);
+// For taking out many: moves bytes at `from` forward to `to`, over what is to go. Then one
+// message_cut() of what is left behind those that were moved.
+void message_close_up(struct message *m, size_t to, size_t from, size_t len);
 
 struct slice message_sender(const struct message *m);
 struct slice message_dsn(const struct message *m);

@@ -5,6 +5,7 @@
 #include "tests/suite.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #define TEXT_BYTES_MAX (1024 * 1024)
 #define MARKS_MAX 8
@@ -337,6 +338,12 @@ static const struct format_case header_cases[] = {
      "fault 1: neither Sender: nor From: says who sends it\n", FROM_HEADER, .with_crlf = true},
     {"nobody to send to", SLICE("From: a@b.example\nTo: nobody:;\n\n"),
      "from a@b.example\nfault 1: the message has no recipient\n", FROM_HEADER, .with_crlf = true},
+    {"no address in a later field",
+     SLICE("From: a@b.example\nTo: c@d.example\nX: y\n y\nCc: e@f.example,\n g@h.example\nX: y\n"
+           "Bcc:\n John Doe\n\n"),
+     "from a@b.example\nto c@d.example\nto e@f.example\nto g@h.example\n"
+     "fault 8: the field holds something that is no address\n",
+     FROM_HEADER, .with_crlf = true},
     {"no address", SLICE("From: a@b.example\nSubject: x\nTo: c@d.example,\n John Doe\n\n"),
      "from a@b.example\nto c@d.example\nfault 3: the field holds something that is no address\n",
      FROM_HEADER, .with_crlf = true},
@@ -620,9 +627,34 @@ static void test_any_text(void)
     }
 }
 
+// A header with as many fields as fit is read in a time that grows with its bytes.
+static void test_many_fields(void)
+{
+    struct buffer text;
+    buffer_init(&text, TEXT_BYTES_MAX);
+    CU_ASSERT_FATAL(buffer_append(&text, SLICE("From: a@b.example\n")));
+    for (unsigned i = 0; i < 100000; i++)
+        CU_ASSERT_FATAL(buffer_append(&text, SLICE("To:\n")));
+    CU_ASSERT_FATAL(buffer_append(&text, SLICE("Bcc: c@d.example,\n John Doe\n\n")));
+    struct reading r;
+    begin(&r, (struct pickup_rules){.recipients_from_header = true});
+    clock_t began = clock();
+    read_piece(&r, buffer_slice(&text), true);
+    CU_ASSERT(clock() - began < 2 * CLOCKS_PER_SEC);
+    CU_ASSERT(slice_equal(fault_of(&r),
+                          SLICE("fault 100002: the field holds something that is no address\n")));
+    end(&r);
+    buffer_release(&text);
+}
+
 static const struct suite_test tests[] = {
-    {"message", test_message}, {"faults", test_faults}, {"header", test_header},
-    {"BSMTP", test_bsmtp},     {"marks", test_marks},   {"any text", test_any_text},
+    {"message", test_message},
+    {"faults", test_faults},
+    {"header", test_header},
+    {"BSMTP", test_bsmtp},
+    {"marks", test_marks},
+    {"any text", test_any_text},
+    {"many fields", test_many_fields},
 };
 
 SUITE_MAIN("pickup_format", tests)

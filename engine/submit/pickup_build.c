@@ -207,17 +207,21 @@ static void set_key(struct pickup *p, const struct pickup_file *f, struct messag
     memcpy(m->key, digest, sizeof(m->key));
 }
 
-// A feeder's own key is not for the recipients to see; what counts here is the file's name.
+// A feeder's own key is not for the recipients to see; what counts here is the file's name. There
+// may be any number of them: all others close up, and then what is left behind these is cut once.
 static void cut_keys(struct message *m)
 {
-    struct slice content = message_content(m), rest = content;
+    const struct slice content = message_content(m);
+    struct slice rest = content;
     struct header_field field;
+    size_t kept = 0;
     while (fields_next(&rest, &field)) {
-        if (!header_field_is(&field, SLICE(TRACE_KEY_FIELD)))
+        if (header_field_is(&field, SLICE(TRACE_KEY_FIELD)))
             continue;
-        message_cut(m, (size_t)(field.whole.data - content.data), field.whole.len);
-        content = rest = message_content(m);
+        message_close_up(m, kept, (size_t)(field.whole.data - content.data), field.whole.len);
+        kept += field.whole.len;
     }
+    message_cut(m, kept, content.len - rest.len - kept);
 }
 
 static void write_trace(struct pickup *p, const struct pickup_file *f, struct message *m)

@@ -105,10 +105,11 @@ struct pickup_format {
     struct buffer header;
     struct pickup_walk { // over the header section, for the envelope
         bool begun;
-        bool resent;            // the fields are Resent- ones
-        size_t field_at;        // where the next field begins
-        struct slice addresses; // what is left of the field before it
-        uint64_t line;          // its number
+        bool resent;             // the fields are Resent- ones
+        size_t field_at;         // where the next field begins
+        uint64_t field_line;     // the number of that line
+        struct slice addresses;  // what is left of the field before it
+        uint64_t addresses_line; // where that one begins
     } walk;
     struct buffer composed; // a command, for the command grammar
     char dsn[PICKUP_DSN_BYTES_MAX];

@@ -47,11 +47,18 @@ static bool is_hidden(const struct header_field *field)
     return is_one_of(field, names, COUNT_OF(names));
 }
 
+static uint64_t lines_in(const char *from, const char *to)
+{
+    uint64_t count = 0;
+    for (; from < to; from++)
+        count += *from == '\n';
+    return count;
+}
+
 static void pass(struct pickup_format *f, struct slice part)
 {
     f->header_used += part.len;
-    for (size_t i = 0; i < part.len; i++)
-        f->header_line += part.data[i] == '\n';
+    f->header_line += lines_in(part.data, part.data + part.len);
 }
 
 // Hidden fields are passed over, and all others up to the next hidden one given as they are.
@@ -102,10 +109,7 @@ static bool lists_recipients(const struct pickup_format *f, const struct header_
 
 static uint64_t line_of_field(const struct pickup_format *f, const struct header_field *field)
 {
-    uint64_t line = f->header_line;
-    for (const char *at = f->header.data; at < field->whole.data; at++)
-        line += *at == '\n';
-    return line;
+    return f->header_line + lines_in(f->header.data, field->whole.data);
 }
 
 // The first field of that name.
@@ -163,21 +167,24 @@ static enum pickup_step next_rcpt_from_header(struct pickup_format *f, struct pi
     struct pickup_walk *w = &f->walk;
     struct header_field field;
     for (;;) {
-        f->fault_line = w->line;
+        f->fault_line = w->addresses_line;
         enum pickup_step step = tell_address(f, false, &w->addresses, e);
         if (step == PICKUP_STEP_TOLD && e->kind == PICKUP_EVENT_FAULT)
             return step;
         f->fault_line = 0;
         if (step == PICKUP_STEP_TOLD)
             return step;
-        struct slice rest = fields_from(f, w->field_at);
+        const struct slice before = fields_from(f, w->field_at);
+        struct slice rest = before;
         do
             if (!fields_next(&rest, &field))
                 return PICKUP_STEP_AGAIN;
         while (!lists_recipients(f, &field));
         w->field_at = f->header_fields_len - rest.len;
         w->addresses = field.body;
-        w->line = line_of_field(f, &field);
+        // From where the walk stands: from the header's start each time would be quadratic.
+        w->addresses_line = w->field_line + lines_in(before.data, field.whole.data);
+        w->field_line = w->addresses_line + lines_in(field.whole.data, rest.data);
     }
 }
 
@@ -187,6 +194,7 @@ static enum pickup_step envelope_from_header(struct pickup_format *f, struct pic
         f->walk.begun = true;
         f->walk.addresses = SLICE_EMPTY;
         f->walk.resent = is_resent(f);
+        f->walk.field_line = f->header_line;
     }
     if (!f->open)
         return sender_from_header(f, e);
