@@ -881,7 +881,71 @@ static void test_stop(void)
     w = world_new(&d, 2);
     TURN_UNTIL(w, idle(w));
     each_taken_once(&d, "large", 1000);
-    CU_ASSERT(d.duplicate_count > 0);
+    CU_ASSERT_EQUAL(d.duplicate_count, 0);
+    world_stop(w);
+    disk_release(&d);
+}
+
+// As time does, and other keys.
+static void forget_keys(struct disk *d)
+{
+    for (uint32_t i = 0; i < d->taken_count; i++)
+        memset(d->taken[i].key, 0, sizeof(d->taken[i].key));
+}
+
+// The journal knows of nothing that was taken before the last start; verdicts come in any order.
+static void test_stop_and_forget(void)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct disk d;
+        unsigned stops = 0;
+        disk_init(&d);
+        put_batch(&d, "one", 300, 10);
+        put_batch(&d, "two", 300, 1);
+        for (bool ended = false; !ended; stops++) {
+            struct world *w = world_new(&d, seed * 1000 + stops);
+            w->later = 10;
+            TURN_UNTIL(w, idle(w) || d.taken_count >= (stops + 1) * 40);
+            ended = idle(w);
+            world_stop(w);
+            forget_keys(&d);
+            CU_ASSERT_FATAL(stops < 100);
+        }
+        each_taken_once(&d, "one", 300);
+        each_taken_once(&d, "two", 300);
+        CU_ASSERT(d.taken_count == 600 && d.duplicate_count == 0 && stops > 2);
+        disk_release(&d);
+    }
+}
+
+// A file that can be neither removed nor renamed is not read again.
+static void test_cannot_be_removed(void)
+{
+    char path[400];
+    struct disk d;
+    disk_init(&d);
+    path_of(&d, "taken", path);
+    put_batch(&d, "batch", 10, 1);
+    put(&d, "half", "MAIL FROM:<>\nRCPT TO:<a@b.example>\nDATA\nA: b\n\nhalf 0\n.\nWHAT\n");
+    struct world *w = world_new(&d, 1);
+    w->holds = true;
+    TURN_UNTIL(w, w->waiting_count == 11);
+    CU_ASSERT_EQUAL(chmod(path, 0500), 0);
+    w->holds = false;
+    for (unsigned round = 0; round < 3; round++) {
+        buffer_clear(&w->notices);
+        TURN_UNTIL(w, memmem(w->notices.data, w->notices.len, "batch cannot be removed", 23) &&
+                          memmem(w->notices.data, w->notices.len, "half cannot be moved to", 23));
+        forget_keys(&d);
+        for (uint32_t i = 0; i < PICKUP_FILES_MAX; i++)
+            if (w->pickup->files[i].state != PICKUP_FILE_FREE)
+                pickup_on_timer(w->pickup, &w->pickup->files[i].timer);
+    }
+    CU_ASSERT_EQUAL(chmod(path, 0700), 0);
+    TURN_UNTIL(w, idle(w));
+    each_taken_once(&d, "batch", 10);
+    CU_ASSERT(d.taken_count == 11 && times_taken(&d, "half 0") == 1);
+    CU_ASSERT(says(&d, "bad/half.why", "messages taken: 1\n"));
     world_stop(w);
     disk_release(&d);
 }
@@ -984,6 +1048,8 @@ static const struct suite_test tests[] = {
     {"unwilling journal", test_unwilling_journal},
     {"little memory", test_little_memory},
     {"stop", test_stop},
+    {"stop and forget", test_stop_and_forget},
+    {"cannot be removed", test_cannot_be_removed},
     {"every crash", test_every_crash},
     {"crash upon crash", test_crash_upon_crash},
 };

@@ -20,6 +20,10 @@
 // does: it holds 64 random bits. Names in DIR/taken that begin with a dot are others' (those of
 // engine/pickup_owner.h).
 //
+// The journal forgets keys after three days, or when there are too many. A file that is left in
+// DIR/taken with some of its messages taken, because we stop or because it cannot be removed, gets
+// a name that says which: the same one for the keys, and these are not submitted again.
+//
 // A file that cannot be taken is renamed to DIR/bad/NAME, after DIR/bad/NAME.why has been written
 // and synced. What stood in it before the fault stays taken.
 //

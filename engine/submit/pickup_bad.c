@@ -82,13 +82,11 @@ void pickup_file_reject(struct pickup *p, struct pickup_file *f)
             WHY_MODE, pickup_file_ask(p, f, PICKUP_FILE_WHY));
 }
 
-// It stays where it is. Nothing that was taken is taken again: DIR/taken keeps its name.
+// It stays where it is. Nothing that was taken is taken again: its name in DIR/taken says what was.
 static void give_up(struct pickup *p, struct pickup_file *f, int error)
 {
-    pickup_notice(p, "%s is bad (%s) and cannot be moved to bad/: %s", f->name, f->reason,
-                  strerror(-error));
-    pickup_folder_leave_alone(p, pickup_folder_of(p, f), f->name);
-    pickup_file_free(p, f);
+    pickup_notice(p, "%s is bad: %s", f->name, f->reason);
+    pickup_file_leave(p, f, "moved to bad/", error);
 }
 
 static void try_next_name(struct pickup *p, struct pickup_file *f)

@@ -199,7 +199,9 @@ static void set_key(struct pickup *p, const struct pickup_file *f, struct messag
     snprintf(ordinal, sizeof(ordinal), ":%" PRIu32, f->ordinal);
     sha256_start(p->sha256);
     sha256_add(p->sha256, SLICE("pickup:"));
-    sha256_add(p->sha256, slice_of_text(f->name));
+    sha256_add(p->sha256, slice_make(f->name, PICKUP_UNIQUE_LEN - 1)); // without what was noted
+    sha256_add(p->sha256, SLICE("-"));
+    sha256_add(p->sha256, slice_of_text(pickup_name_own(f->name)));
     sha256_add(p->sha256, slice_of_text(ordinal));
     sha256_end(p->sha256, digest);
     m->has_key = true;

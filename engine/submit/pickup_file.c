@@ -31,28 +31,17 @@ static int folder_fd_of(struct pickup *p, const struct pickup_file *f)
 
 // --- names
 
-static bool is_hex(const char *text, size_t count)
-{
-    return strspn(text, "0123456789abcdef") == count;
-}
-
 // "TIME-RANDOM-NAME", each of the first two in 16 hexadecimal digits.
 static void make_unique(struct pickup *p, const char *name, char to[PICKUP_NAME_BYTES])
 {
     snprintf(to, PICKUP_NAME_BYTES, "%016" PRIx64 "-%016" PRIx64 "-%.*s", io_wall_us(p->o.io),
-             random_u64(&p->random), NAME_MAX - PICKUP_UNIQUE_LEN, name);
-}
-
-bool pickup_name_is_unique(const char *name)
-{
-    return strlen(name) > PICKUP_UNIQUE_LEN && is_hex(name, 16) && name[16] == '-' &&
-           is_hex(name + 17, 16) && name[33] == '-';
+             random_u64(&p->random), NAME_MAX - PICKUP_NOTED_LEN, name);
 }
 
 const char *pickup_file_own_name(const struct pickup_file *f)
 {
     bool is_unique = f->in_taken && pickup_name_is_unique(f->name);
-    return is_unique ? f->name + PICKUP_UNIQUE_LEN : f->name;
+    return is_unique ? pickup_name_own(f->name) : f->name;
 }
 
 // --- birth and death
@@ -123,6 +112,32 @@ static void leave_alone(struct pickup *p, struct pickup_file *f, const char *wha
                   strerror(-error));
     pickup_folder_leave_alone(p, pickup_folder_of(p, f), f->name);
     pickup_file_free(p, f);
+}
+
+// Its name says how far it has come. Where that cannot be, we have to remember it.
+static void on_noted(struct pickup *p, struct pickup_file *f)
+{
+    if (!f->left || p->stopping) {
+        pickup_file_free(p, f);
+    } else if (f->note_error == 0 || !f->in_taken) {
+        leave_alone(p, f, f->left, f->left_error);
+    } else {
+        pickup_notice(p, "%s cannot be %s: %s; it is tried again in %u seconds", f->name, f->left,
+                      strerror(-f->left_error), PICKUP_LEFT_ALONE_US / 1000000);
+        f->state = PICKUP_FILE_HALTED;
+        f->attempt = 0;
+        wheel_arm(p->o.wheel, &f->timer, io_now_us(p->o.io) + PICKUP_LEFT_ALONE_US);
+    }
+}
+
+void pickup_file_leave(struct pickup *p, struct pickup_file *f, const char *what, int error)
+{
+    CHECK(f->window.pending == 0);
+    f->left = what;
+    f->left_error = error;
+    f->note_error = 0;
+    if (!pickup_note_begin(p, f))
+        on_noted(p, f);
 }
 
 // --- what it is
@@ -221,6 +236,7 @@ static void on_rename(struct pickup *p, struct pickup_file *f, int32_t result)
 void pickup_file_synced(struct pickup *p, struct pickup_file *f)
 {
     CHECK(f->state == PICKUP_FILE_SYNCING && f->in_taken);
+    pickup_note_recall(f);
     ask_open(p, f);
 }
 
@@ -287,8 +303,8 @@ static void on_read(struct pickup *p, struct pickup_file *f, int32_t result)
 static void on_unlink(struct pickup *p, struct pickup_file *f, int32_t result)
 {
     struct pickup_folder *d = pickup_folder_of(p, f);
-    if (result < 0 && result != -ENOENT) { // taken again later, as duplicates
-        leave_alone(p, f, "removed", result);
+    if (result < 0 && result != -ENOENT) {
+        pickup_file_leave(p, f, "removed", result);
         return;
     }
     p->counters.files++;
@@ -318,6 +334,11 @@ void pickup_file_on_done(struct pickup *p, struct pickup_file *f, const struct i
     case PICKUP_FILE_OPEN: on_open(p, f, done->result); return;
     case PICKUP_FILE_READ: on_read(p, f, done->result); return;
     case PICKUP_FILE_UNLINK: on_unlink(p, f, done->result); return;
+    case PICKUP_FILE_NOTE:
+    case PICKUP_FILE_NOTE_SYNC:
+        if (pickup_note_on_done(p, f, done->result))
+            on_noted(p, f);
+        return;
     case PICKUP_FILE_WHY:
     case PICKUP_FILE_WRITE:
     case PICKUP_FILE_SYNC:
@@ -369,7 +390,7 @@ static void go_on(struct pickup *p, struct pickup_file *f)
     bool all_settled = f->window.pending == 0;
     if (f->put_off && !f->refused) {
         if (p->stopping && all_settled)
-            pickup_file_free(p, f);
+            pickup_file_leave(p, f, NULL, 0);
         else if (!p->stopping && !wheel_armed(&f->timer))
             begin_again(p, f);
     } else if (f->refused || f->bad) {
@@ -382,7 +403,7 @@ static void go_on(struct pickup *p, struct pickup_file *f)
     } else if (!p->stopping) {
         read_on(p, f);
     } else if (all_settled) {
-        pickup_file_free(p, f);
+        pickup_file_leave(p, f, NULL, 0);
     }
 }
 

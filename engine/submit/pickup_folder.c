@@ -58,7 +58,8 @@ static bool is_in_work(struct pickup *p, const struct pickup_folder *d, const ch
             continue;
         if (f[i].in_taken == in_taken && strcmp(f[i].name, name) == 0)
             return true;
-        if (in_taken && f[i].state == PICKUP_FILE_RENAME && strcmp(f[i].to, name) == 0)
+        bool moves = f[i].state == PICKUP_FILE_RENAME || f[i].state == PICKUP_FILE_NOTE;
+        if (in_taken && moves && strcmp(f[i].to, name) == 0)
             return true;
     }
     return false;

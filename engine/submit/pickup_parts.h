@@ -8,6 +8,10 @@
 //     +-------+-------------------------------+-------+---------+-> WHY -> WRITE -> SYNC -> MOVE ->
 //     FREE
 //
+// What is left in DIR/taken half-way, or because it cannot be removed: HALTED, UNLINK or WITHDRAW
+// -> NOTE -> NOTE_SYNC -> FREE. Where its name cannot be changed, it stays HALTED until it is tried
+// again.
+//
 // HALTED: no bytes are asked for. The window of messages is full, or the last verdicts are missing,
 //         or a message was put off until the timer.
 //
@@ -26,6 +30,7 @@
 
 #define PICKUP_NAME_BYTES (NAME_MAX + 1)
 #define PICKUP_UNIQUE_LEN 34        // what stands before the file's own name: "TIME-RANDOM-"
+#define PICKUP_NOTED_LEN 60         // the same with how far it has come: pickup_note.c
 #define PICKUP_BAD_NAME_LEN_MAX 240 // room for a number and ".why"
 #define PICKUP_BAD_NUMBERS_MAX 1000 // files of one name in bad/
 #define PICKUP_WHY_BYTES 2048
@@ -48,6 +53,8 @@ enum pickup_file_state {
     PICKUP_FILE_READ,
     PICKUP_FILE_HALTED,
     PICKUP_FILE_UNLINK,
+    PICKUP_FILE_NOTE, // its name in DIR/taken is to say how far it has come
+    PICKUP_FILE_NOTE_SYNC,
     PICKUP_FILE_WHY, // DIR/bad/NAME.why is opened
     PICKUP_FILE_WRITE,
     PICKUP_FILE_SYNC,
@@ -88,6 +95,9 @@ struct pickup_file {
     bool arrived;       // the news named it: it is complete
     uint32_t attempt;   // of a name in bad/
     int32_t move_error; // why it could not be moved there
+    const char *left;   // what could not be done, so that it is left in DIR/taken; NULL: we stop
+    int32_t left_error;
+    int32_t note_error;
     char name[PICKUP_NAME_BYTES];
     char to[PICKUP_NAME_BYTES]; // the name that it is to have
     char why[PICKUP_NAME_BYTES];
@@ -202,8 +212,19 @@ void pickup_file_turn(struct pickup *p, struct pickup_file *f);
 void pickup_file_free(struct pickup *p, struct pickup_file *f);
 struct io_token pickup_file_ask(struct pickup *p, struct pickup_file *f,
                                 enum pickup_file_state state);
-bool pickup_name_is_unique(const char *name);
+// It stays where it is: we stop (`what` is NULL), or "it cannot be WHAT", for now. It is in no
+// request, and none of its messages waits for a verdict.
+void pickup_file_leave(struct pickup *p, struct pickup_file *f, const char *what, int error);
 const char *pickup_file_own_name(const struct pickup_file *f); // as the feeder called it
+
+// pickup_note.c
+bool pickup_name_is_unique(const char *name);
+const char *pickup_name_own(const char *name); // of a unique one
+void pickup_note_recall(struct pickup_file *f);
+// False: there is nothing to note, or no way to.
+bool pickup_note_begin(struct pickup *p, struct pickup_file *f);
+// True: it has ended. f->note_error says how.
+bool pickup_note_on_done(struct pickup *p, struct pickup_file *f, int32_t result);
 
 // pickup_build.c: what is read becomes messages.
 void pickup_window_init(struct pickup_window *w);
