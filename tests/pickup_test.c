@@ -61,6 +61,107 @@ struct world {
     char last[4096]; // the message taken last: envelope and content
 };
 
+// --- the files, and the clock
+
+static struct {
+    uint64_t asked;   // requests so far
+    uint64_t fail_at; // the one of these that fails; 0: none does
+    int32_t error;    // with this
+    bool failed;      // it has been asked
+    bool told;        // and has ended
+    struct io_token token;
+    uint64_t syncs;    // of files
+    uint64_t later_us; // the clock's
+} files;
+
+void __real_io_open(struct io *, int, const char *, int, uint32_t, struct io_token);
+void __real_io_read(struct io *, int, void *, size_t, uint64_t, struct io_token);
+void __real_io_write(struct io *, int, const struct iovec *, unsigned, uint64_t, struct io_token);
+void __real_io_sync(struct io *, int, struct io_token);
+void __real_io_sync_all(struct io *, int, struct io_token);
+void __real_io_rename(struct io *, int, const char *, int, const char *, struct io_token);
+void __real_io_unlink(struct io *, int, const char *, struct io_token);
+uint64_t __real_io_now_us(const struct io *);
+// By the linker, all requests come here first.
+__typeof__(__real_io_open) __wrap_io_open;
+__typeof__(__real_io_read) __wrap_io_read;
+__typeof__(__real_io_write) __wrap_io_write;
+__typeof__(__real_io_sync) __wrap_io_sync, __wrap_io_sync_all;
+__typeof__(__real_io_rename) __wrap_io_rename;
+__typeof__(__real_io_unlink) __wrap_io_unlink;
+__typeof__(__real_io_now_us) __wrap_io_now_us;
+
+// Instead of the request that is to fail, one that does nothing.
+static bool fails(struct io *io, struct io_token token)
+{
+    if (++files.asked != files.fail_at)
+        return false;
+    files.failed = true;
+    files.token = token;
+    __real_io_open(io, -1, "none", O_RDONLY, 0, token);
+    return true;
+}
+
+void __wrap_io_open(struct io *io, int dir_fd, const char *name, int flags, uint32_t mode,
+                    struct io_token token)
+{
+    if (!fails(io, token))
+        __real_io_open(io, dir_fd, name, flags, mode, token);
+}
+
+void __wrap_io_read(struct io *io, int fd, void *to, size_t bytes, uint64_t offset,
+                    struct io_token token)
+{
+    if (!fails(io, token))
+        __real_io_read(io, fd, to, bytes, offset, token);
+}
+
+void __wrap_io_write(struct io *io, int fd, const struct iovec *pieces, unsigned count,
+                     uint64_t offset, struct io_token token)
+{
+    if (!fails(io, token))
+        __real_io_write(io, fd, pieces, count, offset, token);
+}
+
+void __wrap_io_sync(struct io *io, int fd, struct io_token token)
+{
+    files.syncs++;
+    if (!fails(io, token))
+        __real_io_sync(io, fd, token);
+}
+
+void __wrap_io_sync_all(struct io *io, int fd, struct io_token token)
+{
+    if (!fails(io, token))
+        __real_io_sync_all(io, fd, token);
+}
+
+void __wrap_io_rename(struct io *io, int from_fd, const char *from, int to_fd, const char *to,
+                      struct io_token token)
+{
+    if (!fails(io, token))
+        __real_io_rename(io, from_fd, from, to_fd, to, token);
+}
+
+void __wrap_io_unlink(struct io *io, int dir_fd, const char *name, struct io_token token)
+{
+    if (!fails(io, token))
+        __real_io_unlink(io, dir_fd, name, token);
+}
+
+uint64_t __wrap_io_now_us(const struct io *io)
+{
+    return __real_io_now_us(io) + files.later_us;
+}
+
+static void tell_failure(struct io_done *done)
+{
+    if (!files.failed || files.told || memcmp(&done->token, &files.token, sizeof(files.token)) != 0)
+        return;
+    done->result = files.error;
+    files.told = true;
+}
+
 // --- the journal
 
 static bool is_taken(const struct disk *d, const uint8_t *key)
@@ -137,6 +238,7 @@ bool pickup_submit(struct pickup *p, struct message **m)
     struct world *w = world_of(p);
     CU_ASSERT((*m)->has_key && (*m)->session & PICKUP_SESSION && (*m)->id > 0);
     CU_ASSERT(slice_starts(message_content(*m), SLICE("Received: ")));
+    CU_ASSERT(files.syncs > 0);
     if (random_below(&w->dice, 100) < w->full)
         return false;
     CU_ASSERT_FATAL(w->waiting_count < WAITING_MAX);
@@ -230,9 +332,10 @@ static void turn_until(struct world *w, uint64_t crash_at)
         due_us = io_now_us(w->io) + 20000;
     if (pickup_busy(w->pickup) || (w->waiting_count > 0 && !w->holds))
         due_us = 0;
-    io_wait(w->io, due_us);
+    io_wait(w->io, due_us < files.later_us ? 0 : due_us - files.later_us);
     while (w->completions < crash_at && io_next(w->io, &done)) {
         CU_ASSERT_EQUAL(done.token.owner, OWNER);
+        tell_failure(&done);
         pickup_on_done(w->pickup, &done);
         w->completions++;
     }
@@ -415,12 +518,14 @@ static void test_takes_files(void)
 {
     struct disk d;
     disk_init(&d);
+    files.syncs = 0;
     put(&d, "before",
         "x-sender: a@b.example\nx-receiver: c@d.example\nX-Posthaste-Key: 1\nSubject: x\n"
         "x-posthaste-key: 2\n 3\nX-Posthaste-Key-Not: 4\n 5\nx-posthaste-key: 6\n\nbefore");
     struct world *w = world_new(&d, 1);
     TURN_UNTIL(w, idle(w));
     CU_ASSERT_EQUAL(times_taken(&d, "before"), 1);
+    CU_ASSERT_EQUAL(files.syncs, 1);
     CU_ASSERT_PTR_NOT_NULL(strstr(w->last, "from a@b.example\nto c@d.example\nReceived: "));
     CU_ASSERT_PTR_NOT_NULL(
         strstr(w->last, "\r\nSubject: x\r\nX-Posthaste-Key-Not: 4\r\n 5\r\n\r\nbefore\r\n"));

@@ -11,8 +11,9 @@
 // What a crash finds. The order of steps for one file is
 //
 //   1  DIR/NAME is renamed to DIR/taken/UNIQUE, and that is synced (a sync serves many files)
-//   2  it is read; each message is submitted with a key made of UNIQUE and the message's ordinal
-//   3  when the last verdict has come, all of it is durable elsewhere: DIR/taken/UNIQUE is unlinked
+//   2  its bytes are synced: what is taken must not depend on some that a power cut may take away
+//   3  it is read; each message is submitted with a key made of UNIQUE and the message's ordinal
+//   4  when the last verdict has come, all of it is durable elsewhere: DIR/taken/UNIQUE is unlinked
 //
 // and what stands in DIR/taken at start is taken up at 1, under the name that it has. Before 1 is
 // synced nothing has been submitted; from then on the name, and so each message's key, stays: what

@@ -260,6 +260,11 @@ static bool has_not_changed(const struct pickup_file *f, const struct look *l)
            l->modified_wall_us == f->known.modified_wall_us;
 }
 
+static void ask_flush(struct pickup *p, struct pickup_file *f)
+{
+    io_sync(p->o.io, f->fd, pickup_file_ask(p, f, PICKUP_FILE_FLUSH));
+}
+
 // Once it is ours: what was looked at may have been another file of that name.
 static void on_open(struct pickup *p, struct pickup_file *f, int32_t result)
 {
@@ -281,8 +286,23 @@ static void on_open(struct pickup *p, struct pickup_file *f, int32_t result)
     } else if (has_not_changed(f, &l) && was_modified_within(p, &l, PICKUP_UNFINISHED_US)) {
         pickup_waiting_keep(p, f);
     } else {
+        ask_flush(p, f);
+    }
+}
+
+static void on_flush(struct pickup *p, struct pickup_file *f, int32_t result)
+{
+    bool is_synced = result == 0 || result == -EINVAL || result == -EROFS; // or cannot be
+    if (is_synced && !p->stopping) {
         pickup_file_rewind(p, f);
         read_on(p, f);
+    } else if (f->window.pending == 0) {
+        f->put_off = true; // if it cannot be left, it is begun again
+        pickup_file_leave(p, f, is_synced ? NULL : "synced", result);
+    } else { // some verdicts are to come
+        f->put_off = false;
+        pickup_file_put_off(p, f);
+        halt(f);
     }
 }
 
@@ -332,6 +352,7 @@ void pickup_file_on_done(struct pickup *p, struct pickup_file *f, const struct i
     case PICKUP_FILE_LOOK: on_look(p, f, done->result); return;
     case PICKUP_FILE_RENAME: on_rename(p, f, done->result); return;
     case PICKUP_FILE_OPEN: on_open(p, f, done->result); return;
+    case PICKUP_FILE_FLUSH: on_flush(p, f, done->result); return;
     case PICKUP_FILE_READ: on_read(p, f, done->result); return;
     case PICKUP_FILE_UNLINK: on_unlink(p, f, done->result); return;
     case PICKUP_FILE_NOTE:
@@ -367,8 +388,7 @@ static void begin_again(struct pickup *p, struct pickup_file *f)
         ask_open(p, f);
         return;
     }
-    pickup_file_rewind(p, f);
-    read_on(p, f);
+    ask_flush(p, f); // it may have grown
 }
 
 // It ends too early, or cannot be understood.

@@ -2,7 +2,7 @@
 //
 // A file's life, each arrow a completion of its one request in flight:
 //
-//   LOOK -> RENAME -> UNSYNCED -> SYNCING -> OPEN -> READ <-> HALTED -> UNLINK -> FREE
+//   LOOK -> RENAME -> UNSYNCED -> SYNCING -> OPEN -> FLUSH -> READ <-> HALTED -> UNLINK -> FREE
 //     |       |       (found in taken/)       |       |         |
 //     |       |        -> UNSYNCED            |       |         |
 //     +-------+-------------------------------+-------+---------+-> WHY -> WRITE -> SYNC -> MOVE ->
@@ -50,6 +50,7 @@ enum pickup_file_state {
     PICKUP_FILE_UNSYNCED, // waits for the next sync
     PICKUP_FILE_SYNCING,
     PICKUP_FILE_OPEN,
+    PICKUP_FILE_FLUSH, // its bytes are synced: who wrote it may not have done so
     PICKUP_FILE_READ,
     PICKUP_FILE_HALTED,
     PICKUP_FILE_UNLINK,
