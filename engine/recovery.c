@@ -208,7 +208,8 @@ static void front_arrived(struct recovery *r, struct found_segment *s, size_t by
     s->kind = scan_front(slice_make(r->front, bytes), &s->front);
     if (s->kind == SCAN_UNKNOWN)
         leave_alone(r, s, no_segment);
-    // A segment gets its whole length at once: only a crash between that and its name leaves less.
+    // A segment has its whole length before its first record. A crash leaves less before that, at
+    // once or, where blocks cannot be set aside, while zeros are written; so does who cuts it.
     if (s->kind == SCAN_UNBEGUN && s->bytes < FORMAT_SEGMENT_BYTES_MIN)
         log_line(
             LOG_LEVEL_WARNING,
