@@ -13,7 +13,7 @@ from exchanger import Exchanger
 from messages import harm, made
 from place import eventually, long_or, place, run
 
-AT_ONCE_S = 0.5  # what a loaded machine may need for it
+AT_ONCE_S = 5  # what a loaded machine may need for it; a look without notice comes after 30
 MORE_KB_MAX = 700 * 1024  # memory that a large file may need: messages that wait for delivery
 SENDER = "sender@client.example"
 
