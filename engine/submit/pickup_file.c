@@ -290,16 +290,22 @@ static void on_open(struct pickup *p, struct pickup_file *f, int32_t result)
     }
 }
 
+// Says nothing about the file.
+static bool is_passing(int32_t error)
+{
+    return error == -EINTR || error == -EAGAIN || error == -ENOMEM || error == -ENOBUFS;
+}
+
 static void on_flush(struct pickup *p, struct pickup_file *f, int32_t result)
 {
     bool is_synced = result == 0 || result == -EINVAL || result == -EROFS; // or cannot be
     if (is_synced && !p->stopping) {
         pickup_file_rewind(p, f);
         read_on(p, f);
-    } else if (f->window.pending == 0) {
+    } else if (f->window.pending == 0 && !is_passing(result)) {
         f->put_off = true; // if it cannot be left, it is begun again
         pickup_file_leave(p, f, is_synced ? NULL : "synced", result);
-    } else { // some verdicts are to come
+    } else {
         f->put_off = false;
         pickup_file_put_off(p, f);
         halt(f);
@@ -309,6 +315,11 @@ static void on_flush(struct pickup *p, struct pickup_file *f, int32_t result)
 static void on_read(struct pickup *p, struct pickup_file *f, int32_t result)
 {
     struct look l = {.kind = KIND_OTHER};
+    if (is_passing(result)) {
+        pickup_file_put_off(p, f);
+        halt(f);
+        return;
+    }
     if (result < 0) {
         pickup_file_is_bad(f, 0, "it cannot be read: %s", strerror(-result));
         halt(f);
