@@ -84,7 +84,11 @@ static const struct setting events_settings[] = {
     {"file", SETTING_OUTPUT, AT(config, events_file)},
 };
 
+static const char *const route_words[] = {[ROUTE_MX] = "mx", [ROUTE_NULL] = "null", NULL};
+_Static_assert(sizeof(enum route) == sizeof(uint32_t), "what SETTING_WORD writes");
+
 static const struct setting domain_settings[] = {
+    {"via", SETTING_WORD, AT(limits, via), .words = route_words, .usual = "mx"},
     {"connections", SETTING_COUNT, AT(limits, connections), WITHIN(1, 10000), .usual = "20"},
     {"messages-per-connection", SETTING_COUNT, AT(limits, messages_per_connection),
      WITHIN(1, 1000000), .usual = "100"},

@@ -71,6 +71,23 @@ static bool parse_yes_no(struct slice text, bool *ret, struct refusal *why)
     return true;
 }
 
+static bool parse_word(const struct setting *s, struct slice text, uint32_t *ret,
+                       struct refusal *why)
+{
+    char known[SETTING_TEXT_BYTES] = "";
+    size_t len = 0;
+    for (uint32_t i = 0; s->words[i]; i++) {
+        if (slice_equal(text, slice_of_text(s->words[i]))) {
+            *ret = i;
+            return true;
+        }
+        len += (size_t)snprintf(known + len, sizeof(known) - len, "%s\"%s\"", i ? " or " : "",
+                                s->words[i]);
+        CHECK(len < sizeof(known)); // a few words of ours
+    }
+    return refuse(why, "'%.*s' is not known: it is %s", SLICE_ARG(text), known);
+}
+
 static bool parse_mode(struct slice text, uint32_t *ret, struct refusal *why)
 {
     uint32_t mode = 0;
@@ -177,6 +194,7 @@ bool setting_parse(const struct setting *s, struct slice text, void *value, stru
     case SETTING_SIZE:
     case SETTING_DURATION: return parse_number(s, text, value, why);
     case SETTING_YES_NO: return parse_yes_no(text, value, why);
+    case SETTING_WORD: return parse_word(s, text, value, why);
     case SETTING_MODE: return parse_mode(text, value, why);
     case SETTING_HOST: return parse_host(text, value, why);
     case SETTING_USER: return parse_user(text, value, why);
@@ -232,6 +250,8 @@ bool setting_print(const struct setting *s, const void *value, struct buffer *ou
     case SETTING_DURATION:
         return buffer_printf(out, "\"%s\"", print_exact(text, s, *(const uint64_t *)value));
     case SETTING_YES_NO: return buffer_printf(out, "%s", *(const bool *)value ? "yes" : "no");
+    case SETTING_WORD:
+        return setting_print_quoted(slice_of_text(s->words[*(const uint32_t *)value]), out);
     case SETTING_MODE: return buffer_printf(out, "\"%04" PRIo32 "\"", *(const uint32_t *)value);
     case SETTING_HOST:
     case SETTING_USER:

@@ -23,6 +23,7 @@ enum setting_kind {
     SETTING_SIZE,      // uint64_t, bytes
     SETTING_DURATION,  // uint64_t, microseconds
     SETTING_YES_NO,    // bool
+    SETTING_WORD,      // uint32_t or an enum: which of its words
     SETTING_MODE,      // uint32_t, permission bits
     SETTING_HOST,      // char[SETTING_TEXT_BYTES]: a domain name, as lower-case A-labels
     SETTING_USER,      // char[SETTING_TEXT_BYTES]: a login name
@@ -45,10 +46,11 @@ struct setting_networks {
 struct setting {
     const char *name;
     enum setting_kind kind;
-    size_t offset;         // of the value in its struct
-    uint64_t min, max;     // numbers, sizes, durations: what is allowed
-    uint16_t port_default; // addresses
-    const char *usual;     // the default, as in a file; NULL: none, or found out at start
+    size_t offset;            // of the value in its struct
+    uint64_t min, max;        // numbers, sizes, durations: what is allowed
+    uint16_t port_default;    // addresses
+    const char *const *words; // of SETTING_WORD, NULL behind the last
+    const char *usual;        // the default, as in a file; NULL: none, or found out at start
 };
 
 bool setting_is_list(const struct setting *s);

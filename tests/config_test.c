@@ -71,7 +71,8 @@ static const struct value_case value_cases[] = {
     {"", "listen \"unix:/run/user/1000/posthaste/submit.sock\" {\n"},
     {"", "listen \"127.0.0.1:2525\" {\n"},
     {"", "    file = \"/home/anna/.local/state/posthaste/events.jsonl\"\n"},
-    {"", "domain \"default\" {\n    connections = 20\n    messages-per-connection = 100\n"},
+    {"", "domain \"default\" {\n    via = \"mx\"\n    connections = 20\n"
+         "    messages-per-connection = 100\n"},
     {"workers = 3 # why\n", "workers = 3\n"},
     {"workers = 3#why", "workers = 3\n"},
     {"state = /a//b // why\n", "state = \"/a//b\"\n"},
@@ -108,7 +109,13 @@ static const struct value_case value_cases[] = {
     // A domain starts from the default one, wherever that stands.
     {"domain \"Example.ORG\" { messages-per-connection = 7 }\ndomain \"default\" { connections = 5 "
      "}",
-     "domain \"example.org\" {\n    connections = 5\n    messages-per-connection = 7\n"},
+     "domain \"example.org\" {\n    via = \"mx\"\n    connections = 5\n"
+     "    messages-per-connection = 7\n"},
+    {"domain \"a.example\" { via = null }", "domain \"a.example\" {\n    via = \"null\"\n"},
+    {"domain \"default\" { via = \"null\" }\ndomain \"a.example\" { }",
+     "domain \"a.example\" {\n    via = \"null\"\n"},
+    {"domain \"default\" { via = null }\ndomain \"a.example\" { via = mx }",
+     "domain \"a.example\" {\n    via = \"mx\"\n"},
 };
 
 static void test_values(void)
@@ -173,6 +180,10 @@ static const struct error_case error_cases[] = {
     {"domain \"a.example\" { retry-max = 2s }", "1: domain \"a.example\": retry-first is longer"},
     {"domain \"a.example\" { }\ndomain \"A.example\" { }",
      "domain \"a.example\" has more than one"},
+    {"domain \"a.example\" {\nvia = relay }",
+     "2: via: 'relay' is not known: it is \"mx\" or \"null\""},
+    {"domain \"a.example\" { via = NULL }", "1: via: 'NULL' is not known"},
+    {"domain \"a.example\" { via = \"\" }", "1: via: '' is not known"},
     {"domain { }", "1: missing title for section 'domain'"},
     // Comments must not disturb the count of lines.
     {"# one\n\n# two\n#three\nworkers = 0", "5: workers"},

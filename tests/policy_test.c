@@ -97,6 +97,8 @@ static void test_mx(void)
     }
     CU_ASSERT_EQUAL(verdict_of_no_address(true).verdict, VERDICT_LATER);
     CU_ASSERT_EQUAL(verdict_of_no_address(false).verdict, VERDICT_NEVER);
+    CU_ASSERT_EQUAL(verdict_of_discarding().verdict, VERDICT_DELIVERED);
+    CU_ASSERT_EQUAL(verdict_of_discarding().code, 250);
 }
 
 // The final dot is waited for at least ten minutes, whatever else changes (RFC 5321 4.5.3.2.6).
@@ -214,6 +216,7 @@ static void test_limits_of_domains(void)
     CU_ASSERT_EQUAL(tight.messages_per_connection, 3);
     CU_ASSERT_EQUAL(tight.rcpts_per_transaction, 50);
     CU_ASSERT_EQUAL(tight.window, 4);
+    CU_ASSERT_EQUAL(tight.via, ROUTE_MX);
 }
 
 static const struct {

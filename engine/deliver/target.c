@@ -4,6 +4,7 @@
 //   NEW -> ASKING -> PLACED -> (answer got old: asks again, stays PLACED meanwhile)
 //     ^______/ failed: its ready jobs end      \-> handed over: the new owner places it
 //
+// One whose mail is discarded (ROUTE_NULL) stays NEW, with who owned it first.
 // An unused domain is taken out of the table and freed; if a job still came, it is served first.
 
 #include "engine/base/check.h"
@@ -220,6 +221,27 @@ static void target_end_locally(struct deliver *d, struct target *t, struct local
     target_end_ready(d, t, v.verdict, &why, NULL);
 }
 
+// What was not in memory is not read back for this: its events lack sender and recipient.
+static void target_discard(struct deliver *d, struct target *t)
+{
+    struct local_verdict v = verdict_of_discarding();
+    struct failure why;
+    struct job *j;
+    failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
+    // While stopping, their home may take no letters any more.
+    while (!d->stopping && (j = job_list_take(&t->domain.ready))) {
+        atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
+        j->message = entry_message(j->entry);
+        outbox_whole_job(d, j, v.verdict, &why, NULL);
+    }
+}
+
+static bool target_is_discarded(const struct deliver *d, const struct target *t)
+{
+    return t->state == TARGET_NEW &&
+           limits_of_domain(d->o.limits, domain_name(&t->domain))->via == ROUTE_NULL;
+}
+
 static void again_remove(struct deliver *d, struct target *t)
 {
     struct target **at = &d->again_first;
@@ -365,6 +387,11 @@ static void target_has_jobs(struct deliver *d, struct target *t, uint32_t new_co
     }
     if (t->ending) { // what comes now ends with the others
         target_end_step(d, t);
+        target_maybe_idle(d, t);
+        return;
+    }
+    if (target_is_discarded(d, t)) {
+        target_discard(d, t);
         target_maybe_idle(d, t);
         return;
     }

@@ -5,12 +5,19 @@
 #include "engine/base/slice.h"
 #include "engine/policy/retry.h"
 
+// How a domain's mail leaves.
+enum route {
+    ROUTE_MX,   // to its mail exchangers
+    ROUTE_NULL, // nowhere: it is discarded, and counts as delivered
+};
+
 struct limits {
     uint32_t connections;             // open at once to one site
     uint32_t messages_per_connection; // then QUIT
     uint32_t rcpts_per_transaction;
     uint32_t window; // unanswered messages on one connection, where the server lets us
     struct retry_policy retry;
+    enum route via; // of the domain alone: who has no exchangers comes to no site
 };
 
 struct limits_rule {

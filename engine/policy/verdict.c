@@ -46,6 +46,11 @@ struct local_verdict verdict_of_no_address(bool temporary)
         VERDICT_NEVER, 550, {5, 4, 4}, "no mail exchanger has a usable address"};
 }
 
+struct local_verdict verdict_of_discarding(void)
+{
+    return (struct local_verdict){VERDICT_DELIVERED, 250, {2, 0, 0}, "discarded: via null"};
+}
+
 uint64_t patience_us(enum smtp_phase phase)
 {
     switch (phase) {

@@ -15,7 +15,7 @@ enum verdict verdict_of_reply(enum smtp_phase phase, uint16_t code);
 // "Too many recipients" for this transaction, not for this recipient (RFC 5321 4.5.3.1.10).
 bool verdict_is_rcpt_limit(uint16_t code, struct enhanced_code enhanced);
 
-// No exchanger could even be asked: why, in the words and codes of an SMTP reply.
+// No exchanger was, or could be, asked: why, in the words and codes of an SMTP reply.
 struct local_verdict {
     enum verdict verdict;
     uint16_t code;
@@ -25,6 +25,9 @@ struct local_verdict {
 struct local_verdict verdict_of_mx(enum dns_status status);
 // None of the hosts has an address that we may connect to. `temporary`: some lookup failed for now.
 struct local_verdict verdict_of_no_address(bool temporary);
+
+// ROUTE_NULL.
+struct local_verdict verdict_of_discarding(void);
 
 // How long the answer to a command may take (RFC 5321 4.5.3.2).
 uint64_t patience_us(enum smtp_phase phase);

@@ -232,3 +232,72 @@ class WhereTo(unittest.TestCase):
             with self.subTest(domain):
                 event = self.send(domain)
                 self.assertEqual((event["event"], event["enhanced"]), ("failed", enhanced), event)
+
+
+class Discarded(unittest.TestCase):
+    """via = "null": no name server is asked, nobody is connected to."""
+
+    null = 'domain "null.example" { via = "null" }'
+
+    def setUp(self):
+        self.name_server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(self.name_server.close)
+        self.name_server.bind((place().address(1), 0))
+        self.name_server.setblocking(False)
+        self.resolver = "{}:{}".format(*self.name_server.getsockname())
+
+    def start(self, **settings):
+        engine = Engine(resolver=self.resolver, **settings)
+        self.addCleanup(engine.end)
+        return engine
+
+    def discarded(self, event):
+        self.assertEqual((event["event"], event["code"], event["enhanced"], event["text"]),
+                         ("delivered", 250, "2.0.0", "discarded: via null"), event)
+        self.assertEqual((event["host"], event["address"], event["domain"], event["attempt"]),
+                         ("", "", "null.example", 1), event)
+
+    def test_at_once(self):
+        lost = self.start(more=self.null)
+        rcpts = [f"user{i}@null.example" for i in range(3)]
+        with Client(lost.unix) as client:
+            ids = [client.submit(SENDER, rcpts, made()[0].content)
+                   for _ in range(long_or(100, 10))]
+        for message_id in ids:
+            events = lost.outcomes(message_id, count=len(rcpts))
+            self.assertEqual([(e["sender"], e["recipient"]) for e in events],
+                             [(SENDER, rcpt) for rcpt in rcpts])
+            for event in events:
+                self.discarded(event)
+        self.assertRaises(BlockingIOError, self.name_server.recv, 512)
+        last = lost.stop()
+        self.assertEqual((last["delivered"], last["dns-queries"], last["connections"],
+                          last["messages-left"]),
+                         (len(ids) * len(rcpts), 0, 0, 0))
+
+    def test_one_domain_of_a_message(self):
+        """The others of it go their own way."""
+        lost = self.start(more=self.null)
+        with Client(lost.unix) as client:
+            message_id = client.submit(SENDER, ["x@d2.example", "x@null.example"],
+                                       made()[0].content)
+        outcome = {e["domain"]: e for e in lost.outcomes(message_id, count=2)}
+        self.discarded(outcome["null.example"])
+        self.assertEqual(outcome["d2.example"]["event"], "deferred")
+        self.assertIn(b"d2", self.name_server.recv(512))
+
+    def test_what_waited(self):
+        """It was deferred; then the domain's mail is to be discarded."""
+        lost = self.start(domain='retry-first = "1s"')
+        with Client(lost.unix) as client:
+            message_id = client.submit(SENDER, ["x@null.example"], made()[0].content)
+        event, = lost.outcomes(message_id)
+        self.assertEqual(event["event"], "deferred")
+        lost.stop()
+        with open(lost.config, "a", encoding="ascii") as config:
+            config.write(self.null + "\n")
+        lost.start()
+        *_, event = lost.outcomes(message_id, count=2)
+        self.discarded(event | {"attempt": 1})
+        self.assertEqual((event["attempt"], event["recipient"]), (2, ""))
+        self.assertEqual(lost.stop()["messages-left"], 0)
