@@ -1,8 +1,8 @@
 """Clients and exchangers at the edges: who streams without waiting, who hangs up on one message."""
 
 import json
-import os
 import re
+import socket
 import subprocess
 import threading
 import unittest
@@ -85,12 +85,16 @@ class Events(unittest.TestCase):
         config = open(configure(name=name), encoding="ascii").read()
         self.config = place().write(f"{name}.conf", re.sub(r'file = ".*"', 'file = "stdout"', config))
 
+    def listens(self):
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.socket) == 0
+
     def lines(self, stdout, printed):
         count = 2000
         talker = subprocess.Popen([PROGRAM, "serve", "-c", self.config], stdout=stdout,
                                   stderr=subprocess.DEVNULL)
         self.addCleanup(talker.kill)
-        eventually(lambda: os.path.exists(self.socket), "the socket")
+        eventually(self.listens, "the socket")
         reader = printed(talker)
         with Client(self.socket) as client:
             for _ in range(count):
