@@ -22,7 +22,7 @@ NEVER = b"550 5.1.1 never\r\n"
 SOON = "retry-first = 1s  retry-max = 1s"
 SMALL = 'journal { segment = "1M" }'
 MIB = 1 << 20
-ROOM_AGAIN_S = 10
+ROOM_AGAIN_S = 30  # it takes some seconds, and on a busy machine more
 # So many segments of 1M two workers may have when little lives, each: four sealed ones that
 # are no reason to move anything, the open one, eight spares, and one that is made or emptied.
 FILES_MAX = 28
