@@ -41,16 +41,19 @@
 #define DOMAIN_DRAIN_MAX 4096u // jobs taken from one domain at once
 #define DOMAIN_EPOCHS 2        // between the last that is heard of a domain and its end
 
+// Three parts, so that no cache line goes to and fro for what others do with their own: what all
+// workers read and hardly anybody writes, a short name included; what producers write, one line for
+// a whole push; and the owner's.
 struct domain {
     struct cds_lfht_node node;
-    struct letter dirty_letter;
-    struct letter handover_letter;
     uint64_t hash;          // in the table; differs from run to run
     _Atomic uint16_t owner; // worker
     uint8_t name_len;
     char name[DOMAIN_NAME_BYTES]; // lower-case A-labels, or an address literal
     struct cds_wfcq_tail tail __attribute__((aligned(64)));
-    _Atomic uint32_t job_count;                               // domain_ref()
+    _Atomic uint32_t job_count; // domain_ref()
+    struct letter dirty_letter;
+    struct letter handover_letter;
     struct __cds_wfcq_head head __attribute__((aligned(64))); // the owner's, as is all behind it
     struct job_list ready;
     // What delivery keeps about the domain follows: see domain_table_new().
