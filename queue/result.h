@@ -33,7 +33,7 @@ struct result {
     struct slice host;    // exchanger's name, empty when none was reached
     struct slice address; // its address and port as text
     struct slice text;    // reply, or what went wrong
-    struct slice sender;  // of the message: its home need not have that in memory
+    struct slice sender;  // where the message was read back; else its home has it
     struct slice recipient;
 };
 

@@ -46,6 +46,20 @@ static void line_end(struct events *e, struct json *j, size_t before)
     e->dropped_count++;
 }
 
+// The home's own copy lasts until the job's last result has been told of. Without one they came
+// with the result, or the message could not be read back.
+static struct slice sender_of(const struct result *r)
+{
+    const struct message *m = entry_message(r->job->entry);
+    return m ? message_sender(m) : r->sender;
+}
+
+static struct slice recipient_of(const struct result *r)
+{
+    const struct message *m = entry_message(r->job->entry);
+    return m ? message_rcpt_address(m, r->rcpt) : r->recipient;
+}
+
 void events_result(struct events *e, const struct result *r)
 {
     struct json j;
@@ -61,8 +75,8 @@ void events_result(struct events *e, const struct result *r)
     json_time(&j, "time", r->wall_us);
     json_text(&j, "event", slice_of_text(outcome_word(r->kind)));
     json_text(&j, "id", slice_of_text(message_id_print(r->job->entry->id, id)));
-    json_text(&j, "sender", r->sender);
-    json_text(&j, "recipient", r->recipient);
+    json_text(&j, "sender", sender_of(r));
+    json_text(&j, "recipient", recipient_of(r));
     json_text(&j, "domain", domain_name(r->job->domain));
     json_text(&j, "host", r->host);
     json_text(&j, "address", r->address);

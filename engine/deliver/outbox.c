@@ -106,7 +106,8 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
         .text = slice_make(why->text, why->text_len),
     };
     CHECK(job_rcpt_state(j, rcpt) == RCPT_OPEN);
-    if (j->message) { // else it could not be read back
+    // What its home has in memory it finds there by itself (engine/control/events.c).
+    if (j->message && j->message != entry_message(j->entry)) {
         r.sender = message_sender(j->message);
         r.recipient = message_rcpt_address(j->message, rcpt);
     }
