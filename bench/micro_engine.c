@@ -100,7 +100,8 @@ static void *serve(void *argument)
     error = worker_new(&t->worker, &c->shared, t->number, t->io);
     if (error < 0)
         fail("make a worker", -error);
-    if (pthread_barrier_wait(&c->barrier) == PTHREAD_BARRIER_SERIAL_THREAD)
+    pthread_barrier_wait(&c->barrier);
+    if (t->number == 0)
         c->began_us = now_us();
     uint64_t before_us = thread_cpu_us();
     while (!worker_finished(t->worker)) {
