@@ -50,8 +50,8 @@ static uint64_t hear(struct slice bytes)
 
 static void session_open(const char *ehlo, uint16_t window)
 {
-    struct smtp_client_options options = {.helo_name = SLICE("client.example.net"),
-                                          .window = window};
+    struct smtp_client_options options = {
+        .helo_name = SLICE("client.example.net"), .window = window, .decisions_only = true};
     said_bytes = 0;
     wire_init(&wire);
     smtp_client_init(&client, &options);

@@ -141,7 +141,8 @@ static void what_is_told_agrees_with_what_was_taken(void)
             .goes_ahead_for_none = random_below(&dice, 2) == 0,
             .sender_stands = random_below(&dice, 2) == 0,
         };
-        struct smtp_client_options options = {.window = (uint16_t)(1 + random_below(&dice, 8))};
+        struct smtp_client_options options = {.window = (uint16_t)(1 + random_below(&dice, 8)),
+                                              .decisions_only = random_below(&dice, 2) == 0};
         uint32_t mail_count = 1 + random_below(&dice, 20);
         uint32_t rcpt_count_max = 1 + random_below(&dice, 5);
         delivered += run_seed(&manner, seed, mail_count, rcpt_count_max, options);
@@ -155,7 +156,8 @@ static void without_trouble_all_is_delivered(void)
     for (size_t ehlo = 0; ehlo < sizeof(ehlos) / sizeof(ehlos[0]); ehlo++)
         for (uint16_t window = 1; window <= SMTP_WINDOW_MAX; window++) {
             struct model_manner manner = {.ehlo = ehlos[ehlo]};
-            struct smtp_client_options options = {.window = window, .ignore = SMTP_SIZE};
+            struct smtp_client_options options = {
+                .window = window, .ignore = SMTP_SIZE, .decisions_only = window % 2 == 0};
             uint32_t got = run_seed(&manner, window, MODEL_MAILS_MAX, 2, options);
             CU_ASSERT_EQUAL(got, MODEL_MAILS_MAX);
         }

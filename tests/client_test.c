@@ -16,6 +16,7 @@ struct script {
     const char *next; // segment of the server's words
     char seen[SEEN_BYTES_MAX];
     size_t seen_len;
+    bool decisions_only;
 };
 
 static void script_command(struct session *s, enum peer_command command)
@@ -62,7 +63,7 @@ static void script_event(struct session *s, const struct smtp_event *e)
     char tag = (char)e->tag;
     switch (e->kind) {
     case SMTP_MORE:
-    case SMTP_REPLIED: CU_ASSERT(e->reply != NULL); break;
+    case SMTP_REPLIED: CU_ASSERT(e->reply != NULL && !script->decisions_only); break;
     case SMTP_READY: see(script, "ready "); break;
     case SMTP_RCPT_REFUSED: see(script, "rcpt:%c:%u:%u ", tag, e->rcpt, e->reply->code); break;
     case SMTP_DONE:
@@ -96,13 +97,16 @@ static void see_unfinished(struct session *s, struct script *script)
 
 static struct session session; // half a megabyte of transcripts
 
-static bool run_case(const struct session_case *k, enum session_cut cut, size_t cut_at)
+static bool run_case_once(const struct session_case *k, enum session_cut cut, size_t cut_at,
+                          bool decisions_only)
 {
-    struct script script = {.k = k, .next = k->server};
+    struct script script = {.k = k, .next = k->server, .decisions_only = decisions_only};
     const struct session_test test = {&script, script_command, script_event};
     struct smtp_transaction chosen[MAILS_MAX];
-    struct smtp_client_options options = {
-        .helo_name = SLICE("c"), .ignore = k->ignore, .window = k->window ? k->window : 1};
+    struct smtp_client_options options = {.helo_name = SLICE("c"),
+                                          .ignore = k->ignore,
+                                          .window = k->window ? k->window : 1,
+                                          .decisions_only = decisions_only};
     session.test = &test;
     session.mails = chosen;
     session.mail_count = mails_named(k->mails, chosen);
@@ -124,6 +128,12 @@ static bool run_case(const struct session_case *k, enum session_cut cut, size_t 
     CU_ASSERT(said_ok);
     CU_ASSERT(seen_ok);
     return said_ok && seen_ok;
+}
+
+// What is decided is the same to who hears of all replies and to who does not.
+static bool run_case(const struct session_case *k, enum session_cut cut, size_t cut_at)
+{
+    return run_case_once(k, cut, cut_at, false) && run_case_once(k, cut, cut_at, true);
 }
 
 static void every_case(void)
@@ -223,6 +233,31 @@ static void each_reply_is_told_with_its_phase(void)
     CU_ASSERT(smtp_client_idle(&client) && smtp_client_can_start(&client));
     smtp_client_quit(&client);
     CU_ASSERT_FALSE(smtp_client_can_start(&client));
+}
+
+// Who hears of decisions only can still ask what was answered.
+static void what_was_answered_can_be_asked(void)
+{
+    struct smtp_unfinished u;
+    open_session("250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n", 2);
+    client.options.decisions_only = true;
+    uint64_t before = smtp_client_replies(&client);
+    for (int i = 0; i < 2; i++)
+        smtp_client_start(&client, &mails[i]);
+    smtp_client_fill(&client, &wire);
+    CU_ASSERT(smtp_client_unfinished(&client, 0, &u) && !u.answered);
+    CU_ASSERT_FALSE(smtp_client_has_answered(&client));
+    CU_ASSERT_EQUAL(hear("250 mail\r\n250 rc").kind, SMTP_MORE);
+    CU_ASSERT(smtp_client_unfinished(&client, 0, &u) && u.answered);
+    CU_ASSERT(smtp_client_has_answered(&client));
+    CU_ASSERT_EQUAL(smtp_client_replies(&client), before + 1);
+    CU_ASSERT_EQUAL(hear("pt\r\n").kind, SMTP_MORE);
+    CU_ASSERT_EQUAL(smtp_client_replies(&client), before + 2);
+    CU_ASSERT_EQUAL(hear("250 taken\r\n").kind, SMTP_DONE);
+    CU_ASSERT_EQUAL(hear("250 RSET, which says nothing of the message\r\n").kind, SMTP_MORE);
+    CU_ASSERT(smtp_client_unfinished(&client, 0, &u) && u.tag == 'b' && !u.answered);
+    CU_ASSERT_EQUAL(hear("250 mail\r\n").kind, SMTP_MORE);
+    CU_ASSERT(smtp_client_unfinished(&client, 0, &u) && u.answered);
 }
 
 static void can_start_follows_the_window(void)
@@ -357,6 +392,7 @@ static const struct suite_test tests[] = {
     {"every case, cut in two", every_case_cut_in_two},
     {"every case, with small wires", every_case_with_small_wires},
     {"each reply is told with its phase", each_reply_is_told_with_its_phase},
+    {"what was answered can be asked", what_was_answered_can_be_asked},
     {"can_start follows the window", can_start_follows_the_window},
     {"the window opens and closes", the_window_opens_and_closes},
     {"contents of many pieces", contents_of_many_pieces},

@@ -224,8 +224,8 @@ static bool conn_is_refused(const struct conn *c)
 {
     if (!c->session_ready)
         return true;
-    return c->state == CONN_IDLE && c->message_count == 0 && !c->answered &&
-           c->site->ready_count > 0;
+    return c->state == CONN_IDLE && c->message_count == 0 &&
+           !smtp_client_has_answered(&c->client) && c->site->ready_count > 0;
 }
 
 // What a connection's end in the middle of transactions says of the site. A 421 says why.
@@ -236,7 +236,7 @@ static void conn_broke_off(struct deliver *d, struct conn *c)
         return;
     if (c->broke_rules)
         how = PACE_BROKE_RULES;
-    else if (!c->answered)
+    else if (!smtp_client_has_answered(&c->client))
         how = PACE_BROKE_FIRST;
     pace_broke(&c->site->pace, how, io_now_us(d->io));
 }
@@ -273,25 +273,28 @@ static bool verdict_holds(const struct conn *c, const struct transaction *tx)
     return c->sent_bytes >= tx->end_bytes || tx->verdict != VERDICT_DELIVERED;
 }
 
-// Its last byte has reached the kernel, as far as we can know, and no verdict came: is it in doubt?
-// Asked of the transactions from the oldest on; *i counts those that the machine knows of.
-static bool in_doubt(const struct conn *c, const struct transaction *tx, uint32_t *i)
+// What the machine knows of a transaction without verdict. Asked from the oldest on; *i counts
+// those that it knows of. Another one had its verdict, and so was answered.
+static struct smtp_unfinished left_how(const struct conn *c, const struct transaction *tx,
+                                       uint32_t *i)
 {
     struct smtp_unfinished u;
     if (tx->held || !smtp_client_unfinished(&c->client, *i, &u) || u.tag != tx->smtp.tag)
-        return false;
+        return (struct smtp_unfinished){.answered = true};
     (*i)++;
-    return u.written && c->sent_bytes >= u.end_bytes;
+    return u;
 }
 
 // The connection has ended, and nothing is lent any more. `oldest`: the server was at this one.
-static void transaction_left(struct deliver *d, struct conn *c, struct transaction *tx, bool doubt,
-                             bool oldest)
+static void transaction_left(struct deliver *d, struct conn *c, struct transaction *tx,
+                             const struct smtp_unfinished *u, bool oldest)
 {
+    // Its last byte has reached the kernel, as far as we can know, and no verdict came.
+    bool doubt = u->written && c->sent_bytes >= u->end_bytes;
     uint8_t weight = oldest && c->message_count == 0 ? GIVEN_BACK_BY_FRESH : GIVEN_BACK_BY_USED;
     if (tx->held && verdict_holds(c, tx)) {
         verdict_carry_out(d, c, tx, &tx->why);
-    } else if (!doubt && !tx->answered && job_given_back(tx->rcpts[0].job) < GIVEN_BACK_MAX) {
+    } else if (!doubt && !u->answered && job_given_back(tx->rcpts[0].job) < GIVEN_BACK_MAX) {
         transaction_give_back(d, c, tx, weight);
     } else {
         tx->verdict = VERDICT_LATER;
@@ -304,8 +307,8 @@ void attempt_gone(struct deliver *d, struct conn *c)
     struct site *s = c->site;
     uint32_t unfinished = 0;
     for (bool oldest = true; c->tx_first; oldest = false) {
-        bool doubt = in_doubt(c, c->tx_first, &unfinished);
-        transaction_left(d, c, c->tx_first, doubt, oldest);
+        struct smtp_unfinished u = left_how(c, c->tx_first, &unfinished);
+        transaction_left(d, c, c->tx_first, &u, oldest);
     }
     CHECK(!c->want_send);
     conn_release(c);
@@ -356,15 +359,6 @@ static struct transaction *transaction_of(const struct conn *c, uint64_t tag)
     while (tx && (tx->smtp.tag != tag || tx->held))
         tx = tx->next;
     return tx;
-}
-
-// The server has said something about a transaction, if it has a tag.
-static void on_answer(struct conn *c, const struct smtp_event *e)
-{
-    struct transaction *tx = transaction_of(c, e->tag);
-    c->answered |= e->tag != 0;
-    if (tx && e->phase != SMTP_PHASE_RSET) // which says nothing of the message
-        tx->answered = true;
 }
 
 static void on_rcpt_refused(struct deliver *d, struct conn *c, const struct smtp_event *e)
@@ -427,20 +421,15 @@ static void on_closed(struct deliver *d, struct conn *c, const struct smtp_event
 void attempt_events(struct deliver *d, struct conn *c, struct slice bytes)
 {
     while (c->state != CONN_CLOSING) {
+        uint64_t replies_before = smtp_client_replies(&c->client);
         struct smtp_event e = smtp_client_feed(&c->client, &bytes);
-        c->moved |= e.kind != SMTP_MORE;
+        c->moved |= e.kind != SMTP_MORE || smtp_client_replies(&c->client) > replies_before;
         switch (e.kind) {
         case SMTP_MORE: return;
-        case SMTP_REPLIED: on_answer(c, &e); break;
+        case SMTP_REPLIED: CHECK(e.kind != SMTP_REPLIED); break; // decisions_only
         case SMTP_READY: on_ready(d, c); break;
-        case SMTP_RCPT_REFUSED:
-            on_answer(c, &e);
-            on_rcpt_refused(d, c, &e);
-            break;
-        case SMTP_DONE:
-            on_answer(c, &e);
-            on_verdict(d, c, &e);
-            break;
+        case SMTP_RCPT_REFUSED: on_rcpt_refused(d, c, &e); break;
+        case SMTP_DONE: on_verdict(d, c, &e); break;
         case SMTP_CLOSED: on_closed(d, c, &e); return;
         }
     }

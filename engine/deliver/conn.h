@@ -39,7 +39,6 @@ struct conn {
     bool want_send;     // in the turn's list of connections with something to say
     bool willing;       // in its site's list of those that may be given one more message
     bool moved;         // since the deadline was set: a reply, a change of state
-    bool answered;      // the server has said something about a transaction
     bool send_broke;    // nothing more goes out; what the server has said is still read
     bool broke_rules;   // it ended since the server said what fits no command
     bool gone;          // nothing is lent any more; the turn's list still holds it

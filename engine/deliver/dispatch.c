@@ -207,6 +207,7 @@ static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_
     struct smtp_client_options options = {
         .helo_name = d->o.helo_name,
         .window = s->pace.window,
+        .decisions_only = true,
         .ignore = pace_is_lockstep(&s->pace, io_now_us(d->io)) ? SMTP_PIPELINING : 0,
     };
     int error = conn_open(c, d->io, &options);

@@ -28,7 +28,6 @@ struct transaction {
     uint32_t rcpt_count;
     uint32_t rcpt_room; // of both arrays; 1: the ones below
     bool told;          // its homes know that content has left
-    bool answered;      // the server has said something about it
     bool held;          // its verdict is in, while its bytes are still lent to a send
     enum verdict verdict;
     uint32_t loan_item;

@@ -55,18 +55,17 @@ void smtp_client_release(struct smtp_client *c)
     c->closed = true; // holds no memory of its own
 }
 
-static unsigned live_max(const struct smtp_client *c)
+static inline unsigned live_max(const struct smtp_client *c)
 {
-    switch (c->pace) {
-    case SMTP_LOCKSTEP: return 1;
-    case SMTP_PIPELINED: // one that may stream comes to an end first
-        return c->options.window > 1 && client_pace(c) == SMTP_PIPELINED ? 2 : 1;
-    case SMTP_STREAMED: return c->options.window;
-    }
-    return 1;
+    if (c->pace == SMTP_STREAMED)
+        return c->options.window;
+    // One that may stream comes to an end first.
+    return c->pace == SMTP_PIPELINED && c->options.window > 1 && client_pace(c) == SMTP_PIPELINED
+               ? 2
+               : 1;
 }
 
-bool smtp_client_can_start(const struct smtp_client *c)
+static inline bool can_start(const struct smtp_client *c)
 {
     if (!c->ready || c->quit_wanted || c->close_next || c->unsayable)
         return false;
@@ -74,6 +73,11 @@ bool smtp_client_can_start(const struct smtp_client *c)
     if (live > 0 && c->groups[c->group_first].t == NULL)
         live--;
     return live < live_max(c);
+}
+
+bool smtp_client_can_start(const struct smtp_client *c)
+{
+    return can_start(c);
 }
 
 void smtp_client_set_window(struct smtp_client *c, uint16_t window)
@@ -87,7 +91,7 @@ void smtp_client_set_window(struct smtp_client *c, uint16_t window)
 bool smtp_client_start(struct smtp_client *c, const struct smtp_transaction *t)
 {
     smtp_client_check(c);
-    CHECK(smtp_client_can_start(c));
+    CHECK(can_start(c));
     CHECK(t->rcpt_count > 0 && t->rcpt_count <= SMTP_RCPTS_PER_TRANSACTION_MAX);
     CHECK(content_is_whole(&t->content));
     c->unsayable_reply = client_unsayable(c, t);
@@ -128,14 +132,26 @@ uint64_t smtp_client_size_max(const struct smtp_client *c)
     return c->size_max;
 }
 
+uint64_t smtp_client_replies(const struct smtp_client *c)
+{
+    return c->reply_count;
+}
+
+bool smtp_client_has_answered(const struct smtp_client *c)
+{
+    return c->answered;
+}
+
 bool smtp_client_unfinished(const struct smtp_client *c, uint32_t i, struct smtp_unfinished *ret)
 {
     for (unsigned at = 0; at < c->group_count; at++) {
         const struct smtp_group *g = &c->groups[client_group_at(c, at)];
         if (g->t == NULL || i-- > 0)
             continue;
-        *ret = (struct smtp_unfinished){
-            .tag = g->tag, .written = g->written && !c->ended_by_421, .end_bytes = g->end_bytes};
+        *ret = (struct smtp_unfinished){.tag = g->tag,
+                                        .written = g->written && !c->ended_by_421,
+                                        .answered = g->answered,
+                                        .end_bytes = g->end_bytes};
         return true;
     }
     if (!c->unsayable || i > 0)

@@ -79,6 +79,7 @@ struct smtp_client_options {
     struct slice helo_name; // lent for the machine's life
     uint32_t ignore;        // extensions that are not used though offered (SMTP_PIPELINING | ...)
     uint16_t window;        // unanswered messages at most; 1: one transaction at a time
+    bool decisions_only;    // no SMTP_REPLIED is told: most replies then cost their reading alone
 };
 
 enum smtp_event_kind {
@@ -138,6 +139,9 @@ bool smtp_client_idle(const struct smtp_client *c);
 bool smtp_client_awaits(const struct smtp_client *c, enum smtp_phase *ret_phase);
 uint32_t smtp_client_extensions(const struct smtp_client *c); // what the server offered
 uint64_t smtp_client_size_max(const struct smtp_client *c);   // of SIZE; 0: not said
+uint64_t smtp_client_replies(const struct smtp_client *c);    // how many it has heard, to the end
+// The server has answered some command of a transaction.
+bool smtp_client_has_answered(const struct smtp_client *c);
 
 // After SMTP_CLOSED, or when the connection broke: the transactions that have no verdict, oldest
 // first, `i` from 0 until false.
@@ -145,6 +149,7 @@ struct smtp_unfinished {
     uint64_t tag;
     bool written;       // its last byte was handed to a wire, and no 421 has ended the doubt: it
                         // is in doubt once end_bytes have gone to the kernel
+    bool answered;      // a command that is about it, which RSET is not
     uint64_t end_bytes; // stream position behind its last byte (all that fill ever appended)
 };
 bool smtp_client_unfinished(const struct smtp_client *c, uint32_t i, struct smtp_unfinished *ret);
@@ -182,6 +187,7 @@ struct smtp_group {
     uint16_t rcpt_answered;
     uint16_t rcpt_accepted;
     bool written;
+    bool answered; // MAIL, or more
     bool mail_accepted;
 };
 
@@ -193,6 +199,7 @@ struct smtp_client {
     uint32_t offered; // extensions
     uint64_t size_max;
     uint64_t said_bytes; // all that fill ever appended
+    uint64_t reply_count;
 
     enum smtp_turn turn;
     enum smtp_pace pace;
@@ -200,6 +207,7 @@ struct smtp_client {
     bool closed; // SMTP_CLOSED was told
     bool quit_wanted;
     bool needs_rset; // the last group to be answered may have left a transaction open
+    bool answered;   // some transaction's command
     bool ended_by_421;
     const char *close_next; // the next event is SMTP_CLOSED, for this reason
     bool done_next;         // the next event is SMTP_DONE for the oldest group: nobody accepted

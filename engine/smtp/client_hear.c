@@ -218,11 +218,19 @@ static void on_content(struct smtp_client *c, struct smtp_group *g, struct smtp_
 }
 
 // Replies come in order: what belongs to a group belongs to the oldest one.
-static void on_group_reply(struct smtp_client *c, struct smtp_event *e)
+static inline struct smtp_group *group_answered(struct smtp_client *c, enum smtp_phase phase)
 {
     struct smtp_group *g = client_oldest(c);
     CHECK(g->awaited > 0);
     g->awaited--;
+    g->answered |= phase != SMTP_PHASE_RSET;
+    c->answered = true;
+    return g;
+}
+
+static void on_group_reply(struct smtp_client *c, struct smtp_event *e)
+{
+    struct smtp_group *g = group_answered(c, e->phase);
     e->tag = g->tag;
     switch (e->phase) {
     case SMTP_PHASE_RSET: on_rset(c, e); break;
@@ -240,11 +248,17 @@ static void on_group_reply(struct smtp_client *c, struct smtp_event *e)
         retire(c);
 }
 
-static void on_expected(struct smtp_client *c, struct smtp_event *e)
+static inline enum smtp_phase take_pending(struct smtp_client *c)
 {
-    e->phase = client_oldest_pending(c);
+    const enum smtp_phase phase = client_oldest_pending(c);
     c->pending_first = (c->pending_first + 1) & (SMTP_PENDING_MAX - 1);
     c->pending_count--;
+    return phase;
+}
+
+static void on_expected(struct smtp_client *c, struct smtp_event *e)
+{
+    e->phase = take_pending(c);
     switch (e->phase) {
     case SMTP_PHASE_GREETING: on_greeting(c, e); break;
     case SMTP_PHASE_EHLO: on_ehlo(c, e); break;
@@ -275,6 +289,7 @@ static void on_reply(struct smtp_client *c, struct smtp_event *e)
 {
     e->kind = SMTP_REPLIED;
     e->reply = &c->parser.reply;
+    c->reply_count++;
     if (c->parser.reply.code == 421)
         on_421(c, e);
     else if (c->pending_count == 0)
@@ -386,7 +401,36 @@ static inline bool hear_plain(struct smtp_client *c, struct slice *bytes)
     return used > 0;
 }
 
-struct smtp_event smtp_client_feed(struct smtp_client *c, struct slice *bytes)
+// The usual yes to RSET, MAIL or RCPT moves its group on and decides nothing. Most replies are
+// that. False: another one, which is still to be heard.
+static inline bool hear_usual_yes(struct smtp_client *c, struct slice *bytes)
+{
+    const enum smtp_phase phase = client_oldest_pending(c);
+    struct smtp_group *g = &c->groups[c->group_first]; // its, if it is one of these
+    if (c->pending_count == 0)
+        return false;
+    if (phase != SMTP_PHASE_RSET && phase != SMTP_PHASE_MAIL && phase != SMTP_PHASE_RCPT)
+        return false;
+    if (!g->t || (phase == SMTP_PHASE_RCPT && !g->mail_accepted))
+        return false;
+    const size_t used = reply_plain_250(&c->parser, *bytes);
+    if (used == 0)
+        return false;
+    bytes->data += used;
+    bytes->len -= used;
+    c->reply_count++;
+    take_pending(c);
+    group_answered(c, phase);
+    if (phase == SMTP_PHASE_MAIL)
+        g->mail_accepted = true;
+    if (phase == SMTP_PHASE_RCPT) {
+        g->rcpt_answered++;
+        g->rcpt_accepted++;
+    }
+    return true;
+}
+
+static inline struct smtp_event feed_one(struct smtp_client *c, struct slice *bytes)
 {
     if (c->closed)
         *bytes = slice_skip(*bytes, bytes->len);
@@ -394,5 +438,19 @@ struct smtp_event smtp_client_feed(struct smtp_client *c, struct slice *bytes)
         return tell_without_reply(c);
     struct smtp_event e = {.kind = SMTP_MORE};
     on_reply(c, &e);
+    return e;
+}
+
+struct smtp_event smtp_client_feed(struct smtp_client *c, struct slice *bytes)
+{
+    struct smtp_event e;
+    if (!c->options.decisions_only)
+        return feed_one(c, bytes);
+    do {
+        bool more = !c->closed && !is_decided(c); // which a usual yes does not change
+        while (more)
+            more = hear_usual_yes(c, bytes);
+        e = feed_one(c, bytes);
+    } while (e.kind == SMTP_REPLIED);
     return e;
 }

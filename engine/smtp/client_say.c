@@ -38,8 +38,6 @@ static const struct reply bad_dsn = REPLY_OF_OURS(501, 5, 5, 4,
 static bool path_stays_inside(struct slice address)
 {
     bool quoted = false;
-    if (slice_find(address, '>') == address.len)
-        return true;
     for (size_t i = 0; i < address.len; i++) {
         if (address.data[i] == '"')
             quoted = !quoted;
@@ -58,6 +56,8 @@ static bool can_say(struct slice words, size_t bytes_max, bool utf8)
 
 static bool can_say_address(struct slice address, bool utf8)
 {
+    if (address.len <= ADDRESS_BYTES_MAX && octets_plain_path(address, utf8))
+        return true;
     return can_say(address, ADDRESS_BYTES_MAX, utf8) && path_stays_inside(address);
 }
 
@@ -132,17 +132,26 @@ static inline void put_given(struct line *l, struct slice words, bool utf8)
 
 #define NUMBER_DIGITS_MAX 20 // of 64 bits
 
+static const char two_digits[] = "0001020304050607080910111213141516171819"
+                                 "2021222324252627282930313233343536373839"
+                                 "4041424344454647484950515253545556575859"
+                                 "6061626364656667686970717273747576777879"
+                                 "8081828384858687888990919293949596979899";
+
 static inline void put_number(struct line *l, uint64_t n)
 {
-    unsigned digits = 1;
-    for (uint64_t beyond = 10; digits < NUMBER_DIGITS_MAX && n >= beyond; beyond *= 10)
-        digits++;
-    CHECK(digits <= (size_t)(l->end - l->at));
-    l->at += digits;
-    char *at = l->at;
-    do
-        *--at = (char)('0' + n % 10);
-    while ((n /= 10) > 0);
+    char digits[2 * NUMBER_DIGITS_MAX]; // the second half is behind them
+    char *at = digits + NUMBER_DIGITS_MAX;
+    for (; n >= 100; n /= 100) {
+        at -= 2;
+        memcpy(at, &two_digits[n % 100 * 2], 2);
+    }
+    at -= 2;
+    memcpy(at, &two_digits[n * 2], 2);
+    at += n < 10;
+    CHECK(NUMBER_DIGITS_MAX <= (size_t)(l->end - l->at));
+    memcpy(l->at, at, NUMBER_DIGITS_MAX);
+    l->at += digits + NUMBER_DIGITS_MAX - at;
 }
 
 static inline void say_hello(struct smtp_client *c, struct line *l, struct slice verb)

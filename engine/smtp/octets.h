@@ -71,6 +71,7 @@ static inline unsigned octets_tops(octets_block block)
 struct octets_found {
     octets_block controls;
     octets_block eight_bit;
+    octets_block angles; // ">", which ends a path
 };
 
 // Copies the text to `to`, unless that is NULL.
@@ -80,6 +81,7 @@ static inline struct octets_found octets_look(char *to, struct slice s)
     const size_t last = is_short ? 0 : s.len - OCTETS_BLOCK_BYTES;
     octets_block all = is_short ? octets_load_short(s) : octets_load(s.data + last);
     octets_block controls = octets_controls(all);
+    octets_block angles = (octets_block)(all == '>');
     if (to && is_short)
         memcpy(to, s.data, s.len);
     else if (to)
@@ -88,10 +90,11 @@ static inline struct octets_found octets_look(char *to, struct slice s)
         const octets_block block = octets_load(s.data + i);
         all |= block;
         controls |= octets_controls(block);
+        angles |= (octets_block)(block == '>');
         if (to)
             memcpy(to + i, &block, sizeof(block));
     }
-    return (struct octets_found){.controls = controls, .eight_bit = all};
+    return (struct octets_found){.controls = controls, .eight_bit = all, .angles = angles};
 }
 
 // OCTETS_CONTROL | OCTETS_8BIT, as far as such bytes are there; 0 for plain text.
@@ -107,6 +110,14 @@ static inline bool octets_copy_sayable(char *to, struct slice s, bool utf8)
 {
     const struct octets_found found = octets_look(to, s);
     return octets_tops(utf8 ? found.controls : found.controls | found.eight_bit) == 0;
+}
+
+// And without a look at its quotes, between "<" and ">"?
+static inline bool octets_plain_path(struct slice s, bool utf8)
+{
+    const struct octets_found found = octets_look(NULL, s);
+    const octets_block unwanted = found.controls | found.angles;
+    return octets_tops(utf8 ? unwanted : unwanted | found.eight_bit) == 0;
 }
 
 #define OCTETS_COPY_BYTES_MIN 8
@@ -132,6 +143,24 @@ static inline size_t octets_copy_plain(char *to, struct slice from)
             return at + (unsigned)__builtin_ctz(controls);
         if (at == last)
             return from.len;
+    }
+}
+
+// How many that would be, of OCTETS_COPY_BYTES_MIN bytes at least.
+static inline size_t octets_plain_bytes(struct slice s)
+{
+    if (s.len < OCTETS_BLOCK_BYTES) {
+        char copy[OCTETS_BLOCK_BYTES];
+        return octets_copy_plain(copy, s);
+    }
+    const size_t last = s.len - OCTETS_BLOCK_BYTES;
+    for (size_t i = 0;; i += OCTETS_BLOCK_BYTES) {
+        const size_t at = i < last ? i : last;
+        const unsigned controls = octets_tops(octets_controls(octets_load(s.data + at)));
+        if (controls != 0)
+            return at + (unsigned)__builtin_ctz(controls);
+        if (at == last)
+            return s.len;
     }
 }
 

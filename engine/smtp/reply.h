@@ -135,6 +135,16 @@ static inline size_t reply_feed_plain(struct reply_parser *p, struct slice bytes
     return p->reply.text.len <= REPLY_TEXT_BYTES_MAX ? len + 2 : 0;
 }
 
+// The length of a line "250 ..." that is all there, and a whole reply, and of the usual kind, for
+// who does not care what it says. 0: it is to be read; nothing has happened yet.
+static inline size_t reply_plain_250(const struct reply_parser *p, struct slice bytes)
+{
+    if (!p->ended || bytes.len < OCTETS_COPY_BYTES_MIN || memcmp(bytes.data, "250 ", 4) != 0)
+        return 0;
+    const size_t len = octets_plain_bytes(slice_take(bytes, REPLY_TEXT_BYTES_MAX));
+    return len + 2 <= bytes.len && memcmp(bytes.data + len, "\r\n", 2) == 0 ? len + 2 : 0;
+}
+
 static inline enum reply_status reply_feed(struct reply_parser *p, struct slice bytes,
                                            size_t *ret_used)
 {
