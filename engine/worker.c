@@ -693,6 +693,7 @@ struct counters worker_counters(const struct worker *w)
         .events_dropped = w->events.dropped_count,
         .block_bytes_peak = h->blocks.bytes_peak,
         .block_heap_calls = h->blocks.heap_calls,
+        .block_bytes_copied = h->blocks.bytes_copied,
         .messages_left = home_messages_left(h),
     };
 }

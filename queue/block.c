@@ -122,6 +122,7 @@ void *block_grow(struct block_pool *p, void *block, size_t bytes, size_t used, s
     if (!larger)
         return NULL;
     memcpy(larger, block, used);
+    p->bytes_copied += used;
     block_give(p, block, bytes);
     *ret_bytes = larger_bytes;
     return larger;

@@ -17,7 +17,8 @@ struct block_pool {
     uint64_t bytes;     // in blocks that are taken
     uint64_t bytes_max; // then block_take() says NULL
     uint64_t bytes_peak;
-    uint64_t heap_calls; // how often the heap was asked: the steady state's counter
+    uint64_t heap_calls;   // how often the heap was asked: the steady state's counter
+    uint64_t bytes_copied; // of content: into blocks, and from one to another
     void *free_first[BLOCK_CLASS_COUNT];
     uint32_t free_count[BLOCK_CLASS_COUNT];
 };

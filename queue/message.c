@@ -74,6 +74,7 @@ struct message *message_copy(struct block_pool *p, const struct message *m)
     if (!copy)
         return NULL;
     memcpy(copy, m, m->used_bytes);
+    p->bytes_copied += m->used_bytes;
     copy->block_bytes = bytes;
     copy->entry = NULL;
     copy->next_waiting = NULL;
@@ -179,6 +180,7 @@ bool message_add_content(struct block_pool *p, struct message **m, struct slice 
         return false;
     append(*m, bytes);
     (*m)->content_bytes += bytes.len;
+    p->bytes_copied += bytes.len;
     return true;
 }
 

@@ -39,6 +39,7 @@ void counters_add(struct counters *sum, const struct counters *c)
     sum->events_dropped += c->events_dropped;
     sum->block_bytes_peak += c->block_bytes_peak;
     sum->block_heap_calls += c->block_heap_calls;
+    sum->block_bytes_copied += c->block_bytes_copied;
     sum->messages_left += c->messages_left;
 }
 
@@ -80,6 +81,7 @@ void counters_print(const struct counters *c, struct json *j)
     json_u64(j, "events-dropped", c->events_dropped);
     json_u64(j, "block-bytes-peak", c->block_bytes_peak);
     json_u64(j, "block-heap-calls", c->block_heap_calls);
+    json_u64(j, "block-bytes-copied", c->block_bytes_copied);
     json_u64(j, "cpu-us", process_cpu_us());
     json_u64(j, "resident-bytes-peak", process_resident_bytes_peak());
 }

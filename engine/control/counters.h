@@ -13,7 +13,7 @@ struct counters {
     uint64_t queries, cache_hits;
     uint64_t events, events_dropped;
     struct journal_counters journal;
-    uint64_t block_bytes_peak, block_heap_calls;
+    uint64_t block_bytes_peak, block_heap_calls, block_bytes_copied;
     uint64_t messages_left; // accepted, and not done with
 };
 
