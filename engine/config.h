@@ -19,6 +19,18 @@
 #define CONFIG_FILE_BYTES_MAX (16u * 1024 * 1024)
 #define CONFIG_DOMAIN_DEFAULT "default" // the section that all domains start from
 
+// How senders learn of failures.
+enum config_bounces {
+    BOUNCES_MESSAGE, // by a report to the envelope sender; and by events
+    BOUNCES_EVENT,   // by events alone
+};
+
+// Who is told that a message waits long: by a report, where those are sent.
+enum config_delays {
+    DELAYS_ASKED, // who asked with NOTIFY=DELAY
+    DELAYS_ALL,   // who has not said otherwise
+};
+
 // listen "127.0.0.1:2525" { ... }
 struct config_listener {
     struct io_address address;
@@ -26,7 +38,9 @@ struct config_listener {
     uint64_t message_bytes_max;
     uint32_t rcpt_count_max;
     uint32_t connection_count_max;
-    uint64_t idle_us_max;               // then 421
+    uint64_t idle_us_max; // then 421
+    enum config_bounces bounces;
+    bool verp;                          // as if each MAIL had said XVERP
     struct setting_networks relay_from; // who may relay beside local peers
 };
 
@@ -36,6 +50,8 @@ struct config_pickup {
     bool recipients_from_header;
     uint64_t message_bytes_max;
     uint32_t rcpt_count_max;
+    enum config_bounces bounces;
+    bool verp;
 };
 
 // resolver { ... }
@@ -56,6 +72,8 @@ struct config_delivery {
     uint64_t idle_us_max; // how long a connection is kept for more mail
     uint32_t connection_count_max;
     uint32_t spread_above; // ready messages of one site, beyond which all workers serve it
+    enum config_delays delay_reports;
+    uint64_t delay_report_us; // how long is long
 };
 
 struct config {

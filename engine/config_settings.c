@@ -23,6 +23,13 @@ static const struct setting top_settings[] = {
     {"workers", SETTING_COUNT, AT(config, worker_count), WITHIN(1, CONFIG_WORKERS_MAX)},
 };
 
+static const char *const bounces_words[] = {
+    [BOUNCES_MESSAGE] = "message", [BOUNCES_EVENT] = "event", NULL};
+static const char *const delays_words[] = {[DELAYS_ASKED] = "asked", [DELAYS_ALL] = "all", NULL};
+_Static_assert(sizeof(enum config_bounces) == sizeof(uint32_t) &&
+                   sizeof(enum config_delays) == sizeof(uint32_t),
+               "what SETTING_WORD writes");
+
 // RFC 5321 4.5.3.1.8 asks for 100 recipients at least, 4.5.3.2.7 for five minutes of patience.
 static const struct setting listen_settings[] = {
     {"max-message", SETTING_SIZE, AT(config_listener, message_bytes_max), WITHIN(64 * KiB, GiB),
@@ -33,6 +40,9 @@ static const struct setting listen_settings[] = {
      .usual = "10000"},
     {"idle-timeout", SETTING_DURATION, AT(config_listener, idle_us_max), WITHIN(SECOND, DAY),
      .usual = "5m"},
+    {"bounces", SETTING_WORD, AT(config_listener, bounces), .words = bounces_words,
+     .usual = "message"},
+    {"verp", SETTING_YES_NO, AT(config_listener, verp), .usual = "no"},
     {"relay-from", SETTING_NETWORKS, AT(config_listener, relay_from), WITHIN(0, SETTING_LIST_MAX)},
     {"mode", SETTING_MODE, AT(config_listener, mode), .usual = "0660"},
 };
@@ -44,6 +54,9 @@ static const struct setting pickup_settings[] = {
      .usual = "50M"},
     {"max-recipients", SETTING_COUNT, AT(config_pickup, rcpt_count_max), WITHIN(100, 50000),
      .usual = "1000"},
+    {"bounces", SETTING_WORD, AT(config_pickup, bounces), .words = bounces_words,
+     .usual = "message"},
+    {"verp", SETTING_YES_NO, AT(config_pickup, verp), .usual = "no"},
 };
 
 static const struct setting resolver_settings[] = {
@@ -69,6 +82,10 @@ static const struct setting delivery_settings[] = {
      .usual = "50000"},
     {"spread-above", SETTING_COUNT, AT(config_delivery, spread_above), WITHIN(1, 1000000000),
      .usual = "1000"},
+    {"delay-reports", SETTING_WORD, AT(config_delivery, delay_reports), .words = delays_words,
+     .usual = "asked"},
+    {"delay-report-after", SETTING_DURATION, AT(config_delivery, delay_report_us),
+     WITHIN(SECOND, 60 * DAY), .usual = "4h"},
 };
 
 static const struct setting journal_settings[] = {

@@ -233,7 +233,9 @@ static bool open_pickups(struct engine *e, struct refusal *why)
         s->pickups[i].rules = (struct pickup_rules){
             .recipients_from_header = c->recipients_from_header,
             .message_bytes_max = c->message_bytes_max,
-            .rcpt_count_max = c->rcpt_count_max};
+            .rcpt_count_max = c->rcpt_count_max,
+            .events_only = c->bounces == BOUNCES_EVENT,
+            .verp = c->verp};
         s->pickup_count++;
         e->pickup_lock_fds[i] = pickup_owner_take(s->pickups[i].taken_fd, c->dir, s->journal_fd,
                                                   why);

@@ -9,15 +9,10 @@
 #define JOBS_MAX 20000000u
 #define NO_DOMAIN_DELAY_S 60u
 
-static uint32_t now_s(const struct home *h)
-{
-    return (uint32_t)(io_now_us(h->io) / 1000000);
-}
-
 int home_init(struct home *h, const struct home_options *o)
 {
     block_pool_init(&h->blocks, o->memory_bytes_max);
-    calendar_init(&h->calendar, now_s(h));
+    calendar_init(&h->calendar, home_now_s(h));
     if (o->found) {
         h->jobs = o->found->jobs;
         o->found->jobs = (struct slab){0};
@@ -40,7 +35,23 @@ int home_init(struct home *h, const struct home_options *o)
                                      io_now_us(h->io), io_wall_us(h->io)))
         return -ENOMEM;
     mover_init(&h->mover, h->io, &h->journal, &h->jobs, &h->blocks, o->io_owner_mover);
-    return 0;
+    h->mover.notices = &h->notices;
+    h->delay_report_us = o->delay_report_us;
+    h->notices = (struct notices){.io = h->io,
+                                  .journal = &h->journal,
+                                  .mover = &h->mover,
+                                  .jobs = &h->jobs,
+                                  .blocks = &h->blocks,
+                                  .hostname = o->hostname,
+                                  .limits = o->limits,
+                                  .home = h->number,
+                                  .io_owner = o->io_owner_notices};
+    return notices_init(&h->notices) ? 0 : -ENOMEM;
+}
+
+void home_number_by(struct home *h, uint64_t *id_last)
+{
+    h->notices.id_last = id_last;
 }
 
 // What is still waiting, when we end before it is delivered.
@@ -64,6 +75,7 @@ void home_release(struct home *h)
 {
     mover_release(&h->mover);
     free_messages(h);
+    notices_release(&h->notices);
     slab_release(&h->jobs);
     keyring_release(&h->keyring);
     journal_release(&h->journal);
@@ -92,7 +104,7 @@ bool home_find_domain(struct home *h, struct job *j, struct slice name)
         domain_ref(j->domain);
         return true;
     }
-    j->due_s = now_s(h) + NO_DOMAIN_DELAY_S;
+    j->due_s = home_now_s(h) + NO_DOMAIN_DELAY_S;
     calendar_add(&h->calendar, j);
     return false;
 }
@@ -114,69 +126,11 @@ void home_entry_done(struct home *h, struct entry *e)
     entry_free(&h->jobs, e);
 }
 
-// An attempt has ended. What was deferred waits in the calendar; else the job is over. Its slot
-// stays until all jobs of the message are.
-static void job_comes_home(struct home *h, struct job *j)
-{
-    struct entry *e = j->entry;
-    bool waits = false;
-    atomic_store_explicit(&j->place, JOB_HOME, memory_order_relaxed);
-    for (uint32_t rcpt = j->rcpt_first; rcpt < (uint32_t)j->rcpt_first + j->rcpt_count; rcpt++)
-        if (job_rcpt_state(j, rcpt) == RCPT_DEFERRED) {
-            job_set_rcpt_state(j, rcpt, RCPT_OPEN);
-            waits = true;
-        }
-    CHECK(e->job_count_out > 0 && e->job_count_open > 0);
-    e->job_count_out--;
-    if (waits) {
-        if (j->attempt_count < JOB_ATTEMPTS_MAX)
-            j->attempt_count++;
-        job_set_given_back(j, 0);
-        calendar_add(&h->calendar, j);
-    } else {
-        domain_unref(j->domain);
-        if (--e->job_count_open == 0) {
-            home_entry_done(h, e);
-            return;
-        }
-    }
-    if (e->job_count_out == 0 && h->journal.segments &&
-        home_domains_known(e)) { // nobody needs its bytes for now
-        message_free(&h->blocks, entry_message(e));
-        entry_set_message(e, NULL);
-    }
-}
-
-// Unless it was moved meanwhile, and so could be read.
-static void note_damage(struct home *h, const struct entry *e, uint32_t segment)
-{
-    if (place_segment(e->place) == segment)
-        segment_at(h->segments.table, segment)->damaged = true;
-}
-
-void home_take_results(struct home *h, struct result_page *p)
-{
-    struct result r;
-    uint32_t offset = 0;
-    while (result_page_next(p, &offset, &r)) {
-        CHECK(r.job->home == h->number);
-        journal_result(&h->journal, &r);
-        if (r.kind == RESULT_DAMAGED)
-            note_damage(h, r.job->entry, r.rcpt);
-        else if (r.kind != RESULT_ATTEMPT && r.kind != RESULT_JOB_HOME)
-            events_result(h->events, &r);
-        if (r.job_comes_home)
-            job_comes_home(h, r.job);
-    }
-    p->letter.kind = LETTER_PAGE_BACK;
-    post_leave(h->post, p->from, &p->letter);
-}
-
 void home_push_due(struct home *h)
 {
-    if (calendar_next_s(&h->calendar) > now_s(h) || journal_troubled(&h->journal))
+    if (calendar_next_s(&h->calendar) > home_now_s(h) || journal_troubled(&h->journal))
         return;
-    struct job *j = calendar_take(&h->calendar, now_s(h));
+    struct job *j = calendar_take(&h->calendar, home_now_s(h));
     while (j) {
         struct job *next = j->next;
         h->counters.jobs_retried++;
@@ -203,6 +157,8 @@ void home_write(struct home *h)
 {
     mover_turn(&h->mover, &h->segments);
     keyring_turn(&h->keyring, io_now_us(h->io), io_wall_us(h->io));
+    notices_turn(&h->notices);
+    home_end_notices(h);
     storage_turn(&h->storage);
 }
 
@@ -210,6 +166,10 @@ void home_on_done(struct home *h, const struct io_done *done)
 {
     if (done->token.owner == h->storage.io_owner) {
         storage_on_done(&h->storage, done);
+        return;
+    }
+    if (done->token.owner == h->notices.io_owner) {
+        notices_on_done(&h->notices, done);
         return;
     }
     struct entry *e = mover_on_done(&h->mover, done);
@@ -230,8 +190,8 @@ bool home_busy(const struct home *h)
 
 bool home_idle(const struct home *h)
 {
-    return storage_idle(&h->storage) && mover_idle(&h->mover) && !h->decided.first &&
-           !h->keyring.keys.released.first &&
+    return storage_idle(&h->storage) && mover_idle(&h->mover) && notices_idle(&h->notices) &&
+           !h->decided.first && !h->keyring.keys.released.first &&
            (journal_idle(&h->journal) || journal_troubled(&h->journal));
 }
 
@@ -240,8 +200,11 @@ uint64_t home_due_us(const struct home *h)
     uint32_t next_s = calendar_next_s(&h->calendar);
     uint64_t storage_us = storage_due_us(&h->storage);
     bool waits = next_s == UINT32_MAX || journal_troubled(&h->journal);
-    uint64_t calendar_us = waits ? UINT64_MAX : (uint64_t)next_s * 1000000;
-    return storage_us < calendar_us ? storage_us : calendar_us;
+    uint64_t due_us = waits ? UINT64_MAX : (uint64_t)next_s * 1000000;
+    uint64_t notices_us = notices_due_us(&h->notices);
+    if (storage_us < due_us)
+        due_us = storage_us;
+    return notices_us < due_us ? notices_us : due_us;
 }
 
 uint64_t home_messages_left(const struct home *h)

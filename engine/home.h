@@ -18,11 +18,14 @@
 #include "engine/control/events.h"
 #include "engine/keyring.h"
 #include "engine/mover.h"
+#include "engine/notices.h"
+#include "engine/policy/limits.h"
 #include "engine/storage.h"
 #include "queue/post.h"
 
 struct home_counters {
     uint64_t messages, recipients, jobs, jobs_crossed, jobs_retried;
+    uint64_t failures_put_off; // that count as deferred: their senders could not be told
 };
 
 struct home {
@@ -38,11 +41,13 @@ struct home {
     struct journal journal;
     struct storage storage;
     struct mover mover;
+    struct notices notices;
     struct keyring keyring;
     struct message_list decided; // fates of messages that did not reach the journal
     struct slab jobs;
     struct calendar calendar;
     uint64_t journal_messages_found;
+    uint64_t delay_report_us; // a message that waits so long is worth a word
     struct home_counters counters;
     struct histogram commit_us; // from a message's last byte to its 250
 };
@@ -55,7 +60,11 @@ struct home_options {
     struct segment_table *table;
     uint64_t segment_bytes;
     int dir_fd;
-    uint8_t io_owner_storage, io_owner_mover;
+    uint8_t io_owner_storage, io_owner_mover, io_owner_notices;
+    // For what senders are told:
+    struct slice hostname;
+    uint64_t delay_report_us;
+    const struct limits_table *limits;
     struct home_found *found;         // taken over
     const struct recovered_key *keys; // of all homes
     uint64_t key_count;
@@ -83,6 +92,10 @@ void home_accept(struct home *h, struct message *m);
 struct message *home_next_settled(struct home *h, enum journal_fate *ret_fate);
 // Committed: its jobs leave. Else it goes, as if it had never been there.
 void home_take_settled(struct home *h, struct message *m, enum journal_fate fate);
+// Reports to senders get ids behind *id_last: before the first result.
+void home_number_by(struct home *h, uint64_t *id_last);
+// What became of a recipient of a message of ours.
+void home_take_result(struct home *h, const struct result *r);
 // Results of our messages. The page goes back to who filled it.
 void home_take_results(struct home *h, struct result_page *p);
 // Jobs whose next attempt is due leave again.

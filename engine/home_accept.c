@@ -48,10 +48,22 @@ void home_accept(struct home *h, struct message *m)
     }
 }
 
+// A report of ours: nobody waits for it but what it tells of.
+static void report_settled(struct home *h, struct message *m, enum journal_fate fate)
+{
+    notices_settled(&h->notices, m, fate);
+    home_take_settled(h, m, fate);
+    home_end_notices(h);
+}
+
 static struct message *next_of_journal(struct home *h, enum journal_fate *ret_fate)
 {
     struct message *m;
-    while ((m = journal_settled(&h->journal, ret_fate)) && m->moving) {
+    while ((m = journal_settled(&h->journal, ret_fate)) && (m->moving || m->notice)) {
+        if (m->notice) {
+            report_settled(h, m, *ret_fate);
+            continue;
+        }
         struct entry *e = mover_settled(&h->mover, m, *ret_fate);
         if (e->job_count_open == 0)
             home_entry_done(h, e);
@@ -87,8 +99,11 @@ static void find_domains(struct home *h, struct entry *e, const struct message *
     }
 }
 
+// At the end there is nobody to take them any more: they are delivered after the next start.
 static void push_jobs(struct home *h, struct entry *e)
 {
+    if (h->journal.closing)
+        return;
     uint32_t count = entry_job_count(e);
     for (uint32_t i = 0; i < count; i++) {
         struct job *j = entry_job(e, i);

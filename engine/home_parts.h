@@ -1,13 +1,20 @@
-// engine/home_parts.h: what home.c and home_accept.c share.
+// engine/home_parts.h: what home.c, home_accept.c and home_results.c share.
 #ifndef POSTHASTE_HOME_PARTS_H
 #define POSTHASTE_HOME_PARTS_H
 
 #include "engine/home.h"
 
+static inline uint32_t home_now_s(const struct home *h)
+{
+    return (uint32_t)(io_now_us(h->io) / 1000000);
+}
+
 void home_job_push(struct home *h, struct job *j);
 // False where there is no room for one more domain: then the job waits in the calendar.
 bool home_find_domain(struct home *h, struct job *j, struct slice name);
 bool home_domains_known(struct entry *e); // of all jobs
+// What is over with reports to senders: events, records, and jobs that were held.
+void home_end_notices(struct home *h);
 // All its jobs are over.
 void home_entry_done(struct home *h, struct entry *e);
 

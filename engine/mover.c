@@ -2,6 +2,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/log.h"
+#include "engine/notices.h"
 #include "queue/job.h"
 #include "queue/message_record.h"
 
@@ -161,8 +162,11 @@ static struct entry *next_entry(struct mover *m)
         // One that is not committed yet has no place; one that is over goes by itself.
         if (j->entry == &j->own_entry && j->own_entry.place != PLACE_NONE &&
             j->own_entry.job_count_open > 0 && place_segment(j->own_entry.place) == m->segment &&
-            !mover_holds(m, j->entry))
-            return j->entry;
+            !mover_holds(m, j->entry)) {
+            if (!notices_concern(m->notices, j->entry))
+                return j->entry;
+            m->left_some = true; // until its sender is told
+        }
     }
     return NULL;
 }
@@ -172,7 +176,8 @@ static void looked_through(struct mover *m, struct segments *s)
 {
     if (m->lost_count > 0 && !m->left_some)
         segments_lost(s, m->segment, m->lost_count);
-    if (m->lost_count > 0) // if it does not go for that, something else lives there
+    // If it does not go for that, something else lives there.
+    if (m->lost_count > 0 || m->left_some)
         m->rest_until_us = io_now_us(m->io) + MOVER_REST_US;
     m->segment = SEGMENT_NONE; // what next is asked anew
 }

@@ -27,11 +27,14 @@ struct move {
     bool reading;
 };
 
+struct notices;
+
 struct mover {
     struct io *io;
     struct journal *journal;
     const struct slab *jobs;
     struct block_pool *blocks;
+    const struct notices *notices; // what they are about is left where it is
     uint8_t io_owner;
     uint32_t segment;       // that is being emptied; SEGMENT_NONE
     uint32_t job_next;      // where to look on

@@ -27,6 +27,7 @@ enum owner {
     OWNER_EVENTS,
     OWNER_STORAGE,
     OWNER_MOVER,
+    OWNER_NOTICES,
     OWNER_PICKUP,
     OWNER_LISTENER,
     OWNER_SIGNAL
@@ -107,6 +108,7 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .connect_timeout_us = c->delivery.connect_us_max,
         .idle_us = c->delivery.idle_us_max,
         .spread_above = c->delivery.spread_above,
+        .reports_delays = c->delivery.delay_reports == DELAYS_ALL,
         .domain_idle_us = DOMAIN_IDLE_US,
     };
 }
@@ -156,6 +158,8 @@ static int worker_open(struct worker *w)
     if (error < 0)
         return error;
     error = submit_new(&w->submit, &submit);
+    if (error == 0)
+        home_number_by(&w->home, submit_last_id(w->submit));
     if (error < 0 || w->number != 0 || w->shared->pickup_count == 0)
         return error;
     struct pickup_options pickup = {
@@ -201,6 +205,10 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
         .dir_fd = durable ? shared->journal_fds[number] : -1,
         .io_owner_storage = OWNER_STORAGE,
         .io_owner_mover = OWNER_MOVER,
+        .io_owner_notices = OWNER_NOTICES,
+        .hostname = slice_of_text(shared->config->hostname),
+        .delay_report_us = shared->config->delivery.delay_report_us,
+        .limits = &shared->config->limits,
         .found = durable ? &shared->found[number] : NULL,
     };
     int error = home_init(&w->home, &home);
@@ -452,7 +460,8 @@ static void take_completions(struct worker *w)
         case OWNER_EVENTS: events_on_done(&w->events, &done); break;
         case OWNER_PICKUP: pickup_on_done(w->pickup, &done); break;
         case OWNER_STORAGE:
-        case OWNER_MOVER: home_on_done(&w->home, &done); break;
+        case OWNER_MOVER:
+        case OWNER_NOTICES: home_on_done(&w->home, &done); break;
         case OWNER_LISTENER: on_accept(w, &done); break;
         case OWNER_SIGNAL: on_signal(w); break;
         }
@@ -672,6 +681,15 @@ void worker_wakes(struct worker *w)
     epoch_turn_begins(&w->shared->epochs, w->number);
 }
 
+// As their homes have taken them.
+static struct deliver_counters delivery_of(const struct worker *w)
+{
+    struct deliver_counters c = deliver_counters(w->deliver);
+    c.failed -= w->home.counters.failures_put_off; // of all workers together they are
+    c.deferred += w->home.counters.failures_put_off;
+    return c;
+}
+
 struct counters worker_counters(const struct worker *w)
 {
     const struct home *h = &w->home;
@@ -685,7 +703,7 @@ struct counters worker_counters(const struct worker *w)
         .turns = w->turn_count,
         .wakes = w->wake_count,
         .submit = submit_counters(w->submit),
-        .deliver = deliver_counters(w->deliver),
+        .deliver = delivery_of(w),
         .queries = r.queries,
         .cache_hits = r.cache_hits,
         .journal = h->journal.counters,
@@ -695,6 +713,7 @@ struct counters worker_counters(const struct worker *w)
         .block_heap_calls = h->blocks.heap_calls,
         .block_bytes_copied = h->blocks.bytes_copied,
         .messages_left = home_messages_left(h),
+        .reports = h->notices.report_count,
     };
 }
 

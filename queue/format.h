@@ -104,8 +104,10 @@ struct record_opens {
 enum message_flag {
     MESSAGE_FLAG_8BIT = 1,
     MESSAGE_FLAG_SMTPUTF8 = 2,
-    MESSAGE_FLAG_DOT_LINES = 4, // some line begins with a dot
-    MESSAGE_FLAG_KEY = 8,       // it came with a submission key
+    MESSAGE_FLAG_DOT_LINES = 4,    // some line begins with a dot
+    MESSAGE_FLAG_KEY = 8,          // it came with a submission key
+    MESSAGE_FLAG_EVENTS_ONLY = 16, // its sender has no reports
+    MESSAGE_FLAG_VERP = 32,        // its sender's address is sent with each recipient's in it
 };
 
 // Behind it: the envelope's `envelope_bytes`, then the content, unstuffed lines ending in CRLF.
@@ -140,10 +142,16 @@ struct message_rcpt {
 };
 _Static_assert(sizeof(struct message_rcpt) == 12, "as in the file");
 
-enum rcpt_state { RCPT_OPEN = 0, RCPT_DELIVERED = 1, RCPT_FAILED = 2, RCPT_DEFERRED = 3 };
+enum rcpt_state {
+    RCPT_OPEN = 0,
+    RCPT_DELIVERED = 1,
+    RCPT_FAILED = 2,
+    RCPT_DEFERRED = 3,
+    RCPT_FAILING = 4, // in memory alone: it has failed, and who sent it is not told yet: OPEN here
+};
 
 // Behind it: `job_count` of struct state_job, in the order of the message's groups, then a byte
-// (enum rcpt_state, never DEFERRED) for each recipient.
+// (enum rcpt_state: OPEN, DELIVERED or FAILED) for each recipient.
 struct record_state {
     uint64_t id;
     uint32_t job_count;

@@ -50,7 +50,7 @@ _Static_assert(MESSAGE_RCPTS_MAX <= UINT16_MAX, "recipients are counted in 16 bi
 
 #define JOB_ATTEMPTS_MAX 250
 #define JOB_GIVEN_BACK_MAX 15
-#define JOB_GIVEN_BACK_SHIFT 2
+#define JOB_GIVEN_BACK_SHIFT 3
 
 // job.progress is two numbers: below, where its recipient is the message's only one, enum
 // rcpt_state; above, the weight of the sessions that ended before they answered this attempt.

@@ -79,7 +79,7 @@ static enum rcpt_state outcome_of(const struct result *r)
     CHECK(false);
 }
 
-static void put_result(struct journal *j, const struct result *r)
+bool journal_put_result(struct buffer *b, const struct result *r)
 {
     bool deferred = r->kind == RESULT_DEFERRED;
     struct slice texts[RESULT_TEXTS] = {r->host, r->address, r->text};
@@ -97,8 +97,7 @@ static void put_result(struct journal *j, const struct result *r)
         .address_bytes = (uint8_t)r->address.len,
         .text_bytes = (uint16_t)r->text.len,
     };
-    CHECK(
-        batch_put_record(&j->results, RECORD_RESULT, &record, sizeof(record), texts, RESULT_TEXTS));
+    return batch_put_record(b, RECORD_RESULT, &record, sizeof(record), texts, RESULT_TEXTS);
 }
 
 void journal_result(struct journal *j, const struct result *r)
@@ -111,7 +110,7 @@ void journal_result(struct journal *j, const struct result *r)
     if (r->kind == RESULT_ATTEMPT)
         put_attempt(j, r);
     else
-        put_result(j, r);
+        CHECK(journal_put_result(&j->results, r));
     j->result_count++;
     j->starved = false;
 }

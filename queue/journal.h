@@ -142,6 +142,8 @@ void journal_append(struct journal *j, struct message *m);
 void journal_move(struct journal *j, struct message *m);
 // A result of one of this journal's messages. Written at once, waited for by nobody.
 void journal_result(struct journal *j, const struct result *r);
+// The same for one that stands in the batch of a message (message->results): its record.
+bool journal_put_result(struct buffer *b, const struct result *r);
 // Writes down a submission key again, as one of the results. Those of one batch stand in
 // j->keys_segment when j->keys_batch is synced.
 void journal_key(struct journal *j, const struct record_key *k);

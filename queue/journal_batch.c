@@ -6,6 +6,7 @@
 #include "queue/message_record.h"
 
 #define PIECES_PER_MESSAGE 3u                // its headers, envelope, content
+#define PIECES_OF_RESULTS 2u                 // the padding in front of them, and they
 #define RESULTS_MAX (FORMAT_RECORDS_MAX / 2) // in one batch
 #define RESULTS_ROOM_BYTES (16u * 1024)      // for some at least, in a segment that is opened
 #define PIECES_BESIDE 4u // headers, results, the end of the last record, padding
@@ -19,13 +20,18 @@ static uint64_t state_payload_bytes(const struct message *m)
     return sizeof(struct record_state) + m->job_count * sizeof(struct state_job) + m->rcpt_count;
 }
 
+static size_t results_bytes(const struct message *m)
+{
+    return m->results ? m->results->len : 0;
+}
+
 static uint64_t message_bytes(const struct message *m)
 {
     uint64_t bytes = sizeof(struct record_header) +
                      format_record_padded(message_record_payload_bytes(m));
     if (m->moving)
         bytes += sizeof(struct record_header) + format_record_padded(state_payload_bytes(m));
-    return bytes;
+    return bytes + results_bytes(m);
 }
 
 static uint64_t bytes_before_messages(const struct journal *j)
@@ -36,7 +42,12 @@ static uint64_t bytes_before_messages(const struct journal *j)
 
 static size_t notes_bytes(const struct message *m)
 {
-    return (size_t)(message_bytes(m) - m->envelope_bytes - m->content_bytes);
+    return (size_t)(message_bytes(m) - m->envelope_bytes - m->content_bytes - results_bytes(m));
+}
+
+static uint32_t pieces_of(const struct message *m)
+{
+    return PIECES_PER_MESSAGE + (m->results ? PIECES_OF_RESULTS : 0);
 }
 
 // How many of the results that wait fit into `room` bytes; usually all.
@@ -67,18 +78,20 @@ struct batch_plan batch_plan(const struct journal *j, uint64_t room)
     p.record_count = j->opens + p.results_count;
     bytes += p.results_bytes;
     bool all = p.results_bytes == j->results.len;
+    uint32_t pieces = PIECES_BESIDE;
     if (!all && p.results_count == 0)
         return p;
     for (const struct message *m = all ? j->waiting.first : NULL; m; m = m->next_waiting) {
         uint64_t more = bytes + message_bytes(m);
         if (format_block_padded(more) > room ||
             (p.message_count > 0 && more > JOURNAL_BATCH_BYTES_MAX) ||
-            (p.message_count + 1) * PIECES_PER_MESSAGE + PIECES_BESIDE > JOURNAL_PIECES_MAX)
+            pieces + pieces_of(m) > JOURNAL_PIECES_MAX)
             break;
+        pieces += pieces_of(m);
         bytes = more;
         p.notes_bytes += notes_bytes(m);
         p.message_count++;
-        p.record_count += 1 + m->moving;
+        p.record_count += 1 + m->moving + m->result_count;
     }
     // After trouble the first thing to be written is where that was, with nothing else if need be.
     if (p.results_count > 0 || p.message_count > 0 || (j->opens && j->troubled)) {
@@ -223,23 +236,23 @@ static void put_state(struct builder *b, const struct message *m, uint64_t now_u
             // Also what was said while the job is out: the result stands in front of this copy, in
             // a segment that goes first.
             enum rcpt_state state = job_rcpt_state(job, rcpt);
-            states[rcpt] = (char)(state == RCPT_DEFERRED ? RCPT_OPEN : state);
+            bool over = state == RCPT_DELIVERED || state == RCPT_FAILED;
+            states[rcpt] = (char)(over ? state : RCPT_OPEN);
         }
     }
     seal_record(b, record, offset, RECORD_STATE, bytes);
 }
 
 // Results stand ready but for their checksums, which name their places.
-static void put_results(struct builder *b)
+static void put_results(struct builder *b, const struct buffer *results)
 {
-    struct journal *j = b->j;
-    for (size_t at = 0; at < j->results_written.len;) {
-        struct record_header *h = (struct record_header *)(void *)(j->results_written.data + at);
+    for (size_t at = 0; at < results->len;) {
+        struct record_header *h = (struct record_header *)(void *)(results->data + at);
         h->checksum = crc32c(record_checksum_seed(b->epoch, b->offset + at), h + 1, h->bytes);
         b->checksum = crc32c(b->checksum, h, sizeof(*h));
         at += sizeof(*h) + format_record_padded(h->bytes);
     }
-    put_piece(b, j->results_written.data, j->results_written.len);
+    put_piece(b, results->data, results->len);
 }
 
 static void take_results(struct journal *j, const struct batch_plan *plan)
@@ -282,7 +295,7 @@ bool batch_build(struct journal *j, const struct batch_plan *plan, uint32_t segm
         put_opens(&b);
     if (plan->results_count > 0) {
         take_results(j, plan);
-        put_results(&b);
+        put_results(&b, &j->results_written);
     }
     for (uint32_t i = 0; i < plan->message_count; i++) {
         struct message *m = message_list_take(&j->waiting);
@@ -292,6 +305,8 @@ bool batch_build(struct journal *j, const struct batch_plan *plan, uint32_t segm
         put_message(&b, m);
         if (m->moving)
             put_state(&b, m, now_us, wall_us);
+        if (m->results)
+            put_results(&b, m->results);
         message_list_add(&j->written, m);
     }
     CHECK(b.offset == offset + plan->record_bytes);

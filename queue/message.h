@@ -20,7 +20,9 @@
 #define MESSAGE_FRONT_BYTES 1024u
 #define MESSAGE_ENVELOPE_BYTES_MAX (128u * 1024 * 1024) // sender and recipients
 
+struct buffer;
 struct entry;
+struct notice;
 
 struct message {
     size_t block_bytes; // of the block that this stands at the start of
@@ -35,6 +37,8 @@ struct message {
     bool has_dot_lines;
     bool envelope_sealed;
     bool has_key;
+    bool events_only;              // no reports to its sender: he reads the events
+    bool verp;                     // see engine/message/verp.h
     uint8_t key[FORMAT_KEY_BYTES]; // a digest of who submits and of his key
     uint64_t key_content;          // a digest of what came with it
     uint16_t sender_len;
@@ -56,6 +60,11 @@ struct message {
     uint64_t place; // where it stands, or will
     uint8_t fate;   // enum journal_fate
     bool moving;    // from a segment that it shall leave
+    // It is a report that its home has made (engine/notices.h), with the records that stand in the
+    // same batch: what it tells of.
+    struct notice *notice;
+    struct buffer *results; // without checksums; NULL: none
+    uint32_t result_count;
 };
 
 // A message under construction with a sender, or NULL when there is no memory. `size_hint`: of the

@@ -21,7 +21,9 @@ struct record_message message_record_of(const struct message *m)
         .flags = (m->is_8bit ? MESSAGE_FLAG_8BIT : 0u) |
                  (m->smtputf8 ? MESSAGE_FLAG_SMTPUTF8 : 0u) |
                  (m->has_dot_lines ? MESSAGE_FLAG_DOT_LINES : 0u) |
-                 (m->has_key ? MESSAGE_FLAG_KEY : 0u),
+                 (m->has_key ? MESSAGE_FLAG_KEY : 0u) |
+                 (m->events_only ? MESSAGE_FLAG_EVENTS_ONLY : 0u) |
+                 (m->verp ? MESSAGE_FLAG_VERP : 0u),
         .key_content = m->key_content,
     };
     memcpy(r.key, m->key, sizeof(r.key));
@@ -109,6 +111,8 @@ bool message_read_done(struct message *m, uint32_t payload_bytes, uint64_t epoch
         .smtputf8 = r.flags & MESSAGE_FLAG_SMTPUTF8,
         .has_dot_lines = r.flags & MESSAGE_FLAG_DOT_LINES,
         .has_key = r.flags & MESSAGE_FLAG_KEY,
+        .events_only = r.flags & MESSAGE_FLAG_EVENTS_ONLY,
+        .verp = r.flags & MESSAGE_FLAG_VERP,
         .key_content = r.key_content,
         .envelope_sealed = true,
         .sender_len = r.sender_bytes,

@@ -19,6 +19,7 @@ struct encoded {
     uint8_t kind;
     bool in_doubt;
     bool job_comes_home;
+    bool notice;
 };
 
 _Static_assert(sizeof(struct encoded) + 2 * UINT8_MAX + 3 * RESULT_TEXT_BYTES_MAX <
@@ -32,13 +33,26 @@ static char *put(char *to, struct slice s)
     return to + s.len;
 }
 
-bool result_page_add(struct result_page *p, const struct result *r)
+// Texts are cut to what their lengths can say.
+static struct result within_limits(const struct result *r)
 {
-    struct slice host = slice_take(r->host, UINT8_MAX);
-    struct slice address = slice_take(r->address, UINT8_MAX);
-    struct slice text = slice_take(r->text, RESULT_TEXT_BYTES_MAX);
-    struct slice sender = slice_take(r->sender, RESULT_TEXT_BYTES_MAX);
-    struct slice recipient = slice_take(r->recipient, RESULT_TEXT_BYTES_MAX);
+    struct result cut = *r;
+    cut.host = slice_take(r->host, UINT8_MAX);
+    cut.address = slice_take(r->address, UINT8_MAX);
+    cut.text = slice_take(r->text, RESULT_TEXT_BYTES_MAX);
+    cut.sender = slice_take(r->sender, RESULT_TEXT_BYTES_MAX);
+    cut.recipient = slice_take(r->recipient, RESULT_TEXT_BYTES_MAX);
+    return cut;
+}
+
+static size_t encoded_bytes(const struct result *r)
+{
+    return sizeof(struct encoded) + r->host.len + r->address.len + r->text.len + r->sender.len +
+           r->recipient.len;
+}
+
+static void encode(const struct result *r, char *at)
+{
     struct encoded e = {
         .job = r->job,
         .wall_us = r->wall_us,
@@ -47,34 +61,26 @@ bool result_page_add(struct result_page *p, const struct result *r)
         .attempt = r->attempt,
         .code = r->code,
         .enhanced = {r->enhanced[0], r->enhanced[1], r->enhanced[2]},
-        .text_len = (uint16_t)text.len,
-        .sender_len = (uint16_t)sender.len,
-        .recipient_len = (uint16_t)recipient.len,
-        .host_len = (uint8_t)host.len,
-        .address_len = (uint8_t)address.len,
+        .text_len = (uint16_t)r->text.len,
+        .sender_len = (uint16_t)r->sender.len,
+        .recipient_len = (uint16_t)r->recipient.len,
+        .host_len = (uint8_t)r->host.len,
+        .address_len = (uint8_t)r->address.len,
         .kind = r->kind,
         .in_doubt = r->in_doubt,
         .job_comes_home = r->job_comes_home,
+        .notice = r->notice,
     };
-    size_t bytes = sizeof(e) + host.len + address.len + text.len + sender.len + recipient.len;
-    if (bytes > sizeof(p->bytes) - p->used_bytes)
-        return false;
-    char *at = p->bytes + p->used_bytes;
     memcpy(at, &e, sizeof(e));
-    at = put(put(put(at + sizeof(e), host), address), text);
-    put(put(at, sender), recipient);
-    p->used_bytes += (uint32_t)bytes;
-    p->result_count++;
-    return true;
+    at = put(put(put(at + sizeof(e), r->host), r->address), r->text);
+    put(put(at, r->sender), r->recipient);
 }
 
-bool result_page_next(const struct result_page *p, uint32_t *offset, struct result *ret)
+// Returns how many bytes it has read.
+static size_t decode(const char *at, size_t bytes_left, struct result *ret)
 {
     struct encoded e;
-    if (*offset == p->used_bytes)
-        return false;
-    CHECK(*offset + sizeof(e) <= p->used_bytes);
-    const char *at = p->bytes + *offset;
+    CHECK(sizeof(e) <= bytes_left);
     memcpy(&e, at, sizeof(e));
     const char *host = at + sizeof(e);
     const char *address = host + e.host_len;
@@ -92,13 +98,55 @@ bool result_page_next(const struct result_page *p, uint32_t *offset, struct resu
         .kind = e.kind,
         .in_doubt = e.in_doubt,
         .job_comes_home = e.job_comes_home,
+        .notice = e.notice,
         .host = slice_make(host, e.host_len),
         .address = slice_make(address, e.address_len),
         .text = slice_make(text, e.text_len),
         .sender = slice_make(sender, e.sender_len),
         .recipient = slice_make(recipient, e.recipient_len),
     };
-    *offset = (uint32_t)(recipient + e.recipient_len - p->bytes);
-    CHECK(*offset <= p->used_bytes);
+    size_t bytes = (size_t)(recipient + e.recipient_len - at);
+    CHECK(bytes <= bytes_left);
+    return bytes;
+}
+
+bool result_page_add(struct result_page *p, const struct result *r)
+{
+    struct result cut = within_limits(r);
+    size_t bytes = encoded_bytes(&cut);
+    if (bytes > sizeof(p->bytes) - p->used_bytes)
+        return false;
+    encode(&cut, p->bytes + p->used_bytes);
+    p->used_bytes += (uint32_t)bytes;
+    p->result_count++;
+    return true;
+}
+
+bool result_page_next(const struct result_page *p, uint32_t *offset, struct result *ret)
+{
+    if (*offset == p->used_bytes)
+        return false;
+    *offset += (uint32_t)decode(p->bytes + *offset, p->used_bytes - *offset, ret);
+    return true;
+}
+
+bool result_keep(struct buffer *b, const struct result *r)
+{
+    struct result cut = within_limits(r);
+    size_t bytes = encoded_bytes(&cut);
+    char *to = buffer_reserve(b, bytes);
+    if (!to)
+        return false;
+    encode(&cut, to);
+    buffer_advance(b, bytes);
+    return true;
+}
+
+bool result_kept_next(const struct buffer *b, size_t end_bytes, size_t *offset, struct result *ret)
+{
+    CHECK(end_bytes <= b->len);
+    if (*offset >= end_bytes)
+        return false;
+    *offset += decode(b->data + *offset, end_bytes - *offset, ret);
     return true;
 }

@@ -4,6 +4,7 @@
 #ifndef POSTHASTE_QUEUE_RESULT_H
 #define POSTHASTE_QUEUE_RESULT_H
 
+#include "engine/base/buffer.h"
 #include "queue/domain.h"
 
 #define RESULT_PAGE_BYTES (16u * 1024)
@@ -30,6 +31,7 @@ struct result {
     uint8_t kind;         // enum result_kind
     bool in_doubt;        // the last byte was sent and no reply came: may arrive twice
     bool job_comes_home;  // the last result of this attempt: the job is the home's again
+    bool notice;          // its sender may want to be told: see engine/notices.h
     struct slice host;    // exchanger's name, empty when none was reached
     struct slice address; // its address and port as text
     struct slice text;    // reply, or what went wrong
@@ -50,5 +52,10 @@ struct result_page {
 bool result_page_add(struct result_page *p, const struct result *r);
 // Reads the next one; *offset starts at 0. False at the end.
 bool result_page_next(const struct result_page *p, uint32_t *offset, struct result *ret);
+
+// The same in a buffer: for who keeps results. False without memory.
+bool result_keep(struct buffer *b, const struct result *r);
+// Reads the next one of those before `end_bytes`.
+bool result_kept_next(const struct buffer *b, size_t end_bytes, size_t *offset, struct result *ret);
 
 #endif

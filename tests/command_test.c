@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 static const struct command_rules all = {
-    .eightbitmime = true, .smtputf8 = true, .dsn = true, .in_utf8 = true};
+    .eightbitmime = true, .smtputf8 = true, .dsn = true, .verp = true, .in_utf8 = true};
 static const struct command_rules none = {.dsn = false};
 
 struct command_case {
@@ -37,7 +37,8 @@ static void describe_mail(const struct command *c, struct buffer *out)
     buffer_printf(out, " <%.*s>", SLICE_ARG(c->address.text));
     if (c->mail.size_bytes)
         buffer_printf(out, " size=%llu", (unsigned long long)c->mail.size_bytes);
-    buffer_printf(out, "%s%s", c->mail.is_8bit ? " 8bit" : "", c->mail.smtputf8 ? " utf8" : "");
+    buffer_printf(out, "%s%s%s", c->mail.is_8bit ? " 8bit" : "", c->mail.smtputf8 ? " utf8" : "",
+                  c->mail.verp ? " verp" : "");
     if (c->ret.len)
         buffer_printf(out, " {%.*s}", SLICE_ARG(c->ret));
     if (c->envid.len)
@@ -116,6 +117,11 @@ static const struct command_case cases_of_all[] = {
     {"MAIL FROM:<a@b> body=7bit", "mail <a@b>"},
     {"MAIL FROM:<\xc3\xa9@b> SMTPUTF8", "mail <\xc3\xa9@b> utf8"},
     {"MAIL FROM:<a@b> SMTPUTF8 SIZE=1 BODY=8BITMIME", "mail <a@b> size=1 8bit utf8"},
+    {"MAIL FROM:<a@b> XVERP", "mail <a@b> verp"},
+    {"MAIL FROM:<a@b> xverp=+=", "mail <a@b> verp"},
+    {"MAIL FROM:<a@b> XVERP=-=", "mail: bad parameter"},
+    {"MAIL FROM:<a@b> XVERP=", "mail: bad parameter"},
+    {"RCPT TO:<a@b> XVERP", "rcpt: unknown parameter"},
     {"MAIL FROM:<a@b> RET=HDRS ENVID=QQ314159", "mail <a@b> {RET=HDRS} {ENVID=QQ314159}"},
     {"MAIL FROM:<a@b> ENVID=a+2Bb SIZE=7 ret=full", "mail <a@b> size=7 {ret=full} {ENVID=a+2Bb}"},
     {"MAIL FROM:<a@b> ENVID=" X100, "mail <a@b> {ENVID=" X100 "}"},

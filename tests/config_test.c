@@ -92,10 +92,14 @@ static const struct value_case value_cases[] = {
     {"resolver { timeout = 1500ms }", "    timeout = \"1500ms\"\n"},
     {"pickup /var/spool/p { }",
      "pickup \"/var/spool/p\" {\n    recipients-from-header = no\n    max-message = \"50M\"\n"
-     "    max-recipients = 1000\n}\n"},
+     "    max-recipients = 1000\n    bounces = \"message\"\n    verp = no\n}\n"},
     {"pickup \"/a b\" { recipients-from-header = yes max-message = 1G max-recipients = 50000 }",
      "pickup \"/a b\" {\n    recipients-from-header = yes\n    max-message = \"1G\"\n"
-     "    max-recipients = 50000\n}\n"},
+     "    max-recipients = 50000\n    bounces = \"message\"\n    verp = no\n}\n"},
+    {"listen \"127.0.0.1:1\" { bounces = event verp = yes }",
+     "    bounces = \"event\"\n    verp = yes\n"},
+    {"delivery { delay-reports = all delay-report-after = 90m }",
+     "    delay-reports = \"all\"\n    delay-report-after = \"90m\"\n"},
     {"delivery { private-targets = yes }", "    private-targets = yes\n"},
     {"delivery { port = 2600 }", "    port = 2600\n"},
     {"hostname = a.example\n", "    helo = \"a.example\"\n"},

@@ -349,6 +349,19 @@ static void test_pace_lockstep(void)
     }
 }
 
+// Whatever the waits are, one of those that follow each other passes the mark.
+static void test_one_wait_passes_the_mark(void)
+{
+    static const uint64_t steps_s[] = {60, 1, 119, 240, 3600, 5, 14400, 1};
+    for (uint64_t mark_s = 1; mark_s < 20000; mark_s += 7) {
+        uint64_t age_s = 0;
+        uint32_t passed = 0;
+        for (size_t i = 0; i < sizeof(steps_s) / sizeof(steps_s[0]); age_s += steps_s[i++])
+            passed += retry_wait_passes(SECONDS(age_s), SECONDS(steps_s[i]), SECONDS(mark_s));
+        CU_ASSERT_EQUAL(passed, mark_s <= age_s);
+    }
+}
+
 static const struct suite_test tests[] = {
     {"replies", test_replies},
     {"every code has a verdict", test_every_code_has_a_verdict},
@@ -361,6 +374,7 @@ static const struct suite_test tests[] = {
     {"retry is never at once", test_retry_is_never_at_once},
     {"retry walks to the end", test_retry_walks_to_the_end},
     {"age by two clocks", test_age_by_two_clocks},
+    {"one wait passes the mark", test_one_wait_passes_the_mark},
     {"limits of domains", test_limits_of_domains},
     {"may connect", test_may_connect},
     {"parts", test_parts},

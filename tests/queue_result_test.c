@@ -17,6 +17,7 @@ static struct result example(struct job *j, uint32_t rcpt)
         .enhanced = {4, 7, 1},
         .kind = RESULT_DEFERRED,
         .in_doubt = true,
+        .notice = true,
         .host = SLICE("mx1.example"),
         .address = SLICE("192.0.2.1:25"),
         .text = SLICE("4.7.1 greylisted, come back"),
@@ -30,10 +31,10 @@ static bool same(const struct result *a, const struct result *b)
     return a->job == b->job && a->rcpt == b->rcpt && a->delay_s == b->delay_s &&
            a->wall_us == b->wall_us && a->attempt == b->attempt && a->code == b->code &&
            memcmp(a->enhanced, b->enhanced, sizeof(a->enhanced)) == 0 && a->kind == b->kind &&
-           a->in_doubt == b->in_doubt && a->job_comes_home == b->job_comes_home &&
-           slice_equal(a->host, b->host) && slice_equal(a->address, b->address) &&
-           slice_equal(a->text, b->text) && slice_equal(a->sender, b->sender) &&
-           slice_equal(a->recipient, b->recipient);
+           a->in_doubt == b->in_doubt && a->notice == b->notice &&
+           a->job_comes_home == b->job_comes_home && slice_equal(a->host, b->host) &&
+           slice_equal(a->address, b->address) && slice_equal(a->text, b->text) &&
+           slice_equal(a->sender, b->sender) && slice_equal(a->recipient, b->recipient);
 }
 
 // A page filled to its end gives back all that went in, with texts of every length.
@@ -108,10 +109,35 @@ static void a_page_is_used_again(void)
     free(p);
 }
 
+static void kept_results_come_back(void)
+{
+    struct buffer b;
+    struct result got;
+    size_t offset = 0, half = 0;
+    buffer_init(&b, 1 << 20);
+    for (uint32_t i = 0; i < 100; i++) {
+        struct result r = example(NULL, i);
+        CU_ASSERT(result_keep(&b, &r));
+        half = i == 49 ? b.len : half;
+    }
+    for (uint32_t i = 0; i < 50; i++) {
+        struct result want = example(NULL, i);
+        CU_ASSERT(result_kept_next(&b, half, &offset, &got));
+        CU_ASSERT(same(&got, &want));
+    }
+    CU_ASSERT(!result_kept_next(&b, half, &offset, &got));
+    buffer_drop_front(&b, half);
+    offset = 0;
+    CU_ASSERT(result_kept_next(&b, b.len, &offset, &got));
+    CU_ASSERT_EQUAL(got.rcpt, 50);
+    buffer_release(&b);
+}
+
 static const struct suite_test tests[] = {
     {"a page gives back what went in", a_page_gives_back_what_went_in},
     {"long texts are cut", long_texts_are_cut},
     {"a page is used again", a_page_is_used_again},
+    {"kept results come back", kept_results_come_back},
 };
 
 SUITE_MAIN("queue_result", tests)

@@ -49,6 +49,7 @@ static struct scene_result play(uint64_t seed, FILE *trace)
 static void add(struct scene_result *sum, const struct scene_result *r)
 {
     sum->arrivals += r->arrivals;
+    sum->reports += r->reports;
     sum->duplicates += r->duplicates;
     sum->in_doubt += r->in_doubt;
     sum->left_in_doubt += r->left_in_doubt;
@@ -72,11 +73,12 @@ static void print(const struct scene_result *r)
            " of them again; %" PRIu64 " times deferred, %" PRIu64 " failed, %" PRIu64
            " in doubt; %" PRIu64 " jobs, %" PRIu64 " crossed; %" PRIu64
            " began ahead of replies; %" PRIu64 " lent; %" PRIu64 " connections; %u lives, %" PRIu64
-           " recipients in doubt after them, %" PRIu64 " messages moved\n",
+           " recipients in doubt after them, %" PRIu64 " messages moved, %" PRIu64
+           " reports to senders\n",
            r->sum.messages, r->sum.messages_left, r->arrivals, r->duplicates,
            r->sum.deliver.deferred, r->sum.deliver.failed, r->in_doubt, r->sum.jobs,
            r->sum.jobs_crossed, r->sum.deliver.transactions_ahead, r->sum.deliver.lent,
-           r->sum.deliver.connections_opened, r->lives, r->left_in_doubt, r->moved);
+           r->sum.deliver.connections_opened, r->lives, r->left_in_doubt, r->moved, r->reports);
 }
 
 static bool went_well(const struct scene_result *r)
@@ -102,9 +104,10 @@ static void test_seeds(void)
     }
     print(&sum);
     // The weather was foul: all of what can happen did.
-    CU_ASSERT(count < 100 || (sum.duplicates > 0 && sum.sum.messages_left > 0 &&
-                              sum.sum.deliver.deferred > 0 && sum.sum.jobs_crossed > 0 &&
-                              sum.sum.deliver.transactions_ahead > 0 && sum.sum.deliver.lent > 0));
+    CU_ASSERT(count < 100 ||
+              (sum.duplicates > 0 && sum.sum.messages_left > 0 && sum.sum.deliver.deferred > 0 &&
+               sum.sum.jobs_crossed > 0 && sum.sum.deliver.transactions_ahead > 0 &&
+               sum.sum.deliver.lent > 0 && sum.reports > 0));
 }
 
 static int replay(const char *seed, const char *trace_path)

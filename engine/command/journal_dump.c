@@ -33,6 +33,10 @@ static void put_flags(struct journal_line *l, uint32_t flags)
         journal_line_u64(l, "smtputf8", 1);
     if (flags & MESSAGE_FLAG_DOT_LINES)
         journal_line_u64(l, "dot_lines", 1);
+    if (flags & MESSAGE_FLAG_EVENTS_ONLY)
+        journal_line_u64(l, "events_only", 1);
+    if (flags & MESSAGE_FLAG_VERP)
+        journal_line_u64(l, "verp", 1);
 }
 
 static void put_message(struct dump *d, const struct record_message *m)

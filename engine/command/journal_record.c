@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define FLAGS_KNOWN                                                                                \
-    (MESSAGE_FLAG_8BIT | MESSAGE_FLAG_SMTPUTF8 | MESSAGE_FLAG_DOT_LINES | MESSAGE_FLAG_KEY)
+    (MESSAGE_FLAG_8BIT | MESSAGE_FLAG_SMTPUTF8 | MESSAGE_FLAG_DOT_LINES | MESSAGE_FLAG_KEY |       \
+     MESSAGE_FLAG_EVENTS_ONLY | MESSAGE_FLAG_VERP)
 
 static bool read_front(struct journal_reader *r, void *ret, size_t len)
 {

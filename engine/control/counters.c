@@ -41,6 +41,7 @@ void counters_add(struct counters *sum, const struct counters *c)
     sum->block_heap_calls += c->block_heap_calls;
     sum->block_bytes_copied += c->block_bytes_copied;
     sum->messages_left += c->messages_left;
+    sum->reports += c->reports;
 }
 
 void counters_print(const struct counters *c, struct json *j)
@@ -55,6 +56,7 @@ void counters_print(const struct counters *c, struct json *j)
     json_u64(j, "failed", c->deliver.failed);
     json_u64(j, "in-doubt", c->deliver.in_doubt);
     json_u64(j, "messages-left", c->messages_left);
+    json_u64(j, "reports", c->reports);
     json_u64(j, "sessions", c->submit.sessions_opened);
     json_u64(j, "sessions-peak", c->submit.sessions_peak);
     json_u64(j, "sessions-refused", c->submit.refused);

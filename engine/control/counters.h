@@ -15,6 +15,7 @@ struct counters {
     struct journal_counters journal;
     uint64_t block_bytes_peak, block_heap_calls, block_bytes_copied;
     uint64_t messages_left; // accepted, and not done with
+    uint64_t reports;       // to senders
 };
 
 void counters_add(struct counters *sum, const struct counters *c);

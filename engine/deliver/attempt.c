@@ -100,7 +100,8 @@ static struct attempt conn_attempt(const struct conn *c)
 {
     const struct mx_host *host = &c->site->set->hosts[c->host];
     return (struct attempt){slice_make(host->name, host->len),
-                            slice_make(c->peer_text, c->peer_text_len)};
+                            slice_make(c->peer_text, c->peer_text_len),
+                            smtp_client_extensions(&c->client) & SMTP_DSN};
 }
 
 // --- a transaction's end

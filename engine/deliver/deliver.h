@@ -46,6 +46,7 @@ struct deliver_options {
     uint64_t idle_us;        // an unused connection is kept this long
     uint64_t domain_idle_us; // an unused domain is forgotten after this
     uint32_t spread_above;   // ready jobs of a site, beyond which other workers help
+    bool reports_delays;     // to senders who have not said whether they want it
 };
 
 struct deliver_counters {

@@ -95,7 +95,7 @@ static void add_siblings(struct deliver *d, const struct site *site, struct tran
 
 static void conn_start_job(struct deliver *d, struct conn *c, struct transaction *tx, struct job *j)
 {
-    uint32_t limit = c->site->limits.rcpts_per_transaction;
+    uint32_t limit = j->message->verp ? 1 : c->site->limits.rcpts_per_transaction;
     transaction_start(tx, j, limit);
     transaction_add(tx, j, limit);
     add_siblings(d, c->site, tx, j, limit);
@@ -295,7 +295,7 @@ static void site_unreachable(struct deliver *d, struct site *s, enum site_choice
         const struct mx_host *host = &s->set->hosts[s->failure_host];
         char address[IO_ADDRESS_TEXT_BYTES];
         struct attempt at = {slice_make(host->name, host->len),
-                             slice_of_text(io_address_print(&s->failure_peer, address))};
+                             slice_of_text(io_address_print(&s->failure_peer, address)), false};
         site_end_ready(d, s, VERDICT_LATER, &s->failure, &at);
         return;
     }

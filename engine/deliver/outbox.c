@@ -2,6 +2,7 @@
 
 #include "engine/base/check.h"
 #include "engine/deliver/parts.h"
+#include "engine/message/notify.h"
 
 #include <stdlib.h>
 
@@ -91,6 +92,23 @@ static bool message_expired(const struct deliver *d, const struct job *j)
     return retry_expired(&l->retry, age_us);
 }
 
+// May its sender want to be told? Where its message could not be read back, its home finds out.
+static bool is_notice(const struct deliver *d, const struct job *j, uint32_t rcpt, enum verdict v,
+                      const struct attempt *at)
+{
+    const struct message *m = j->message;
+    if (!m || m->sender_len == 0 || m->events_only)
+        return !m && v == VERDICT_NEVER;
+    uint32_t notify = notify_of_rcpt(message_rcpt_dsn(m, rcpt));
+    switch (v) {
+    case VERDICT_NEVER: return notify & NOTIFY_FAILURE;
+    case VERDICT_LATER:
+        return notify & NOTIFY_DELAY || (d->o.reports_delays && !(notify & NOTIFY_ASKED));
+    case VERDICT_DELIVERED: return notify & NOTIFY_SUCCESS && at && !at->reports;
+    }
+    return false;
+}
+
 void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict v,
                    const struct failure *why, const struct attempt *at, bool in_doubt, bool last)
 {
@@ -117,6 +135,7 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
     }
     if (v == VERDICT_LATER && message_expired(d, j))
         v = VERDICT_NEVER;
+    r.notice = is_notice(d, j, rcpt, v, at);
     switch (v) {
     case VERDICT_DELIVERED:
         r.kind = RESULT_DELIVERED;
@@ -131,7 +150,7 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
         break;
     case VERDICT_NEVER:
         r.kind = RESULT_FAILED;
-        job_set_rcpt_state(j, rcpt, RCPT_FAILED);
+        job_set_rcpt_state(j, rcpt, r.notice ? RCPT_FAILING : RCPT_FAILED);
         d->counters.failed++;
         break;
     }

@@ -190,6 +190,7 @@ void job_waits_again(struct deliver *d, struct loan *loan, struct job *j);
 struct attempt {
     struct slice host;
     struct slice address; // with its port
+    bool reports;         // it offers DSN: whoever asked for reports has them from there
 };
 // One recipient's outcome; writes its state. `last`: no recipient of the job is open any more, it
 // goes home with this result: then j must not be touched again.

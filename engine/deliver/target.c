@@ -159,7 +159,8 @@ static void target_join_site(struct deliver *d, struct target *t, struct site *s
 
 static void end_job(struct deliver *d, const struct ending *e, struct job *j)
 {
-    struct attempt at = {slice_make(e->host, e->host_len), slice_make(e->address, e->address_len)};
+    struct attempt at = {slice_make(e->host, e->host_len), slice_make(e->address, e->address_len),
+                         false};
     outbox_whole_job(d, j, e->verdict, &e->why, e->has_host ? &at : NULL);
 }
 

@@ -68,6 +68,11 @@ void transaction_seal(struct transaction *t)
     CHECK(t->rcpt_count > 0);
     t->smtp.rcpts = t->smtp_rcpts;
     t->smtp.rcpt_count = t->rcpt_count;
+    if (!t->rcpts[0].job->message->verp)
+        return;
+    size_t len = verp_write(t->smtp.sender, t->smtp_rcpts[0].address, t->sender);
+    if (len > 0)
+        t->smtp.sender = slice_make(t->sender, len);
 }
 
 void transaction_release(struct transaction *t)

@@ -9,6 +9,7 @@
 #define POSTHASTE_DELIVER_TRANSACTION_H
 
 #include "engine/deliver/site.h"
+#include "engine/message/verp.h"
 #include "engine/smtp/client.h"
 #include "queue/job.h"
 
@@ -37,6 +38,7 @@ struct transaction {
     struct smtp_recipient *smtp_rcpts;
     struct transaction_rcpt one_rcpt;
     struct smtp_recipient one_smtp_rcpt;
+    char sender[ADDRESS_BYTES_MAX]; // with the recipient's address in it
 };
 
 // Begins with the message of `j`.
@@ -44,7 +46,7 @@ void transaction_start(struct transaction *t, const struct job *j, uint32_t rcpt
 // Adds the open recipients of a job of the same message, up to the limit given at the start.
 // Returns how many.
 uint32_t transaction_add(struct transaction *t, struct job *j, uint32_t rcpt_count_max);
-// Its recipients are in: the machine may have t->smtp.
+// Its recipients are in: the machine may have t->smtp. With VERP there is one.
 void transaction_seal(struct transaction *t);
 void transaction_release(struct transaction *t);
 

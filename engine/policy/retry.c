@@ -30,3 +30,8 @@ bool retry_expired(const struct retry_policy *p, uint64_t age_us)
 {
     return age_us >= p->lifetime_us;
 }
+
+bool retry_wait_passes(uint64_t age_us, uint64_t delay_us, uint64_t mark_us)
+{
+    return age_us < mark_us && mark_us - age_us <= delay_us;
+}

@@ -25,6 +25,10 @@ uint64_t retry_delay_us(const struct retry_policy *p, uint32_t attempt_count, bo
 // that one says nothing; else the younger age counts, since what fails for good does not come back.
 uint64_t retry_age_us(uint64_t since_wall_us, uint64_t steady_us, uint64_t wall_us);
 
+// A message as old as `age_us` waits for `delay_us` now: will it have become `mark_us` old
+// meanwhile? True for one of the waits that follow each other, at most.
+bool retry_wait_passes(uint64_t age_us, uint64_t delay_us, uint64_t mark_us);
+
 // The message has waited long enough: what is deferred now is failed instead.
 bool retry_expired(const struct retry_policy *p, uint64_t age_us);
 

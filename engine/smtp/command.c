@@ -54,6 +54,7 @@ enum parameter {
     PARAMETER_ENVID,
     PARAMETER_NOTIFY,
     PARAMETER_ORCPT,
+    PARAMETER_XVERP,
     PARAMETER_UNKNOWN,
 };
 
@@ -74,6 +75,8 @@ static enum parameter parameter_named(struct slice name, bool of_mail,
         return PARAMETER_NOTIFY;
     if (!of_mail && rules->dsn && slice_equal_nocase(name, SLICE("ORCPT")))
         return PARAMETER_ORCPT;
+    if (of_mail && rules->verp && slice_equal_nocase(name, SLICE("XVERP")))
+        return PARAMETER_XVERP;
     return PARAMETER_UNKNOWN;
 }
 
@@ -160,6 +163,9 @@ static bool take_parameter(enum parameter p, struct slice whole, struct slice va
     case PARAMETER_ENVID: c->envid = whole; return is_envid(value);
     case PARAMETER_NOTIFY: return is_notify(value);
     case PARAMETER_ORCPT: return is_orcpt(value, rules->in_utf8);
+    case PARAMETER_XVERP: // its value could name other characters than "+" and "="
+        c->mail.verp = true;
+        return value.data == NULL || slice_equal(value, SLICE("+="));
     case PARAMETER_UNKNOWN: return false;
     }
     return false;

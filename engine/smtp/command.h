@@ -34,12 +34,13 @@ struct smtp_mail_params {
     uint64_t size_bytes; // SIZE=, 0: not said
     bool is_8bit;        // BODY=8BITMIME (or BINARYMIME is refused)
     bool smtputf8;
+    bool verp;        // XVERP, an extension that Postfix has made known
     struct slice dsn; // "RET=... ENVID=..." as given, checked, or empty
 };
 
 // Which parameters are known: what the server offers, and what the transaction has declared.
 struct command_rules {
-    bool eightbitmime, smtputf8, dsn;
+    bool eightbitmime, smtputf8, dsn, verp;
     bool in_utf8; // MAIL said SMTPUTF8: its recipients may hold bytes >= 0x80
 };
 

@@ -49,7 +49,7 @@ struct smtp_server_options {
     struct slice banner;        // behind the hostname in the 220; "ESMTP posthaste"
     uint64_t message_bytes_max; // SIZE, of the stored form; 0: no limit
     uint32_t rcpt_count_max;    // in one transaction; 0: no limit
-    bool pipelining, chunking, eightbitmime, smtputf8, dsn, enhanced_codes;
+    bool pipelining, chunking, eightbitmime, smtputf8, dsn, enhanced_codes, verp;
 };
 
 enum smtp_server_event_kind {

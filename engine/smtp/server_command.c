@@ -222,6 +222,7 @@ static bool on_line(struct smtp_server *s, struct slice line, struct buffer *out
         .eightbitmime = s->options->eightbitmime,
         .smtputf8 = s->options->smtputf8,
         .dsn = s->options->dsn,
+        .verp = s->options->verp,
         .in_utf8 = s->transaction.smtputf8,
     };
     struct command c;

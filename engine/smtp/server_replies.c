@@ -12,7 +12,7 @@ void server_say_greeting(struct smtp_server *s, struct buffer *out)
     server_say(s, SLICE("\r\n"), out);
 }
 
-#define OFFERS_MAX 7
+#define OFFERS_MAX 8
 
 static unsigned list_offers(const struct smtp_server_options *o, struct slice size,
                             struct slice ret_offers[OFFERS_MAX])
@@ -31,6 +31,8 @@ static unsigned list_offers(const struct smtp_server_options *o, struct slice si
         ret_offers[count++] = SLICE("DSN");
     if (o->chunking)
         ret_offers[count++] = SLICE("CHUNKING");
+    if (o->verp)
+        ret_offers[count++] = SLICE("XVERP");
     return count;
 }
 

@@ -38,6 +38,8 @@ static const char *on_mail(struct session *s, struct session_room *room,
         return session_refusal(FATE_NO_MEMORY);
     s->message->smtputf8 = e->mail.smtputf8;
     s->message->is_8bit = e->mail.is_8bit;
+    s->message->events_only = room->o.listeners[s->listener].events_only;
+    s->message->verp = e->mail.verp || room->o.listeners[s->listener].verp;
     return NULL;
 }
 

@@ -153,6 +153,8 @@ static bool begin_message(struct pickup *p, struct pickup_file *f, const struct 
     }
     f->message->smtputf8 = e->mail.smtputf8;
     f->message->is_8bit = e->mail.is_8bit;
+    f->message->events_only = f->format.rules->events_only;
+    f->message->verp = e->mail.verp || f->format.rules->verp;
     return true;
 }
 

@@ -173,6 +173,7 @@ enum pickup_step pickup_envelope_command(struct pickup_format *f, struct slice c
     const struct command_rules rules = {.eightbitmime = true,
                                         .smtputf8 = true,
                                         .dsn = true,
+                                        .verp = true,
                                         .in_utf8 = f->smtputf8 || !f->mark.bsmtp};
     struct command c;
     enum command_status status = command_parse(command, &rules, &c);

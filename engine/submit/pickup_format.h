@@ -37,6 +37,8 @@ struct pickup_rules {
     bool recipients_from_header;
     uint64_t message_bytes_max; // of the stored form
     uint32_t rcpt_count_max;    // of one message
+    bool events_only;           // its senders get no reports
+    bool verp;                  // all of its messages have it
 };
 
 enum pickup_event_kind {

@@ -29,6 +29,8 @@ struct submit_listener {
     uint32_t session_count_max;
     _Atomic uint32_t *session_count; // on all workers
     uint64_t idle_us;                // no command and no content for so long: 421
+    bool events_only;                // its senders get no reports
+    bool verp;                       // all of its messages have it
 };
 
 struct submit_options {

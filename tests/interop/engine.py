@@ -16,22 +16,23 @@ hostname = "mail.example.net"
 {user}
 state = "{folder}/{name}"
 workers = 2
-listen "unix:{folder}/{name}.sock" {{ {listen} }}
-listen "127.0.0.1:0" {{ {listen} }}
+listen "unix:{folder}/{name}.sock" {{ bounces = "{bounces}"  {listen} }}
+listen "127.0.0.1:0" {{ bounces = "{bounces}"  {listen} }}
 resolver {{ servers = {{"{resolver}"}}  timeout = 1s  tries = 2 }}
-delivery {{ port = {port}  private-targets = yes }}
+delivery {{ port = {port}  private-targets = yes  {delivery} }}
 events {{ file = "{folder}/{name}.jsonl" }}
 domain "default" {{ {domain} }}
 {more}
 """
 
 
-def configure(listen="", domain="", more="", resolver=None, name=None):
-    """Writes a configuration; its path."""
+def configure(listen="", domain="", more="", resolver=None, name=None, bounces="event",
+              delivery=""):
+    """Writes a configuration; its path. Senders of most tests are nowhere: they get no reports."""
     name = name or place().new_name("engine")
     return place().write(f"{name}.conf", CONFIG.format(
         user='user = "nobody"' if IS_ROOT else "", folder=place().folder, name=name,
-        listen=listen, domain=domain, more=more, resolver=resolver or name_server(),
+        listen=listen, bounces=bounces, delivery=delivery, domain=domain, more=more, resolver=resolver or name_server(),
         port=place().port))
 
 

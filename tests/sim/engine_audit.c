@@ -141,12 +141,36 @@ static void audit_stopped(struct books *b, const struct books_message *m,
         books_complain(b, "%s: acknowledged, and neither at its end nor on the disk", r->address);
 }
 
+// --- reports
+
+static bool has_failed(const struct books *b, const struct books_rcpt *r)
+{
+    for (uint32_t life = 0; life < b->life_count; life++)
+        if (r->lives[life].failed > 0 || r->lives[life].has_failed)
+            return true;
+    return false;
+}
+
+// A recipient has failed, for good, if and only if his sender is told so, once. Until all is over
+// the report may be on its way; and what says that he has failed may be lost with a life.
+static void audit_report(struct books *b, const struct books_message *m, const struct books_rcpt *r)
+{
+    bool due = m->has_sender && !b->plan->events_only;
+    if (r->reports > 0 && !due)
+        books_complain(b, "%s: a report that nobody wants", r->address);
+    if (r->reports > 0 && b->life_count == 1 && !has_failed(b, r) && has_all_events(&b->lives[0]))
+        books_complain(b, "%s: is reported to have failed, and has not", r->address);
+    if (r->reports == 0 && due && b->plan->end == END_DRAINED && has_failed(b, r))
+        books_complain(b, "%s: has failed, and its sender was not told", r->address);
+}
+
 static void audit_rcpt(struct books *b, const struct books_message *m, const struct books_rcpt *r)
 {
     for (uint32_t life = 0; life < b->life_count; life++) {
         audit_life(b, r, life);
         audit_end_of_life(b, r, life);
     }
+    audit_report(b, m, r);
     if (b->plan->end == END_DRAINED)
         audit_drained(b, m, r);
     else if (b->plan->durable)
@@ -177,11 +201,13 @@ static void audit_message(struct books *b, const struct books_message *m, struct
 
 static void audit_events(struct books *b, const struct counters *sum, const struct tally *t)
 {
-    if (sum->deliver.delivered != t->delivered || sum->deliver.failed != t->failed ||
+    uint64_t reports_over = b->reports_delivered + b->reports_failed;
+    if (sum->deliver.delivered != t->delivered + b->reports_delivered ||
+        sum->deliver.failed != t->failed + b->reports_failed ||
         sum->deliver.in_doubt != b->in_doubt)
         books_complain(b, "counters and events differ");
     // Accepted is accepted: what has not come to its end is left, and counted.
-    uint64_t over = sum->messages - sum->messages_left;
+    uint64_t over = sum->messages - sum->messages_left - reports_over;
     if (over < t->done || over > t->done + t->unknown)
         books_complain(b,
                        "%" PRIu64 " messages are left of %" PRIu64 ", but %" PRIu64 " to %" PRIu64

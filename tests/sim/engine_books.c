@@ -49,6 +49,7 @@ void books_started(struct books *b, const struct load_message *m, struct load_au
     struct books_message *n = &b->messages[m->number];
     n->started = true;
     n->rcpt_count = m->transaction.rcpt_count;
+    n->has_sender = m->transaction.sender.len > 0;
     copy_text(n->id, sizeof(n->id), m->id);
     load_message_hash(m, author, n->hex);
     for (uint32_t i = 0; i < n->rcpt_count; i++)
@@ -85,6 +86,12 @@ static struct books_rcpt *find_rcpt(struct books *b, struct slice address,
     }
     *ret_message = &b->messages[number];
     return &b->messages[number].rcpts[nth - 1];
+}
+
+static bool is_of_report(struct slice address)
+{
+    slice_cut(&address, '@');
+    return slice_equal(address, SLICE(PLAN_SENDER_DOMAIN));
 }
 
 static struct books_rcpt *read_ledger_line(struct books *b, struct slice *line,
@@ -177,6 +184,10 @@ void books_read_arrived(struct books *b, struct slice ledger, uint32_t sink)
     struct books_message *m;
     while (ledger.len > 0) {
         struct slice line = slice_cut(&ledger, '\n');
+        if (is_of_report(slice_take(line, slice_find(line, '\t')))) {
+            b->arrivals++; // what it says: books_read_report()
+            continue;
+        }
         struct books_rcpt *r = read_ledger_line(b, &line, &m);
         if (!r)
             continue;
@@ -234,6 +245,16 @@ static void read_nameless(struct books *b, struct slice line)
     b->unread_failed += slice_equal(member(line, "event"), SLICE("failed"));
 }
 
+static void read_event_of_report(struct books *b, struct slice line)
+{
+    struct slice what = member(line, "event");
+    if (member(line, "sender").len > 0)
+        books_complain(b, "a report from somebody: %.*s", SLICE_ARG(line));
+    b->reports_delivered += slice_equal(what, SLICE("delivered"));
+    b->reports_failed += slice_equal(what, SLICE("failed"));
+    b->in_doubt += slice_equal(member(line, "in-doubt"), SLICE("true"));
+}
+
 static void read_event(struct books *b, struct slice line, uint32_t life)
 {
     struct books_message *m;
@@ -241,6 +262,10 @@ static void read_event(struct books *b, struct slice line, uint32_t life)
     struct slice recipient = member(line, "recipient");
     if (recipient.len == 0) {
         read_nameless(b, line);
+        return;
+    }
+    if (is_of_report(recipient)) {
+        read_event_of_report(b, line);
         return;
     }
     struct books_rcpt *r = find_rcpt(b, recipient, &m);
@@ -282,6 +307,49 @@ void books_read_events(struct books *b, struct slice events, uint32_t life)
         books_complain(b, "half an event: %.*s", SLICE_ARG(events));
 }
 
+// --- reports
+
+// Behind the first `name` in *rest, up to the end of its line. Empty: there is none.
+static struct slice next_field(struct slice *rest, const char *name)
+{
+    const char *at = memmem(rest->data, rest->len, name, strlen(name));
+    if (!at) {
+        *rest = SLICE_EMPTY;
+        return SLICE_EMPTY;
+    }
+    *rest = slice_skip(*rest, (size_t)(at - rest->data) + strlen(name));
+    return slice_trim(slice_take(*rest, slice_find(*rest, '\r')));
+}
+
+static void is_reported(struct books *b, struct books_rcpt *r, struct slice id)
+{
+    if (slice_equal(slice_of_text(r->report_id), id))
+        return; // once more the same
+    if (++r->reports > 1)
+        books_complain(b, "%s: its sender is told twice, by %s and %.*s", r->address, r->report_id,
+                       SLICE_ARG(id));
+    copy_text(r->report_id, sizeof(r->report_id), id);
+}
+
+void books_read_report(struct books *b, struct slice mail)
+{
+    struct slice rest = mail, address;
+    struct slice id = next_field(&rest, "\r\nMessage-ID:");
+    uint32_t count = 0;
+    while ((address = next_field(&rest, "\r\nFinal-Recipient: rfc822;")).len > 0) {
+        struct books_message *m;
+        struct books_rcpt *r = find_rcpt(b, address, &m);
+        struct slice action = next_field(&rest, "\r\nAction:");
+        if (!slice_equal(action, SLICE("failed")))
+            books_complain(b, "%.*s: is told to be %.*s", SLICE_ARG(address), SLICE_ARG(action));
+        if (r)
+            is_reported(b, r, id);
+        count++;
+    }
+    if (count == 0 || (b->plan->verp && count > 1))
+        books_complain(b, "a report about %u, %.*s", count, SLICE_ARG(id));
+}
+
 // --- what a life leaves
 
 static void found_message(struct books *b, const struct survey_message *found, uint32_t life)
@@ -289,6 +357,8 @@ static void found_message(struct books *b, const struct survey_message *found, u
     for (uint32_t i = 0; i < found->rcpt_count; i++) {
         const struct survey_rcpt *f = &found->rcpts[i];
         struct books_message *m;
+        if (is_of_report(f->address))
+            continue;
         struct books_rcpt *r = find_rcpt(b, f->address, &m);
         if (!r)
             continue;
@@ -297,6 +367,7 @@ static void found_message(struct books *b, const struct survey_message *found, u
             books_complain(b, "%s: is there twice, under two ids", r->address);
         l->named = true;
         l->over = f->final;
+        l->has_failed = f->failed;
         l->seems_over = f->seems_final;
         l->doubt = f->doubt;
         b->left_in_doubt += l->doubt > 0;

@@ -1,6 +1,9 @@
 // tests/sim/engine_books.h: what was sent, acknowledged, delivered and told of each recipient of
 // each message of a scenario, in each life of the engine, and whether that can be.
 //
+// Reports: what the engine tells senders of failures is mail of its own: its recipient is
+// PLAN_SENDER,
+//          and it counts for those that it names.
 // Sources: what the loads started (each message while it is under way), their ledgers (what the
 //          engine acknowledged), the exchangers' ledgers (what arrived), the engine's events, and
 //          what its journal held when a life had ended.
@@ -22,6 +25,7 @@ struct books_rcpt_life {
     // On the disk, when it was over:
     bool named;      // there is such a recipient
     bool over;       // with a final result
+    bool has_failed; // that is how
     bool seems_over; // it may be lost yet: a sync had failed
     uint32_t doubt;  // the attempt that has no result; 0: none
 };
@@ -32,6 +36,8 @@ struct books_rcpt {
     uint32_t arrivals;
     uint32_t attempts, attempts_life;     // of the last event
     uint32_t delivered, failed, in_doubt; // events
+    uint32_t reports;                     // that name him: different ones
+    char report_id[40];                   // the last
     struct books_rcpt_life lives[PLAN_LIVES_MAX];
 };
 
@@ -39,6 +45,7 @@ struct books_message {
     bool started;
     bool acknowledged;
     bool known; // the engine has told something of it
+    bool has_sender;
     char id[96];
     char engine_id[32];
     char hex[SHA256_HEX_BYTES]; // of its content
@@ -62,6 +69,7 @@ struct books {
     uint32_t life_count;
     struct books_life lives[PLAN_LIVES_MAX];
     uint64_t arrivals, duplicates, in_doubt;
+    uint64_t reports_delivered, reports_failed; // events
     uint32_t unread, unread_failed; // events of messages that could not be read back: nameless
     uint64_t moved;                 // messages, as seen at the ends of lives
     uint64_t left_in_doubt;         // recipients, at the ends of lives
@@ -87,6 +95,7 @@ void books_life_over(struct books *b, const struct books_life *life, const struc
 void books_read_acknowledged(struct books *b, struct slice ledger);           // of a load
 void books_read_arrived(struct books *b, struct slice ledger, uint32_t sink); // of an exchanger
 void books_read_events(struct books *b, struct slice events, uint32_t life);
+void books_read_report(struct books *b, struct slice mail); // that has arrived
 
 // `sum`: the counters of all workers of the last life, when they had stopped.
 void books_audit(struct books *b, const struct counters *sum);

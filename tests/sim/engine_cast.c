@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define MAILBOX_BYTES_MAX (UINT64_C(1) << 30)
+
 static const struct io_options io_options = {.receive_buffer_count = 64,
                                              .receive_buffer_bytes = 2048};
 
@@ -47,6 +49,7 @@ static void furnish(struct scene *s)
             add_host(s, i, &p->sites[i].hosts[h]);
     for (uint32_t i = 0; i < p->domain_count; i++)
         add_records(s, &p->domains[i]);
+    add_mx_set(s, PLAN_SENDER_DOMAIN, &p->sites[p->sender_site]);
     world_dns_set_ttl(s->world, p->dns_ttl_s);
 }
 
@@ -109,6 +112,9 @@ static void start_sink(struct scene *s, uint32_t nth)
     CHECK(sink_limits_new(&k->plan.limits, &k->plan.limits_options) == 0);
     cast_file_name(name, "sink", nth);
     k->plan.ledger_fd = world_open_file(s->world, name);
+    if (nth == p->sender_sink)
+        CHECK(sink_mailbox_new(&k->mailbox, MAILBOX_BYTES_MAX) == 0);
+    k->plan.mailbox = k->mailbox;
     CHECK(sink_worker_new(&k->worker, k->io, &k->plan, &k->listeners, 0) == 0);
     io_wait(k->io, sink_worker_due_us(k->worker));
 }
@@ -119,6 +125,7 @@ static void free_sink(struct scene *s, uint32_t nth)
     io_close(k->io, k->plan.ledger_fd);
     sink_worker_free(k->worker);
     sink_limits_free(k->plan.limits);
+    sink_mailbox_free(k->mailbox);
     sink_listeners_release(&k->listeners);
 }
 

@@ -5,6 +5,7 @@
 #define POSTHASTE_TESTS_SIM_ENGINE_CAST_H
 
 #include "bench/load/worker.h"
+#include "bench/sink/mailbox.h"
 #include "bench/sink/worker.h"
 #include "tests/sim/engine_books.h"
 #include "tests/sim/engine_life.h"
@@ -24,6 +25,7 @@ struct scene_sink {
     struct sink_plan plan;
     struct sink_listeners listeners;
     struct sink_worker *worker;
+    struct sink_mailbox *mailbox; // of whom reports go to
     bool done;
 };
 

@@ -303,7 +303,7 @@ static void draw_load(struct plan *p, struct random *r, uint32_t nth)
         .give_up_us = 86400 * PLAN_SECOND,
         .rcpt_count = percent(r, 40) ? 1 : between(r, 1, PLAN_RCPTS_MAX),
         .helo = SLICE("client.example.org"),
-        .from = percent(r, 80) ? SLICE("sender@example.org") : SLICE_EMPTY,
+        .from = percent(r, 80) ? SLICE(PLAN_SENDER) : SLICE_EMPTY,
         .seed = p->seed,
     };
     if (percent(r, 30))
@@ -334,19 +334,44 @@ static void draw_loads(struct plan *p, struct random *r)
         p->content_bytes_max = between(r, 1, 100) * KiB;
 }
 
+// Whoever sends is there to be told of failures.
+static void draw_sender(struct plan *p, struct random *r, bool fair)
+{
+    struct plan_site *s = &p->sites[p->site_count];
+    struct limits_rule *rule = &p->rules[p->domain_count]; // in their order
+    p->sender_site = p->site_count++;
+    p->sender_sink = p->sink_count++;
+    draw_sink(p, r, p->sender_sink, true);
+    s->sink = p->sender_sink;
+    s->host_count = 1;
+    draw_host(s, r, p->sender_site, 0, true);
+    draw_limits(&s->limits, r, 5 * 86400 * PLAN_SECOND);
+    allow(s, &s->limits);
+    snprintf(rule->domain, sizeof(rule->domain), PLAN_SENDER_DOMAIN);
+    rule->limits = s->limits;
+    p->config.limits.rule_count++;
+    p->events_only = !fair && percent(r, 15);
+    p->verp = percent(r, 20);
+    for (uint32_t i = 0; i < p->config.listener_count; i++) {
+        p->config.listeners[i].bounces = p->events_only ? BOUNCES_EVENT : BOUNCES_MESSAGE;
+        p->config.listeners[i].verp = p->verp;
+    }
+}
+
 void plan_draw(struct plan *p, uint64_t seed, bool fair)
 {
     struct random r;
     random_init(&r, seed);
     *p = (struct plan){.seed = seed};
     draw_world(p, &r, fair);
-    p->sink_count = between(&r, 1, PLAN_SINKS_MAX);
+    p->sink_count = between(&r, 1, PLAN_SINKS_MAX - 1);
     draw_domains(p, &r, fair);
     for (uint32_t i = 0; i < p->sink_count; i++)
         draw_sink(p, &r, i, fair);
     draw_config(p, &r, fair);
     draw_loads(p, &r);
     draw_moves(p, &r, fair);
+    draw_sender(p, &r, fair);
     plan_draw_journal(p, &r, fair);
     if (!fair && percent(&r, 30))
         p->end = percent(&r, 50) ? END_STOPPED : END_CUT_OFF;

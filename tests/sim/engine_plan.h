@@ -15,9 +15,11 @@
 
 #define PLAN_WORKERS_MAX 3
 #define PLAN_LOADS_MAX 3
-#define PLAN_SINKS_MAX 3
+#define PLAN_SINKS_MAX 4
 #define PLAN_DOMAINS_MAX 60
-#define PLAN_SITES_MAX (2 * PLAN_DOMAINS_MAX)
+#define PLAN_SITES_MAX (2 * PLAN_DOMAINS_MAX + 1)
+#define PLAN_SENDER "sender@example.org"
+#define PLAN_SENDER_DOMAIN "example.org"
 #define PLAN_HOSTS_MAX 4
 #define PLAN_ADDRESSES_MAX 3
 #define PLAN_RCPTS_MAX 8
@@ -118,7 +120,7 @@ struct plan {
     uint32_t worker_count;
     struct config config;
     bool memory_is_short;
-    struct limits_rule rules[PLAN_DOMAINS_MAX];
+    struct limits_rule rules[PLAN_DOMAINS_MAX + 1];
     char unix_path[32];
 
     uint32_t domain_count;
@@ -126,6 +128,11 @@ struct plan {
     uint32_t shared_site_count; // the first ones: others belong to one domain without MX each
     uint32_t site_count;
     struct plan_site sites[PLAN_SITES_MAX];
+    // Where reports go: the last of the sites, with the last of the exchangers for itself, which
+    // takes all mail.
+    uint32_t sender_site, sender_sink;
+    bool events_only; // there are none
+    bool verp;        // each goes to an address that names its recipient
     uint32_t dns_ttl_s;
     uint32_t move_count;
     struct plan_move moves[PLAN_MOVES_MAX];

@@ -124,6 +124,7 @@ static void on_state(struct survey *s, struct slice payload)
         CHECK(rcpt->job < r.job_count);
         memcpy(&job, jobs + rcpt->job * sizeof(job), sizeof(job));
         rcpt->final |= states[i] == RCPT_DELIVERED || states[i] == RCPT_FAILED;
+        rcpt->failed |= states[i] == RCPT_FAILED;
         if (job.attempt_count > rcpt->answered)
             rcpt->answered = job.attempt_count;
         if (job.begun > rcpt->begun)
@@ -142,6 +143,7 @@ static void on_result(const struct survey *s, struct slice payload)
     CHECK(r.rcpt < m->rcpt_count);
     struct survey_rcpt *rcpt = &m->rcpts[r.rcpt];
     rcpt->final |= r.outcome == RCPT_DELIVERED || r.outcome == RCPT_FAILED;
+    rcpt->failed |= r.outcome == RCPT_FAILED;
     if (r.attempt > rcpt->answered)
         rcpt->answered = r.attempt;
 }
@@ -201,6 +203,7 @@ void survey_agree(struct survey *s, const struct survey *other)
         for (uint32_t k = 0; k < s->messages[i].rcpt_count; k++) {
             struct survey_rcpt *r = &s->messages[i].rcpts[k];
             r->final &= m && m->rcpts[k].final;
+            r->failed &= m && m->rcpts[k].failed;
             if (!m || m->rcpts[k].doubt != r->doubt)
                 r->doubt = 0;
         }

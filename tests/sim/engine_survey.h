@@ -13,6 +13,7 @@ struct survey_rcpt {
     struct slice address;
     uint32_t job; // of the message
     bool final;
+    bool failed;       // that is how
     bool seems_final;  // also when the other view disagrees
     uint32_t doubt;    // the attempt without a result; 0: none
     uint32_t answered; // the highest attempt of which something is known

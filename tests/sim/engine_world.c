@@ -211,11 +211,25 @@ static void read_files(struct scene *s, FILE *trace)
         }
 }
 
+static void read_reports(struct scene *s)
+{
+    struct sink_mailbox *mailbox = s->sinks[s->plan->sender_sink].mailbox;
+    struct sink_mail **mails;
+    uint32_t count;
+    CHECK(sink_mailbox_list(mailbox, SLICE_EMPTY, &mails, &count) == 0);
+    for (uint32_t i = 0; i < count; i++) {
+        books_read_report(&s->books, mails[i]->bytes);
+        sink_mailbox_unref(mailbox, mails[i]);
+    }
+    free(mails);
+}
+
 static struct scene_result scene_end(struct scene *s, FILE *trace)
 {
     const struct plan *p = s->plan;
     struct scene_result result = {.sum = s->sum};
     read_files(s, trace);
+    read_reports(s);
     books_audit(&s->books, &result.sum);
     check_limits(s);
     for (uint32_t i = 0; i < p->load_count; i++)
@@ -227,6 +241,7 @@ static struct scene_result scene_end(struct scene *s, FILE *trace)
     cast_free(s);
     result.complaint_count = s->books.complaint_count;
     result.arrivals = s->books.arrivals;
+    result.reports = s->books.reports_delivered;
     result.duplicates = s->books.duplicates;
     result.in_doubt = s->books.in_doubt;
     result.moved = s->books.moved;

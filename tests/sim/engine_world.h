@@ -14,7 +14,8 @@
 struct scene_result {
     uint32_t complaint_count;
     uint64_t trace;
-    uint64_t us; // of the world's time
+    uint64_t us;      // of the world's time
+    uint64_t reports; // to senders
     uint64_t arrivals, duplicates, in_doubt, left_in_doubt, moved;
     uint32_t lives; // of the engine
     uint64_t file_operations, file_failures;
