@@ -168,7 +168,7 @@ static struct config *configure(const struct settings *s, uint32_t worker_count)
         fail("configure", EINVAL);
     c->listener_count = 0;
     c->durable = s->journal != NULL;
-    c->limits.fallback.via = ROUTE_NULL;
+    c->limits.fallback.route = &route_null;
     return c;
 }
 

@@ -21,6 +21,10 @@ static int compare(const struct mx_host *a, const struct mx_host *b)
 {
     if (a->preference != b->preference)
         return a->preference < b->preference ? -1 : 1;
+    if (a->port != b->port)
+        return a->port < b->port ? -1 : 1;
+    if (a->configured != b->configured)
+        return a->configured ? 1 : -1;
     return compare_names(a, b);
 }
 
@@ -89,7 +93,8 @@ uint64_t mx_set_hash(const struct mx_set *set, uint64_t seed)
     uint64_t hash = seed;
     for (uint32_t i = 0; i < set->count; i++) {
         const struct mx_host *h = &set->hosts[i];
-        hash = slice_hash(slice_make(&h->preference, sizeof(h->preference)), hash);
+        const uint16_t numbers[] = {h->preference, h->port, h->configured};
+        hash = slice_hash(slice_make(numbers, sizeof(numbers)), hash);
         hash = slice_hash(host_name(h), hash);
     }
     return hash;

@@ -10,6 +10,8 @@
 
 struct mx_host {
     uint16_t preference;
+    uint16_t port;   // 0: the usual one
+    bool configured; // named by the operator, not by the DNS
     uint8_t len;
     char name[MX_HOST_BYTES_MAX + 1]; // lower case, no final dot
 };

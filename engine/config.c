@@ -68,6 +68,9 @@ static int check_value(cfg_t *section, cfg_opt_t *option)
         char text[SETTING_TEXT_BYTES];
         struct setting_addresses addresses;
         struct setting_networks networks;
+        struct route_hosts hosts;
+        struct route_reply reply;
+        struct retry_steps steps;
     } scratch = {.addresses.count = 0};
     struct refusal reason;
     const struct setting *s = setting_named(section_named(cfg_name(section)), cfg_opt_name(option));
@@ -139,6 +142,8 @@ static void store_section(enum config_section section, cfg_t *from, void *base)
     for (uint32_t i = 0; i < table->setting_count; i++) {
         const struct setting *s = &table->settings[i];
         cfg_opt_t *option = cfg_getopt(from, s->name);
+        if (setting_is_list(s) && cfg_opt_size(option) > 0)
+            setting_clear_list(s, setting_at(s, base));
         for (unsigned at = 0; at < cfg_opt_size(option); at++) {
             struct slice text = slice_of_text(cfg_opt_getnstr(option, at));
             CHECK(setting_parse(s, text, setting_at(s, base), &reason)); // check_value() saw to it
@@ -197,9 +202,95 @@ static bool store_pickup(struct config *c, cfg_t *section)
     return true;
 }
 
-static bool store_limits(struct limits *l, cfg_t *section)
+static int compare_routes(const void *a, const void *b)
 {
+    const struct route *left = a, *right = b;
+    return strcmp(left->name, right->name);
+}
+
+// What it does follows from what it has.
+static bool route_complete(struct route *r, cfg_t *section)
+{
+    bool fails = r->fail.code != 0;
+    bool has_hosts = r->hosts.count > 0;
+    if (fails == has_hosts) {
+        cfg_error(section, "route \"%s\" %s", r->name,
+                  fails ? "has hosts, and fails all the same" : "has neither host nor fail");
+        return false;
+    }
+    if (r->lookup == ROUTE_LOOKUP_MX && (r->hosts.count != 1 || r->hosts.items[0].name[0] == '[')) {
+        cfg_error(section, "route \"%s\": lookup = \"mx\" wants one host, a name", r->name);
+        return false;
+    }
+    r->kind = fails ? ROUTE_FAIL : r->lookup == ROUTE_LOOKUP_MX ? ROUTE_EXCHANGERS : ROUTE_HOSTS;
+    return true;
+}
+
+static bool store_route(struct route *r, cfg_t *section)
+{
+    static const struct setting name = {.name = "route", .kind = SETTING_ROUTE};
+    struct refusal reason;
+    if (!setting_parse(&name, slice_of_text(cfg_title(section)), r->name, &reason)) {
+        cfg_error(section, "route: %s", reason.text);
+        return false;
+    }
+    if (r->name[0] == '\0' || strcmp(r->name, "mx") == 0 || strcmp(r->name, "null") == 0) {
+        cfg_error(section, "route \"%s\": this name has a meaning of its own", r->name);
+        return false;
+    }
+    config_section_defaults(CONFIG_ROUTE, r);
+    store_section(CONFIG_ROUTE, section, r);
+    return route_complete(r, section);
+}
+
+static bool store_routes(struct config *c, cfg_t *file)
+{
+    unsigned count = cfg_size(file, "route");
+    if (count > CONFIG_ROUTES_MAX) {
+        cfg_error(file, "more than %d routes", CONFIG_ROUTES_MAX);
+        return false;
+    }
+    c->routes = calloc(count + 1, sizeof(*c->routes));
+    if (!c->routes)
+        return false;
+    for (; c->route_count < count; c->route_count++)
+        if (!store_route(&c->routes[c->route_count], cfg_getnsec(file, "route", c->route_count)))
+            return false;
+    qsort(c->routes, c->route_count, sizeof(*c->routes), compare_routes);
+    return true;
+}
+
+// Names become routes once all of these stand where they stay.
+static bool find_route(const struct config *c, struct limits *l, cfg_t *section)
+{
+    struct route wanted;
+    memcpy(wanted.name, l->via, sizeof(wanted.name));
+    l->route = NULL;
+    if (strcmp(l->via, "mx") == 0)
+        return true;
+    if (strcmp(l->via, route_null.name) == 0)
+        l->route = &route_null;
+    else if (c->route_count > 0)
+        l->route = bsearch(&wanted, c->routes, c->route_count, sizeof(wanted), compare_routes);
+    if (!l->route)
+        cfg_error(section, "via: '%s' is not known: it is \"mx\" or \"null\" or a route's name",
+                  l->via);
+    return l->route != NULL;
+}
+
+static bool says(cfg_t *section, const char *name)
+{
+    return cfg_size(section, name) > 0;
+}
+
+static bool store_limits(const struct config *c, struct limits *l, cfg_t *section)
+{
+    // Whoever says how delays grow does not want the list that he inherits.
+    if (says(section, "retry-first") || says(section, "retry-max") || says(section, "retry-growth"))
+        l->retry.steps.count = 0;
     store_section(CONFIG_DOMAIN, section, l);
+    if (!find_route(c, l, section))
+        return false;
     if (l->retry.delay_us_first > l->retry.delay_us_max) {
         cfg_error(section, "domain \"%s\": retry-first is longer than retry-max",
                   cfg_title(section));
@@ -208,7 +299,7 @@ static bool store_limits(struct limits *l, cfg_t *section)
     return true;
 }
 
-static bool store_rule(struct limits_rule *rule, cfg_t *section)
+static bool store_rule(const struct config *c, struct limits_rule *rule, cfg_t *section)
 {
     static const struct setting domain = {.name = "domain", .kind = SETTING_HOST};
     struct refusal reason;
@@ -216,7 +307,7 @@ static bool store_rule(struct limits_rule *rule, cfg_t *section)
         cfg_error(section, "%s", reason.text);
         return false;
     }
-    return store_limits(&rule->limits, section);
+    return store_limits(c, &rule->limits, section);
 }
 
 static int compare_rules(const void *a, const void *b)
@@ -251,7 +342,7 @@ static bool store_domains(struct config *c, cfg_t *file)
         return false;
     for (unsigned i = 0; i < count; i++) {
         cfg_t *section = cfg_getnsec(file, "domain", i);
-        if (is_default(section) && !store_limits(&c->limits.fallback, section))
+        if (is_default(section) && !store_limits(c, &c->limits.fallback, section))
             return false;
     }
     for (unsigned i = 0; i < count; i++) {
@@ -260,7 +351,7 @@ static bool store_domains(struct config *c, cfg_t *file)
         if (is_default(section))
             continue;
         rule->limits = c->limits.fallback;
-        if (!store_rule(rule, section))
+        if (!store_rule(c, rule, section))
             return false;
         c->limits.rule_count++;
     }
@@ -282,7 +373,7 @@ static bool store_file(struct config *c, cfg_t *file)
     for (unsigned i = 0; i < cfg_size(file, "pickup"); i++)
         if (!store_pickup(c, cfg_getnsec(file, "pickup", i)))
             return false;
-    return store_domains(c, file);
+    return store_routes(c, file) && store_domains(c, file);
 }
 
 static bool load_file(struct config *c, const char *path, struct refusal *why)
@@ -327,5 +418,6 @@ void config_free(struct config *c)
     if (!c)
         return;
     free(c->rules);
+    free(c->routes);
     free(c);
 }

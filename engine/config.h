@@ -17,6 +17,7 @@
 #define CONFIG_PICKUPS_MAX 8
 #define CONFIG_WORKERS_MAX 64
 #define CONFIG_FILE_BYTES_MAX (16u * 1024 * 1024)
+#define CONFIG_ROUTES_MAX 1000
 #define CONFIG_DOMAIN_DEFAULT "default" // the section that all domains start from
 
 // How senders learn of failures.
@@ -92,6 +93,8 @@ struct config {
     struct config_pickup pickups[CONFIG_PICKUPS_MAX];
     struct config_resolver resolver;
     struct config_delivery delivery;
+    uint32_t route_count;
+    struct route *routes;       // route "relay" { ... }, by name
     struct limits_table limits; // domain "default" { ... }, domain "example.org" { ... }
     struct limits_rule *rules;  // what limits.rules points to
 };

@@ -16,9 +16,17 @@ static bool print_setting(const struct setting *s, const void *base, const char 
         break;
     case SETTING_ADDRESSES:
     case SETTING_NETWORKS:
-        if (*(const uint32_t *)value == 0) // the count comes first in both
+    case SETTING_DURATIONS:
+    case SETTING_HOSTS:
+        if (*(const uint32_t *)value == 0) // the count comes first in all of them
             return true;
         break;
+    case SETTING_REPLY:
+        if (((const struct route_reply *)value)->code == 0)
+            return true;
+        break;
+    case SETTING_ROUTE:
+    case SETTING_FACTOR:
     case SETTING_COUNT:
     case SETTING_SIZE:
     case SETTING_DURATION:
@@ -72,6 +80,14 @@ static bool print_pickups(const struct config *c, struct buffer *out)
     return true;
 }
 
+static bool print_routes(const struct config *c, struct buffer *out)
+{
+    for (uint32_t i = 0; i < c->route_count; i++)
+        if (!print_section(CONFIG_ROUTE, slice_of_text(c->routes[i].name), &c->routes[i], out))
+            return false;
+    return true;
+}
+
 static bool print_domains(const struct config *c, struct buffer *out)
 {
     if (!print_section(CONFIG_DOMAIN, SLICE(CONFIG_DOMAIN_DEFAULT), &c->limits.fallback, out))
@@ -91,5 +107,6 @@ bool config_print(const struct config *c, struct buffer *out)
            print_section(CONFIG_RESOLVER, SLICE_EMPTY, &c->resolver, out) &&
            print_section(CONFIG_DELIVERY, SLICE_EMPTY, &c->delivery, out) &&
            print_section(CONFIG_JOURNAL, SLICE_EMPTY, c, out) &&
-           print_section(CONFIG_EVENTS, SLICE_EMPTY, c, out) && print_domains(c, out);
+           print_section(CONFIG_EVENTS, SLICE_EMPTY, c, out) && print_routes(c, out) &&
+           print_domains(c, out);
 }

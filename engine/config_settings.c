@@ -101,17 +101,27 @@ static const struct setting events_settings[] = {
     {"file", SETTING_OUTPUT, AT(config, events_file)},
 };
 
-static const char *const route_words[] = {[ROUTE_MX] = "mx", [ROUTE_NULL] = "null", NULL};
-_Static_assert(sizeof(enum route) == sizeof(uint32_t), "what SETTING_WORD writes");
+static const char *const lookup_words[] = {
+    [ROUTE_LOOKUP_ADDRESS] = "address", [ROUTE_LOOKUP_MX] = "mx", NULL};
+_Static_assert(sizeof(enum route_lookup) == sizeof(uint32_t), "what SETTING_WORD writes");
+
+static const struct setting route_settings[] = {
+    {"host", SETTING_HOSTS, AT(route, hosts)},
+    {"lookup", SETTING_WORD, AT(route, lookup), .words = lookup_words, .usual = "address"},
+    {"fail", SETTING_REPLY, AT(route, fail)},
+};
 
 static const struct setting domain_settings[] = {
-    {"via", SETTING_WORD, AT(limits, via), .words = route_words, .usual = "mx"},
+    {"via", SETTING_ROUTE, AT(limits, via), .usual = "mx"},
     {"connections", SETTING_COUNT, AT(limits, connections), WITHIN(1, 10000), .usual = "20"},
     {"messages-per-connection", SETTING_COUNT, AT(limits, messages_per_connection),
      WITHIN(1, 1000000), .usual = "100"},
     {"recipients-per-transaction", SETTING_COUNT, AT(limits, rcpts_per_transaction),
      WITHIN(1, 1000), .usual = "100"},
     {"window", SETTING_COUNT, AT(limits, window), WITHIN(1, SMTP_WINDOW_MAX), .usual = "8"},
+    {"retry-growth", SETTING_FACTOR, AT(limits, retry.growth_per_100), WITHIN(100, 1000),
+     .usual = "2"},
+    {"retry", SETTING_DURATIONS, AT(limits, retry.steps), WITHIN(SECOND, 7 * DAY)},
     {"retry-first", SETTING_DURATION, AT(limits, retry.delay_us_first), WITHIN(SECOND, DAY),
      .usual = "1m"},
     {"retry-max", SETTING_DURATION, AT(limits, retry.delay_us_max), WITHIN(SECOND, 7 * DAY),
@@ -132,6 +142,7 @@ const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_DELIVERY] = {"delivery", false, SETTINGS(delivery_settings)},
     [CONFIG_JOURNAL] = {"journal", false, SETTINGS(journal_settings)},
     [CONFIG_EVENTS] = {"events", false, SETTINGS(events_settings)},
+    [CONFIG_ROUTE] = {"route", true, SETTINGS(route_settings)},
     [CONFIG_DOMAIN] = {"domain", true, SETTINGS(domain_settings)},
 };
 
@@ -145,6 +156,7 @@ void *config_section_base(struct config *c, enum config_section section)
     case CONFIG_DELIVERY: return &c->delivery;
     case CONFIG_LISTEN:
     case CONFIG_PICKUP:
+    case CONFIG_ROUTE:
     case CONFIG_DOMAIN:
     case CONFIG_SECTION_COUNT: break;
     }

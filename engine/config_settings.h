@@ -12,6 +12,7 @@ enum config_section {
     CONFIG_DELIVERY,
     CONFIG_JOURNAL,
     CONFIG_EVENTS,
+    CONFIG_ROUTE,
     CONFIG_DOMAIN,
     CONFIG_SECTION_COUNT,
 };
@@ -26,7 +27,7 @@ struct config_section_table {
 extern const struct config_section_table config_sections[CONFIG_SECTION_COUNT];
 
 // The struct that the offsets of a section's settings count from. NULL for titled sections: those
-// are config_listener, config_pickup and limits.
+// are config_listener, config_pickup, route and limits.
 void *config_section_base(struct config *c, enum config_section section);
 
 // The setting's value in the struct at `base`.

@@ -444,6 +444,27 @@ static uint32_t delay_in_doubt_s(const void *context, const struct domain *domai
     return (uint32_t)(l->retry.delay_us_in_doubt / 1000000);
 }
 
+// The configuration may give messages less time than they had when their next attempts were
+// settled: then these are due at the new end, but no sooner than one in doubt may be.
+static void bring_forward(const struct recovery *r, struct slab *jobs)
+{
+    uint64_t wall_us = io_wall_us(r->o.io), now_us = io_now_us(r->o.io);
+    for (uint32_t i = slab_next(jobs, 0); i != SLAB_NONE; i = slab_next(jobs, i + 1)) {
+        struct job *j = slab_at(jobs, i);
+        if (!j->domain || job_open_count(j) == 0)
+            continue;
+        const struct retry_policy *p =
+            &limits_of_domain(r->o.limits, domain_name(j->domain))->retry;
+        uint64_t age_us = retry_age_us(message_id_wall_us(j->entry->id), wall_us, wall_us);
+        uint64_t left_us = age_us < p->lifetime_us ? p->lifetime_us - age_us : 0;
+        if (left_us < p->delay_us_in_doubt)
+            left_us = p->delay_us_in_doubt;
+        uint32_t end_s = (uint32_t)((now_us + left_us) / 1000000 + 1);
+        if (j->due_s > end_s)
+            j->due_s = end_s;
+    }
+}
+
 static void all_understood(struct recovery *r)
 {
     atomic_store(&r->o.table->reuse_turn, 1);
@@ -453,6 +474,7 @@ static void all_understood(struct recovery *r)
     r->report.id_last = r->recover.id_last;
     for (uint32_t i = 0; i < r->o.home_count; i++) {
         struct home_found *home = &r->o.found[i];
+        bring_forward(r, &r->homes[i]);
         home->jobs = r->homes[i];
         r->homes[i] = (struct slab){0};
         for (uint32_t k = 0; k < home->segment_count; k++)

@@ -11,7 +11,14 @@
 
 bool setting_is_list(const struct setting *s)
 {
-    return s->kind == SETTING_ADDRESSES || s->kind == SETTING_NETWORKS;
+    return s->kind == SETTING_ADDRESSES || s->kind == SETTING_NETWORKS ||
+           s->kind == SETTING_DURATIONS || s->kind == SETTING_HOSTS;
+}
+
+void setting_clear_list(const struct setting *s, void *value)
+{
+    CHECK(setting_is_list(s));
+    *(uint32_t *)value = 0; // the count comes first in all of them
 }
 
 // --- numbers with limits
@@ -28,13 +35,18 @@ static const struct unit duration_units[] = {{"d", 86400000000}, {"h", 360000000
                                              {"s", 1000000},     {"ms", 1000},      {"us", 1}};
 static const struct unit count_units[] = {{"", 1}};
 
+static bool is_duration(const struct setting *s)
+{
+    return s->kind == SETTING_DURATION || s->kind == SETTING_DURATIONS;
+}
+
 // The largest unit that gives a whole number: what is printed reads back as the same value.
 static const char *print_exact(char text[UNITS_TEXT_BYTES], const struct setting *s, uint64_t value)
 {
-    const struct unit *unit = s->kind == SETTING_SIZE       ? size_units
-                              : s->kind == SETTING_DURATION ? duration_units
-                                                            : count_units;
-    if (value == 0 && s->kind == SETTING_DURATION)
+    const struct unit *unit = s->kind == SETTING_SIZE ? size_units
+                              : is_duration(s)        ? duration_units
+                                                      : count_units;
+    if (value == 0 && is_duration(s))
         return "0s";
     while (unit->factor > 1 && (value % unit->factor != 0 || value < unit->factor))
         unit++;
@@ -51,12 +63,31 @@ static bool parse_number(const struct setting *s, struct slice text, uint64_t *r
         return refuse(why, "'%.*s' is not a whole number", SLICE_ARG(text));
     if (s->kind == SETTING_SIZE && !units_parse_bytes(text, &value))
         return refuse(why, "'%.*s' is not a size, such as \"50M\"", SLICE_ARG(text));
-    if (s->kind == SETTING_DURATION && !units_parse_us(text, &value))
+    if (is_duration(s) && !units_parse_us(text, &value))
         return refuse(why, "'%.*s' is not a duration, such as \"30s\"", SLICE_ARG(text));
     if (value < s->min || value > s->max)
         return refuse(why, "'%.*s' is outside %s to %s", SLICE_ARG(text),
                       print_exact(min, s, s->min), print_exact(max, s, s->max));
     *ret = value;
+    return true;
+}
+
+// "2", "1.5", "1.25": no more digits than that.
+static bool parse_factor(const struct setting *s, struct slice text, uint32_t *ret,
+                         struct refusal *why)
+{
+    uint64_t whole = 0, part = 0;
+    struct slice rest = text;
+    struct slice digits = slice_cut(&rest, '.');
+    bool is_ok = slice_to_u64(digits, 1000, &whole) && rest.len <= 2 &&
+                 (digits.len == text.len || slice_to_u64(rest, 99, &part));
+    uint64_t value = whole * 100 + (rest.len == 1 ? part * 10 : part);
+    if (!is_ok)
+        return refuse(why, "'%.*s' is not a factor, such as \"1.5\"", SLICE_ARG(text));
+    if (value < s->min || value > s->max)
+        return refuse(why, "'%.*s' is outside %g to %g", SLICE_ARG(text), (double)s->min / 100,
+                      (double)s->max / 100);
+    *ret = (uint32_t)value;
     return true;
 }
 
@@ -170,6 +201,125 @@ static bool parse_network(const struct setting *s, struct slice text, struct set
     return true;
 }
 
+static bool parse_step(const struct setting *s, struct slice text, struct retry_steps *list,
+                       struct refusal *why)
+{
+    uint64_t value;
+    if (list->count == RETRY_STEPS_MAX)
+        return refuse(why, "more than %d durations", RETRY_STEPS_MAX);
+    if (!parse_number(s, text, &value, why))
+        return false;
+    list->us[list->count++] = value;
+    return true;
+}
+
+// --- routes
+
+static bool parse_route(struct slice text, char value[ROUTE_NAME_BYTES], struct refusal *why)
+{
+    if (text.len >= ROUTE_NAME_BYTES)
+        return refuse(why, "longer than %d bytes", ROUTE_NAME_BYTES - 1);
+    memcpy(value, text.data, text.len);
+    value[text.len] = '\0';
+    return true;
+}
+
+static bool parse_port(struct slice text, uint64_t *ret)
+{
+    return slice_to_u64(text, 65535, ret) && *ret > 0;
+}
+
+static void write_literal(const struct io_address *a, char name[MX_HOST_BYTES_MAX + 1])
+{
+    char text[IO_ADDRESS_TEXT_BYTES];
+    io_address_print_host(a, text);
+    snprintf(name, MX_HOST_BYTES_MAX + 1, a->as.any.sa_family == AF_INET6 ? "[IPv6:%s]" : "[%s]",
+             text);
+}
+
+// "192.0.2.1", "192.0.2.1:587", "[192.0.2.1]:587", "2001:db8::1", "[2001:db8::1]:587", and
+// "[IPv6:2001:db8::1]:587", as SMTP has it.
+static bool parse_address_host(struct slice text, struct route_host *ret)
+{
+    struct io_address a;
+    uint64_t port = 0;
+    struct slice rest = slice_skip(text, 1), inside = text;
+    if (text.len > 0 && text.data[0] == '[') {
+        if (slice_find(text, ']') == text.len)
+            return false;
+        inside = slice_cut(&rest, ']');
+        if (slice_starts_nocase(inside, SLICE("IPv6:")))
+            inside = slice_skip(inside, strlen("IPv6:"));
+        if (rest.len > 0 && (rest.data[0] != ':' || !parse_port(slice_skip(rest, 1), &port)))
+            return false;
+    }
+    if (!io_address_parse(inside, (uint16_t)port, &a) || io_address_is_unix(&a))
+        return false;
+    ret->port = io_address_port(&a);
+    write_literal(&a, ret->name);
+    return true;
+}
+
+static bool parse_named_host(struct slice text, struct route_host *ret)
+{
+    uint64_t port = 0;
+    struct slice rest = text;
+    struct slice name = slice_cut(&rest, ':');
+    if (name.len == 0 || name.data[0] == '[' || address_domain_ascii(name, ret->name) == 0)
+        return false;
+    if (name.len < text.len && !parse_port(rest, &port))
+        return false;
+    ret->port = (uint16_t)port;
+    return true;
+}
+
+static bool parse_route_host(struct slice text, struct route_hosts *list, struct refusal *why)
+{
+    struct route_host host = {.port = 0};
+    if (list->count == ROUTE_HOSTS_MAX)
+        return refuse(why, "more than %d hosts", ROUTE_HOSTS_MAX);
+    if (!parse_address_host(text, &host) && !parse_named_host(text, &host))
+        return refuse(why, "'%.*s' is not a host, such as \"smtp.example.net:587\"",
+                      SLICE_ARG(text));
+    list->items[list->count++] = host;
+    return true;
+}
+
+// "5.1.2": the class is the code's.
+static bool parse_enhanced(struct slice word, uint16_t code, struct enhanced_code *ret)
+{
+    uint64_t class, subject, detail;
+    struct slice rest = word;
+    if (!slice_to_u64(slice_cut(&rest, '.'), 9, &class) ||
+        !slice_to_u64(slice_cut(&rest, '.'), 999, &subject) || !slice_to_u64(rest, 999, &detail) ||
+        class != code / 100)
+        return false;
+    *ret = (struct enhanced_code){(uint8_t) class, (uint16_t)subject, (uint16_t)detail};
+    return true;
+}
+
+static bool parse_reply(struct slice text, struct route_reply *ret, struct refusal *why)
+{
+    uint64_t code = 0;
+    struct slice words = text;
+    struct route_reply reply = {.code = 0};
+    bool is_code = slice_to_u64(slice_cut(&words, ' '), 599, &code) && code >= 400;
+    reply.code = (uint16_t)code;
+    reply.enhanced.class = (uint8_t)(code / 100); // x.0.0, when nothing else is said
+    struct slice rest = words;
+    if (parse_enhanced(slice_cut(&rest, ' '), reply.code, &reply.enhanced))
+        words = rest;
+    words = slice_trim(words);
+    if (!is_code || words.len == 0)
+        return refuse(why, "'%.*s' is not a reply, such as \"550 5.1.2 this domain is closed\"",
+                      SLICE_ARG(text));
+    if (words.len >= ROUTE_TEXT_BYTES)
+        return refuse(why, "longer than %d bytes", ROUTE_TEXT_BYTES - 1);
+    memcpy(reply.text, words.data, words.len);
+    *ret = reply;
+    return true;
+}
+
 // --- all kinds
 
 static bool has_control_character(struct slice text)
@@ -205,6 +355,11 @@ bool setting_parse(const struct setting *s, struct slice text, void *value, stru
     case SETTING_PATH: return parse_path(text, value, why);
     case SETTING_ADDRESSES: return parse_address(s, text, value, why);
     case SETTING_NETWORKS: return parse_network(s, text, value, why);
+    case SETTING_DURATIONS: return parse_step(s, text, value, why);
+    case SETTING_FACTOR: return parse_factor(s, text, value, why);
+    case SETTING_ROUTE: return parse_route(text, value, why);
+    case SETTING_HOSTS: return parse_route_host(text, value, why);
+    case SETTING_REPLY: return parse_reply(text, value, why);
     }
     CHECK(false); // no such kind
 }
@@ -241,6 +396,41 @@ static bool print_networks(const struct setting_networks *list, struct buffer *o
     return is_ok && buffer_append_byte(out, '}');
 }
 
+static bool print_steps(const struct setting *s, const struct retry_steps *list, struct buffer *out)
+{
+    char text[UNITS_TEXT_BYTES];
+    bool is_ok = buffer_append_byte(out, '{');
+    for (uint32_t i = 0; i < list->count; i++)
+        is_ok = is_ok &&
+                buffer_printf(out, "%s\"%s\"", i ? ", " : "", print_exact(text, s, list->us[i]));
+    return is_ok && buffer_append_byte(out, '}');
+}
+
+static bool print_hosts(const struct route_hosts *list, struct buffer *out)
+{
+    bool is_ok = buffer_append_byte(out, '{');
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct route_host *h = &list->items[i];
+        is_ok = is_ok && buffer_printf(out, "%s\"%s", i ? ", " : "", h->name) &&
+                (h->port == 0 || buffer_printf(out, ":%u", h->port)) &&
+                buffer_append_byte(out, '"');
+    }
+    return is_ok && buffer_append_byte(out, '}');
+}
+
+static bool print_reply(const struct route_reply *r, struct buffer *out)
+{
+    char text[ROUTE_TEXT_BYTES + 2 * ENHANCED_TEXT_BYTES], enhanced[ENHANCED_TEXT_BYTES];
+    snprintf(text, sizeof(text), "%u %s %s", r->code, enhanced_print(r->enhanced, enhanced),
+             r->text);
+    return setting_print_quoted(slice_of_text(text), out);
+}
+
+static bool print_factor(uint32_t value, struct buffer *out)
+{
+    return buffer_printf(out, value % 100 ? "\"%g\"" : "%g", (double)value / 100);
+}
+
 bool setting_print(const struct setting *s, const void *value, struct buffer *out)
 {
     char text[UNITS_TEXT_BYTES];
@@ -259,6 +449,11 @@ bool setting_print(const struct setting *s, const void *value, struct buffer *ou
     case SETTING_OUTPUT: return setting_print_quoted(slice_of_text(value), out);
     case SETTING_ADDRESSES: return print_addresses(value, out);
     case SETTING_NETWORKS: return print_networks(value, out);
+    case SETTING_DURATIONS: return print_steps(s, value, out);
+    case SETTING_FACTOR: return print_factor(*(const uint32_t *)value, out);
+    case SETTING_ROUTE: return setting_print_quoted(slice_of_text(value), out);
+    case SETTING_HOSTS: return print_hosts(value, out);
+    case SETTING_REPLY: return print_reply(value, out);
     }
     CHECK(false); // no such kind
 }

@@ -12,6 +12,8 @@
 #include "engine/base/buffer.h"
 #include "engine/io/address.h"
 #include "engine/io/network.h"
+#include "engine/policy/retry.h"
+#include "engine/policy/route.h"
 #include "engine/refusal.h"
 
 #define SETTING_TEXT_BYTES 256
@@ -31,6 +33,11 @@ enum setting_kind {
     SETTING_OUTPUT,    // char[SETTING_TEXT_BYTES]: absolute path, or "stdout"
     SETTING_ADDRESSES, // struct setting_addresses
     SETTING_NETWORKS,  // struct setting_networks
+    SETTING_DURATIONS, // struct retry_steps
+    SETTING_FACTOR,    // uint32_t, hundredths: "1.5" is 150
+    SETTING_ROUTE,     // char[ROUTE_NAME_BYTES]: a route's name, which may not be there
+    SETTING_HOSTS,     // struct route_hosts: names or addresses, maybe with ports
+    SETTING_REPLY,     // struct route_reply: a 4xx or 5xx, maybe an enhanced code, words
 };
 
 struct setting_addresses {
@@ -54,6 +61,8 @@ struct setting {
 };
 
 bool setting_is_list(const struct setting *s);
+// Lists begin anew: else what a section says would come behind what it has inherited.
+void setting_clear_list(const struct setting *s, void *value);
 
 // Reads `text` into `*value`; lists grow by one item. False, with the reason and the value
 // untouched, when it is not of this kind or outside its limits.

@@ -3,8 +3,11 @@
 #include "engine/policy/limits.h"
 #include "engine/policy/pace.h"
 #include "engine/policy/retry.h"
+#include "engine/policy/route.h"
 #include "engine/policy/verdict.h"
 #include "tests/suite.h"
+
+#include <stdlib.h>
 
 #define SECONDS(n) (UINT64_C(1000000) * (n))
 
@@ -166,6 +169,99 @@ static void test_retry_walks_to_the_end(void)
     CU_ASSERT(!retry_expired(&retry, SECONDS(5 * 86400) - 1));
 }
 
+static void test_retry_growth(void)
+{
+    struct retry_policy p = retry;
+    static const uint32_t by_half_s[] = {60, 90, 135};
+    p.growth_per_100 = 150;
+    for (uint32_t n = 1; n <= 3; n++)
+        CU_ASSERT_EQUAL(retry_delay_us(&p, n, false, 0), SECONDS(by_half_s[n - 1]));
+    p.growth_per_100 = 100;
+    CU_ASSERT_EQUAL(retry_delay_us(&p, UINT32_MAX, false, 0), SECONDS(60));
+    p.growth_per_100 = 1000;
+    CU_ASSERT_EQUAL(retry_delay_us(&p, 3, false, 0), SECONDS(3600));
+}
+
+static void test_retry_by_a_list(void)
+{
+    struct retry_policy p = retry;
+    p.steps = (struct retry_steps){3, {SECONDS(10), SECONDS(300), SECONDS(7200)}};
+    static const uint32_t want_s[] = {10, 300, 7200, 7200};
+    for (uint32_t n = 1; n <= 4; n++)
+        CU_ASSERT_EQUAL(retry_delay_us(&p, n, false, 0), SECONDS(want_s[n - 1]));
+    CU_ASSERT_EQUAL(retry_delay_us(&p, 1, true, 0), SECONDS(900));
+    CU_ASSERT_EQUAL(retry_address_us(&p), SECONDS(10));
+}
+
+// The last attempt is at its end, unless it may have arrived; a site that rests until later is not
+// waited for.
+static void test_retry_ends_with_its_life(void)
+{
+    const uint64_t life = retry.lifetime_us;
+    static const uint32_t dice = 0;
+    CU_ASSERT_EQUAL(retry_wait_us(&retry, 1, false, dice, 0, 0), SECONDS(60));
+    CU_ASSERT_EQUAL(retry_wait_us(&retry, 7, false, dice, life - SECONDS(100), 0), SECONDS(100));
+    CU_ASSERT_EQUAL(retry_wait_us(&retry, 1, true, dice, life - SECONDS(100), 0), SECONDS(900));
+    CU_ASSERT_EQUAL(retry_wait_us(&retry, 1, false, dice, 0, SECONDS(200)), SECONDS(200));
+    CU_ASSERT_EQUAL(retry_wait_us(&retry, 1, false, dice, life - SECONDS(100), SECONDS(200)),
+                    SECONDS(100));
+    CU_ASSERT_EQUAL(retry_wait_us(&retry, 1, false, dice, life + 1, 0), SECONDS(1)); // at once
+    CU_ASSERT(retry_wait_us(&retry, 1, false, 99, 0, SECONDS(200)) > SECONDS(200));
+}
+
+static void test_retry_of_a_site(void)
+{
+    CU_ASSERT_EQUAL(retry_site_us(&retry, 1, 0), SECONDS(60));
+    CU_ASSERT_EQUAL(retry_site_us(&retry, 2, 0), SECONDS(120));
+    CU_ASSERT_EQUAL(retry_site_us(&retry, 100, 0), RETRY_SITE_US_MAX);
+    CU_ASSERT_EQUAL(retry_address_us(&retry), RETRY_ADDRESS_US_MAX);
+}
+
+// --- routes
+
+static void test_route_sets(void)
+{
+    const size_t bytes = sizeof(struct mx_set) + 3 * sizeof(struct mx_host);
+    struct mx_set *set = calloc(1, bytes), *other = calloc(1, bytes);
+    struct route r = {.kind = ROUTE_HOSTS,
+                      .hosts = {3, {{"z.example", 587}, {"a.example", 0}, {"[192.0.2.1]", 25}}}};
+    CU_ASSERT_FATAL(set && other);
+    route_set(&r, set);
+    CU_ASSERT_EQUAL(set->count, 3);
+    CU_ASSERT_STRING_EQUAL(set->hosts[0].name, "z.example"); // as they are named
+    CU_ASSERT_EQUAL(set->hosts[0].port, 587);
+    CU_ASSERT(set->hosts[0].preference < set->hosts[1].preference);
+    CU_ASSERT(set->hosts[2].configured);
+    // Another port, or hosts that the DNS has named: another site.
+    r.hosts.items[1].port = 26;
+    route_set(&r, other);
+    CU_ASSERT_FALSE(mx_set_equal(set, other));
+    CU_ASSERT_NOT_EQUAL(mx_set_hash(set, 0), mx_set_hash(other, 0));
+    r.hosts.items[1].port = 0;
+    route_set(&r, other);
+    CU_ASSERT_TRUE(mx_set_equal(set, other));
+    other->hosts[0].configured = false;
+    CU_ASSERT_FALSE(mx_set_equal(set, other));
+    route_adopt(&r, other);
+    CU_ASSERT(other->hosts[0].configured && other->hosts[2].port == 587);
+    free(set);
+    free(other);
+}
+
+static void test_route_verdicts(void)
+{
+    struct route r = {.kind = ROUTE_FAIL, .fail = {550, {5, 1, 2}, "closed"}};
+    CU_ASSERT_EQUAL(verdict_of_failing(&r).verdict, VERDICT_NEVER);
+    CU_ASSERT_STRING_EQUAL(verdict_of_failing(&r).text, "closed");
+    r.fail.code = 450;
+    CU_ASSERT_EQUAL(verdict_of_failing(&r).verdict, VERDICT_LATER);
+    CU_ASSERT_EQUAL(verdict_of_lost_route().verdict, VERDICT_LATER);
+    CU_ASSERT_EQUAL(verdict_of_old_age().verdict, VERDICT_NEVER);
+    struct route by_mx = {.kind = ROUTE_EXCHANGERS, .hosts = {1, {{"a.example", 0}}}};
+    CU_ASSERT(slice_equal(route_mx_name(&by_mx, SLICE("b.example")), SLICE("a.example")));
+    CU_ASSERT(slice_equal(route_mx_name(NULL, SLICE("b.example")), SLICE("b.example")));
+}
+
 // Steps of the wall clock, forth and back, before the message came and after: a day old is a day
 // old where one of the clocks can know it, and never more.
 static void test_age_by_two_clocks(void)
@@ -216,7 +312,7 @@ static void test_limits_of_domains(void)
     CU_ASSERT_EQUAL(tight.messages_per_connection, 3);
     CU_ASSERT_EQUAL(tight.rcpts_per_transaction, 50);
     CU_ASSERT_EQUAL(tight.window, 4);
-    CU_ASSERT_EQUAL(tight.via, ROUTE_MX);
+    CU_ASSERT_EQUAL(route_kind_of(tight.route), ROUTE_MX);
 }
 
 static const struct {
@@ -262,6 +358,14 @@ static const struct {
       .connections_now = 99,
       .proven = true},
      true},
+    // None of its addresses served the last time: one probe.
+    {{.ready_count = 99, .connections_now = 99, .failing = true}, true},
+    {{.ready_count = 99,
+      .open_count = 1,
+      .opening_count = 1,
+      .connections_now = 99,
+      .failing = true},
+     false},
 };
 
 static void test_may_connect(void)
@@ -373,6 +477,12 @@ static const struct suite_test tests[] = {
     {"retry in doubt is late", test_retry_in_doubt_is_late},
     {"retry is never at once", test_retry_is_never_at_once},
     {"retry walks to the end", test_retry_walks_to_the_end},
+    {"retry growth", test_retry_growth},
+    {"retry by a list", test_retry_by_a_list},
+    {"retry ends with its life", test_retry_ends_with_its_life},
+    {"retry of a site", test_retry_of_a_site},
+    {"route sets", test_route_sets},
+    {"route verdicts", test_route_verdicts},
     {"age by two clocks", test_age_by_two_clocks},
     {"one wait passes the mark", test_one_wait_passes_the_mark},
     {"limits of domains", test_limits_of_domains},

@@ -220,6 +220,46 @@ static void test_all_dead(void)
     end(&w);
 }
 
+// After a walk in vain it is left alone, longer each time, until a session is ready.
+static void test_a_site_rests(void)
+{
+    struct world w;
+    begin(&w, (uint16_t[]){10}, 1);
+    w.site.limits.retry = (struct retry_policy){.delay_us_first = 4000000,
+                                                .delay_us_max = 100000000};
+    learn(&w, 0, DNS_FOUND, "8.8.8.1");
+    site_rest(&w.site, NOW, &w.dice);
+    CU_ASSERT_EQUAL(choose(&w), SITE_RESTING);
+    uint64_t first_us = w.site.rests_until_us - NOW;
+    CU_ASSERT(first_us >= 4000000 && first_us < 4400000);
+    CU_ASSERT_EQUAL(w.site.failure.not_before_us, w.site.rests_until_us);
+    site_rest(&w.site, NOW, &w.dice); // more mail has come: that is no other walk
+    CU_ASSERT_EQUAL(w.site.failure_count, 1);
+    site_rest(&w.site, w.site.rests_until_us, &w.dice);
+    CU_ASSERT(w.site.rests_until_us - NOW >= first_us + 8000000);
+    site_serves(&w.site);
+    CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
+    end(&w);
+}
+
+// It let us down: others come first, but where there are none it is tried again at once.
+static void test_suspects(void)
+{
+    struct world w;
+    begin(&w, (uint16_t[]){10, 20}, 2);
+    learn(&w, 0, DNS_FOUND, "8.8.8.1");
+    learn(&w, 1, DNS_FOUND, "8.8.8.2");
+    site_suspect_address(&w.site, &w.site.hosts[0].addresses[0].address, NOW);
+    CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
+    CU_ASSERT_EQUAL(w.host, 1);
+    rest(&w, "8.8.8.2:25");
+    CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
+    CU_ASSERT_EQUAL(w.host, 0);
+    rest(&w, "8.8.8.1:25");
+    CU_ASSERT_EQUAL(choose(&w), SITE_RESTING);
+    end(&w);
+}
+
 static void test_many_addresses_are_bounded(void)
 {
     struct world w;
@@ -240,6 +280,8 @@ static const struct suite_test tests[] = {
     {"new answers", test_new_answers},
     {"reaches the fourth of four", test_reaches_the_fourth_of_four},
     {"all dead", test_all_dead},
+    {"a site rests", test_a_site_rests},
+    {"suspects", test_suspects},
     {"many addresses are bounded", test_many_addresses_are_bounded},
 };
 

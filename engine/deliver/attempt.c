@@ -8,7 +8,6 @@
 #define GIVEN_BACK_MAX 8
 #define GIVEN_BACK_BY_USED 1
 #define GIVEN_BACK_BY_FRESH 4
-#define REST_US_MAX (UINT64_C(60) * 1000 * 1000)
 
 // --- states of a connection, seen from its site
 
@@ -114,6 +113,41 @@ void job_waits_again(struct deliver *d, struct loan *loan, struct job *j)
         target_requeue(d, job_target(j), j);
 }
 
+// A job of that domain has gone home.
+static void job_left(struct deliver *d, const struct transaction *tx, struct target *t)
+{
+    if (tx->loan)
+        lend_job_ended(d, tx->loan, tx->loan_item);
+    else
+        target_job_left(d, t);
+}
+
+// None of its recipients is open: it goes home, all of whose results have gone before.
+static void job_over(struct deliver *d, const struct transaction *tx, struct job *j)
+{
+    struct target *t = job_target(j);
+    outbox_job(d, j);
+    job_left(d, tx, t);
+}
+
+// What becomes of a recipient when the transaction comes to its end.
+struct fate {
+    enum verdict verdict;
+    const struct failure *why;
+    bool in_doubt;
+};
+
+// One that was too many for this transaction shares nothing with the others: there was no place for
+// him, and when these have been served there is. Where nobody at all was taken it cannot have been
+// that.
+static struct fate fate_of_one_too_many(const struct transaction *tx)
+{
+    bool nobody = tx->refused_count == tx->rcpt_count;
+    return (struct fate){nobody ? verdict_of_reply(SMTP_PHASE_RCPT, tx->again_why.code)
+                                : VERDICT_LATER,
+                         &tx->again_why, false};
+}
+
 // All recipients of one job that took part: rcpts[first..end). Returns with the job home, or back
 // among the ready ones.
 static void finish_job(struct deliver *d, struct conn *c, const struct transaction *tx,
@@ -129,21 +163,19 @@ static void finish_job(struct deliver *d, struct conn *c, const struct transacti
         if ((r->again && tx->verdict == VERDICT_DELIVERED) ||
             job_rcpt_state(j, r->rcpt) != RCPT_OPEN)
             continue;
+        struct fate f = r->again ? fate_of_one_too_many(tx)
+                                 : (struct fate){tx->verdict, why, in_doubt};
         gone = --open_left == 0;
-        outbox_result(d, j, r->rcpt, tx->verdict, why, &at, in_doubt, gone);
+        outbox_result(d, j, r->rcpt, f.verdict, f.why, &at, f.in_doubt, gone);
         if (gone)
             break;
     }
-    if (open_left > 0) {
+    if (open_left > 0)
         job_waits_again(d, tx->loan, j);
-        return;
-    }
-    if (!gone)
-        outbox_job(d, j);
-    if (tx->loan)
-        lend_job_ended(d, tx->loan, tx->loan_item);
+    else if (gone)
+        job_left(d, tx, t);
     else
-        target_job_left(d, t);
+        job_over(d, tx, j);
 }
 
 static void transaction_over(struct deliver *d, struct conn *c, struct transaction *tx)
@@ -167,10 +199,10 @@ static void transaction_finish(struct deliver *d, struct conn *c, struct transac
 }
 
 // Nothing of it was answered: the server let the connection go just then, did not take us on, or
-// was still at an older message. Its jobs are ready again, as if they had not been taken; up to a
-// limit, since it may also be this message that the server dislikes. A session that had served
-// before is likely to have ended for reasons of its own, and one with an older message because of
-// that one: they weigh less.
+// was still at an older message; or the session itself has failed. Its jobs are ready again, as if
+// they had not been taken; up to a limit, since it may also be this message that the server
+// dislikes. A session that had served before is likely to have ended for reasons of its own, and
+// one with an older message because of that one: they weigh less.
 static void transaction_give_back(struct deliver *d, struct conn *c, struct transaction *tx,
                                   uint8_t weight)
 {
@@ -179,9 +211,13 @@ static void transaction_give_back(struct deliver *d, struct conn *c, struct tran
         struct job *j = tx->rcpts[i].job;
         if (j == last)
             continue;
+        last = j;
+        if (job_open_count(j) == 0) { // each of its recipients has been answered
+            job_over(d, tx, j);
+            continue;
+        }
         job_set_given_back(j, job_given_back(j) + weight);
         job_waits_again(d, tx->loan, j);
-        last = j;
     }
     transaction_over(d, c, tx);
 }
@@ -193,6 +229,7 @@ static void verdict_carry_out(struct deliver *d, struct conn *c, struct transact
         pace_took(&c->site->pace, (uint16_t)c->site->limits.window);
     else
         pace_answered(&c->site->pace);
+    c->site->break_count = 0;
     c->message_count++;
     c->refused_count += tx->verdict != VERDICT_DELIVERED;
     transaction_finish(d, c, tx, why, false);
@@ -200,14 +237,19 @@ static void verdict_carry_out(struct deliver *d, struct conn *c, struct transact
 
 // --- a connection's end
 
+static void note_failure(struct conn *c)
+{
+    c->site->failure = c->failure;
+    c->site->failure_host = c->host;
+    c->site->failure_peer = c->peer;
+}
+
 static void conn_refused(struct deliver *d, struct conn *c)
 {
     struct site *s = c->site;
     uint64_t now_us = io_now_us(d->io);
     d->counters.connections_failed++;
-    s->failure = c->failure;
-    s->failure_host = c->host;
-    s->failure_peer = c->peer;
+    note_failure(c);
     if (c->failure.code >= 400 && s->open_count > 0) {
         // It serves others of ours, and says that this one is too many.
         s->connections_now = s->open_count;
@@ -215,8 +257,22 @@ static void conn_refused(struct deliver *d, struct conn *c)
         return;
     }
     s->proven = s->open_count > s->opening_count;
-    uint64_t rest_us = s->limits.retry.delay_us_first;
-    site_rest_address(s, &c->peer, now_us + (rest_us < REST_US_MAX ? rest_us : REST_US_MAX));
+    site_rest_address(s, &c->peer, now_us + retry_address_us(&s->limits.retry));
+}
+
+// It took us on, and ended before the first message had its verdict. What is not in doubt goes to
+// the next host at once, if there is one. A host that says 421, or nothing at all, serves nobody
+// now; one that breaks off may dislike this one message, until it does so again and again.
+static void conn_let_us_down(struct deliver *d, struct conn *c)
+{
+    struct site *s = c->site;
+    s->break_count++;
+    if (c->failure.code == 421 || c->timed_out || s->break_count >= SITE_BREAKS_MAX) {
+        conn_refused(d, c);
+        return;
+    }
+    note_failure(c);
+    site_suspect_address(s, &c->peer, io_now_us(d->io));
 }
 
 // Has the other side refused the session? Also when it became ready, and ended before it was given
@@ -248,11 +304,14 @@ static void conn_fail(struct deliver *d, struct conn *c)
     if (c->state == CONN_CLOSING)
         return;
     bool refused = conn_is_refused(c);
+    bool let_down = !refused && c->message_count == 0 && c->tx_first;
     conn_enter(d, c, CONN_CLOSING);
     wheel_disarm(d->o.wheel, &c->timer);
     conn_broke_off(d, c);
     if (refused && !d->stopping)
         conn_refused(d, c);
+    if (let_down && !d->stopping)
+        conn_let_us_down(d, c);
     dispatch_site(d, c->site);
     if (c->ops_in_flight == 0) { // no completion will bring it up again
         c->gone = true;
@@ -286,6 +345,15 @@ static struct smtp_unfinished left_how(const struct conn *c, const struct transa
     return u;
 }
 
+// Another session may take it at once: nothing was said about it, or what was said ended with the
+// session: its first message, or a 421 that was not about the content.
+static bool transaction_may_go_elsewhere(const struct conn *c, const struct transaction *tx,
+                                         bool answered)
+{
+    bool said = answered && c->message_count > 0 && c->failure.code != 421;
+    return !said && !tx->judged && job_given_back(tx->rcpts[0].job) < GIVEN_BACK_MAX;
+}
+
 // The connection has ended, and nothing is lent any more. `oldest`: the server was at this one.
 static void transaction_left(struct deliver *d, struct conn *c, struct transaction *tx,
                              const struct smtp_unfinished *u, bool oldest)
@@ -295,7 +363,7 @@ static void transaction_left(struct deliver *d, struct conn *c, struct transacti
     uint8_t weight = oldest && c->message_count == 0 ? GIVEN_BACK_BY_FRESH : GIVEN_BACK_BY_USED;
     if (tx->held && verdict_holds(c, tx)) {
         verdict_carry_out(d, c, tx, &tx->why);
-    } else if (!doubt && !u->answered && job_given_back(tx->rcpts[0].job) < GIVEN_BACK_MAX) {
+    } else if (!doubt && transaction_may_go_elsewhere(c, tx, u->answered)) {
         transaction_give_back(d, c, tx, weight);
     } else {
         tx->verdict = VERDICT_LATER;
@@ -349,6 +417,7 @@ static void on_ready(struct deliver *d, struct conn *c)
 {
     c->session_ready = true;
     c->site->proven = true;
+    site_serves(c->site);
     site_address_serves(c->site, &c->peer);
     conn_has_room(d, c);
 }
@@ -370,9 +439,11 @@ static void on_rcpt_refused(struct deliver *d, struct conn *c, const struct smtp
     struct attempt at = conn_attempt(c);
     struct failure why;
     failure_set(&why, e->reply->code, e->reply->enhanced, e->reply->text);
+    tx->refused_count++;
     if (e->phase == SMTP_PHASE_RCPT && e->rcpt > 0 &&
         verdict_is_rcpt_limit(why.code, why.enhanced)) {
         r->again = true;
+        tx->again_why = why;
         return;
     }
     outbox_result(d, r->job, r->rcpt, verdict_of_reply(e->phase, why.code), &why, &at, false,
@@ -416,6 +487,9 @@ static void on_closed(struct deliver *d, struct conn *c, const struct smtp_event
     else
         failure_set(&c->failure, 0, (struct enhanced_code){4, 5, 0}, slice_of_text(e->why));
     c->broke_rules = e->broke_rules;
+    struct transaction *tx = e->reply ? transaction_of(c, e->tag) : NULL;
+    if (tx && e->phase == SMTP_PHASE_CONTENT)
+        tx->judged = true;
     conn_fail(d, c);
 }
 
@@ -488,6 +562,7 @@ void attempt_on_timer(struct deliver *d, struct conn *c)
         attempt_quit(d, c);
         return;
     }
+    c->timed_out = true;
     failure_set(&c->failure, 0, (struct enhanced_code){4, 4, 2},
                 c->state == CONN_CONNECTING ? SLICE("connection attempt timed out")
                                             : SLICE("no answer in time"));

@@ -41,6 +41,7 @@ struct conn {
     bool moved;         // since the deadline was set: a reply, a change of state
     bool send_broke;    // nothing more goes out; what the server has said is still read
     bool broke_rules;   // it ended since the server said what fits no command
+    bool timed_out;     // it was silent for too long
     bool gone;          // nothing is lent any more; the turn's list still holds it
     bool session_ready; // it has been IDLE once: a failure now is not the host's refusal
     int fd;

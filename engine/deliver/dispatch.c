@@ -9,8 +9,6 @@
 
 #include <errno.h>
 
-#define REST_US_MAX (UINT64_C(60) * 1000 * 1000)
-
 // --- which sites dispatch looks at
 
 void dispatch_site(struct deliver *d, struct site *s)
@@ -175,7 +173,7 @@ static struct job *site_next_job(struct deliver *d, struct site *s, struct loan 
         j = target_take(s);
         if (j->message)
             return j;
-        if (!fetch_ask(d, j, false)) {
+        if (!fetch_ask(d, j, FETCH_TO_DELIVER)) {
             target_requeue(d, job_target(j), j);
             site_starves(d, s);
             return NULL;
@@ -221,7 +219,8 @@ static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_
                     slice_of_text(strerror(-error)));
         s->failure_host = host;
         s->failure_peer = s->hosts[host].addresses[address].address;
-        site_rest_address(s, &s->failure_peer, io_now_us(d->io) + REST_US_MAX);
+        site_rest_address(s, &s->failure_peer,
+                          io_now_us(d->io) + retry_address_us(&s->limits.retry));
         return true;
     }
     s->conn_count++;
@@ -259,7 +258,9 @@ void dispatch_on_address(struct deliver *d, struct site *s, uint8_t host,
     CHECK(s->ask_count > 0);
     s->ask_count--;
     uint64_t kept_us = io_now_us(d->io) + SITE_ADDRESSES_KEPT_US;
-    site_learn_addresses(s, host, a, d->o.private_targets, d->o.port);
+    const struct mx_host *named = &s->set->hosts[host];
+    site_learn_addresses(s, host, a, d->o.private_targets || named->configured,
+                         named->port ? named->port : d->o.port);
     if (s->hosts[host].expires_us < kept_us)
         s->hosts[host].expires_us = kept_us;
     dispatch_site(d, s);
@@ -291,7 +292,7 @@ static void site_unreachable(struct deliver *d, struct site *s, enum site_choice
     if (s->open_count > 0)
         return; // what is open will serve
     if (choice == SITE_RESTING) {
-        s->walk++;
+        site_rest(s, io_now_us(d->io), &d->dice);
         const struct mx_host *host = &s->set->hosts[s->failure_host];
         char address[IO_ADDRESS_TEXT_BYTES];
         struct attempt at = {slice_make(host->name, host->len),
@@ -299,7 +300,8 @@ static void site_unreachable(struct deliver *d, struct site *s, enum site_choice
         site_end_ready(d, s, VERDICT_LATER, &s->failure, &at);
         return;
     }
-    struct local_verdict v = verdict_of_no_address(temporary);
+    struct local_verdict v = s->set->hosts[0].configured ? verdict_of_lost_route()
+                                                         : verdict_of_no_address(temporary);
     struct failure why;
     failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
     site_end_ready(d, s, v.verdict, &why, NULL);
@@ -318,6 +320,7 @@ static bool site_wants_connection(struct deliver *d, struct site *s)
         .connections_now = may_have < s->connections_now ? may_have : s->connections_now,
         .opening_count = s->opening_count,
         .proven = s->proven,
+        .failing = s->failure_count > 0,
     };
     return !d->stopping && !d->paused && limits_may_connect(&s->limits, &load);
 }

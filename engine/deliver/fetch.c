@@ -27,7 +27,7 @@ bool fetch_has_room(const struct deliver *d, const struct job *j)
            block_has_room(d->o.blocks, sizeof(struct message) + j->entry->payload_bytes);
 }
 
-bool fetch_ask(struct deliver *d, struct job *j, bool ends)
+bool fetch_ask(struct deliver *d, struct job *j, enum fetch_purpose purpose)
 {
     uint32_t index;
     void *to;
@@ -47,7 +47,7 @@ bool fetch_ask(struct deliver *d, struct job *j, bool ends)
         .place = segment_read_begins(d->o.segments, j->entry),
         .to = to,
         .bytes = bytes,
-        .ends = ends,
+        .purpose = purpose,
     };
     fetch_read(d, f, index);
     return true;
@@ -91,10 +91,11 @@ void fetch_on_done(struct deliver *d, const struct io_done *done)
     struct job *j = f->job;
     j->message = fetch_result(d, f, done->result);
     segment_read_ends(d->o.segments, f->place);
-    bool ends = f->ends;
+    enum fetch_purpose purpose = f->purpose;
     slab_give(&d->fetches, done->token.index);
-    if (ends)
-        target_end_fetched(d, job_target(j), j);
-    else
-        dispatch_fetched(d, job_target(j)->site, j);
+    switch (purpose) {
+    case FETCH_TO_DELIVER: dispatch_fetched(d, job_target(j)->site, j); break;
+    case FETCH_TO_END: target_end_fetched(d, job_target(j), j); break;
+    case FETCH_TO_EXPIRE: target_expire_fetched(d, job_target(j), j); break;
+    }
 }

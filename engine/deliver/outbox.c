@@ -72,24 +72,31 @@ void outbox_forget_message(struct deliver *d, struct job *j)
     dispatch_starved(d, 1); // there is room for another
 }
 
+static uint64_t job_age_us(const struct deliver *d, const struct job *j)
+{
+    return retry_age_us(message_id_wall_us(j->entry->id), io_now_us(d->io) + d->wall_ahead_us,
+                        io_wall_us(d->io));
+}
+
 // Until when a deferred job waits: the longest that any of its recipients asks for.
-static uint32_t defer_job(struct deliver *d, struct job *j, bool in_doubt)
+static uint32_t defer_job(struct deliver *d, struct job *j, const struct failure *why,
+                          bool in_doubt)
 {
     const struct limits *l = limits_of_domain(d->o.limits, domain_name(j->domain));
-    uint64_t delay_us = retry_delay_us(&l->retry, j->attempt_count + 1u, in_doubt,
-                                       (uint32_t)random_u64(&d->dice));
-    uint32_t due_s = (uint32_t)((io_now_us(d->io) + delay_us + 999999) / 1000000);
+    uint64_t now_us = io_now_us(d->io);
+    uint64_t rest_us = why->not_before_us > now_us ? why->not_before_us - now_us : 0;
+    uint64_t delay_us = retry_wait_us(&l->retry, j->attempt_count + 1u, in_doubt,
+                                      (uint32_t)random_u64(&d->dice), job_age_us(d, j), rest_us);
+    uint32_t due_s = (uint32_t)((now_us + delay_us + 999999) / 1000000);
     if (due_s > j->due_s)
         j->due_s = due_s;
     return (uint32_t)((delay_us + 999999) / 1000000);
 }
 
-static bool message_expired(const struct deliver *d, const struct job *j)
+bool outbox_job_expired(const struct deliver *d, const struct job *j)
 {
     const struct limits *l = limits_of_domain(d->o.limits, domain_name(j->domain));
-    uint64_t age_us = retry_age_us(message_id_wall_us(j->entry->id),
-                                   io_now_us(d->io) + d->wall_ahead_us, io_wall_us(d->io));
-    return retry_expired(&l->retry, age_us);
+    return retry_expired(&l->retry, job_age_us(d, j));
 }
 
 // May its sender want to be told? Where its message could not be read back, its home finds out.
@@ -133,7 +140,7 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
         r.host = at->host;
         r.address = at->address;
     }
-    if (v == VERDICT_LATER && message_expired(d, j))
+    if (v == VERDICT_LATER && outbox_job_expired(d, j))
         v = VERDICT_NEVER;
     r.notice = is_notice(d, j, rcpt, v, at);
     switch (v) {
@@ -145,7 +152,7 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
     case VERDICT_LATER:
         r.kind = RESULT_DEFERRED;
         job_set_rcpt_state(j, rcpt, RCPT_DEFERRED);
-        r.delay_s = defer_job(d, j, in_doubt);
+        r.delay_s = defer_job(d, j, why, in_doubt);
         d->counters.deferred++;
         break;
     case VERDICT_NEVER:

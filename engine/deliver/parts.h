@@ -50,9 +50,17 @@ struct target {
     struct target *idle_next, *idle_prev;
     uint64_t idle_since_us;
     uint64_t mx_expires_us;
+    uint64_t looked_us;      // at the ages of its ready jobs
     struct mx_set *carried;  // the answer, on its way to a new owner
     struct mx_set *next_set; // moves there once none of its jobs is in a transaction
     struct epoch_mark *mark;
+};
+
+// What a message is read back for.
+enum fetch_purpose {
+    FETCH_TO_DELIVER,
+    FETCH_TO_END,    // with all others of its domain
+    FETCH_TO_EXPIRE, // alone: it has waited for too long
 };
 
 // A message on its way back from disk.
@@ -63,7 +71,7 @@ struct fetch {
     char *to;
     size_t bytes;
     size_t bytes_read;
-    bool ends; // its job is to be ended
+    enum fetch_purpose purpose;
 };
 
 enum question_kind { QUESTION_MX, QUESTION_ADDRESS };
@@ -135,6 +143,9 @@ void target_end_ready(struct deliver *d, struct target *t, enum verdict v,
                       const struct failure *why, const struct attempt *at);
 // A job that was read back to be ended (or could not be: it has no message).
 void target_end_fetched(struct deliver *d, struct target *t, struct job *j);
+// What has waited among the ready ones for longer than it may live fails, now and then.
+void targets_expire(struct deliver *d, uint64_t now_us);
+void target_expire_fetched(struct deliver *d, struct target *t, struct job *j);
 void targets_drain_again(struct deliver *d);
 void targets_sweep(struct deliver *d, uint64_t now_us); // forgets idle domains
 void targets_release(struct deliver *d);                // what the table does not know of
@@ -165,9 +176,9 @@ void lend_give_back_all(struct deliver *d, struct site *s); // that have not beg
 void lend_look_over(struct deliver *d, struct site *s);
 
 // fetch.c
-// Reads the job's message back; dispatch_fetched() or target_end_fetched() gets the job then,
-// without a message when that could not be. False: no memory now.
-bool fetch_ask(struct deliver *d, struct job *j, bool ends);
+// Reads the job's message back; dispatch_fetched(), target_end_fetched() or target_expire_fetched()
+// gets the job then, without a message when that could not be. False: no memory now.
+bool fetch_ask(struct deliver *d, struct job *j, enum fetch_purpose purpose);
 bool fetch_has_room(const struct deliver *d, const struct job *j);
 void fetch_on_done(struct deliver *d, const struct io_done *done);
 
@@ -201,6 +212,7 @@ void outbox_job(struct deliver *d, struct job *j);
 // All its open recipients end with the same verdict, and it goes home.
 void outbox_whole_job(struct deliver *d, struct job *j, enum verdict v, const struct failure *why,
                       const struct attempt *at);
+bool outbox_job_expired(const struct deliver *d, const struct job *j); // it may live no longer
 // Content is about to leave for the job's open recipients.
 void outbox_attempt(struct deliver *d, struct job *j);
 // The job needs its message no longer: it leaves, or waits its turn again.

@@ -8,6 +8,7 @@ void failure_set(struct failure *f, uint16_t code, struct enhanced_code enhanced
 {
     text = slice_take(text, sizeof(f->text));
     f->code = code;
+    f->not_before_us = 0;
     f->enhanced = enhanced;
     f->text_len = (uint16_t)text.len;
     memcpy(f->text, text.data, text.len);
@@ -55,6 +56,8 @@ enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dic
     bool any_address = false, temporary = false, walk_over = true;
     const struct site_address *rested = NULL; // the longest
     uint8_t rested_host = 0, rested_at = 0;
+    if (s->rests_until_us > now_us)
+        return SITE_RESTING;
     mx_order(s->set, dice, order);
     for (uint32_t i = 0; i < s->set->count; i++) {
         struct site_host *host = &s->hosts[order[i]];
@@ -148,6 +151,29 @@ static void address_note(struct site *s, const struct io_address *a, uint64_t re
 void site_rest_address(struct site *s, const struct io_address *a, uint64_t until_us)
 {
     address_note(s, a, until_us, s->walk);
+}
+
+// A walk that it has no part in: so it may be tried again before that one is over.
+void site_suspect_address(struct site *s, const struct io_address *a, uint64_t now_us)
+{
+    address_note(s, a, now_us, 0);
+}
+
+void site_rest(struct site *s, uint64_t now_us, struct random *dice)
+{
+    if (s->rests_until_us > now_us)
+        return; // more mail has come for it meanwhile
+    s->walk++;
+    s->failure_count++;
+    s->rests_until_us = now_us + retry_site_us(&s->limits.retry, s->failure_count,
+                                               (uint32_t)random_u64(dice));
+    s->failure.not_before_us = s->rests_until_us;
+}
+
+void site_serves(struct site *s)
+{
+    s->failure_count = 0;
+    s->rests_until_us = 0;
 }
 
 void site_address_serves(struct site *s, const struct io_address *a)

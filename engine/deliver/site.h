@@ -17,6 +17,9 @@
 // An address that failed comes behind those that did not, for so long after its rest: else the walk
 // over several dead ones begins anew before it has come to the one that serves.
 #define SITE_FAILURE_KEPT_US (UINT64_C(600) * 1000 * 1000)
+// So many new sessions in a row that break before a message has its verdict: the host is ill, not
+// the message.
+#define SITE_BREAKS_MAX 3
 // What was learned of a host's addresses serves for so long at least, for the same reason.
 #define SITE_ADDRESSES_KEPT_US (UINT64_C(60) * 1000 * 1000)
 
@@ -42,7 +45,8 @@ struct site_host {
 
 // Why something failed, kept beyond the reply that said so.
 struct failure {
-    uint16_t code; // 0: no reply
+    uint16_t code;          // 0: no reply
+    uint64_t not_before_us; // there is no use in another attempt before then; 0: at any time
     struct enhanced_code enhanced;
     uint16_t text_len;
     char text[SITE_TEXT_BYTES_MAX];
@@ -83,7 +87,10 @@ struct site {
     struct loan *loan_first, *loan_last; // borrowed jobs that have not begun
 
     uint32_t walk; // counts the walks over its addresses: one ends when all of them have failed
-    struct failure failure; // the last of a whole connection
+    uint32_t failure_count;  // such walks in a row, and no session became ready since
+    uint64_t rests_until_us; // after such a walk; then one connection finds out
+    uint32_t break_count;    // new sessions in a row that broke in their first message
+    struct failure failure;  // the last of a whole connection
     uint8_t failure_host;
     struct io_address failure_peer;
     uint32_t ask_count; // address questions under way
@@ -102,7 +109,7 @@ enum site_choice {
     SITE_CONNECT,    // *ret_host, *ret_address
     SITE_ASK,        // the addresses of *ret_host must be asked for; then choose again
     SITE_WAIT,       // an answer is awaited
-    SITE_RESTING,    // every address rests, or has failed in this walk (site.failure)
+    SITE_RESTING,    // it rests, or every address does or has failed in this walk (site.failure)
     SITE_NO_ADDRESS, // *ret_temporary
 };
 enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dice,
@@ -112,6 +119,11 @@ void site_learn_addresses(struct site *s, uint8_t host, const struct dns_address
                           bool private_targets, uint16_t port);
 // This address did not serve us: it rests, and others come first.
 void site_rest_address(struct site *s, const struct io_address *a, uint64_t until_us);
+// It took us on, and let us down: it rests not, but others come first.
+void site_suspect_address(struct site *s, const struct io_address *a, uint64_t now_us);
+// A walk is over, and none of its addresses served: it rests for so long, and longer each time.
+void site_rest(struct site *s, uint64_t now_us, struct random *dice);
+void site_serves(struct site *s); // a session became ready: forgets such walks
 void site_address_serves(struct site *s, const struct io_address *a); // forgets that it failed
 
 #endif

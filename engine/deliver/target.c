@@ -4,7 +4,9 @@
 //   NEW -> ASKING -> PLACED -> (answer got old: asks again, stays PLACED meanwhile)
 //     ^______/ failed: its ready jobs end      \-> handed over: the new owner places it
 //
-// One whose mail is discarded (ROUTE_NULL) stays NEW, with who owned it first.
+// One whose mail goes nowhere (ROUTE_NULL, ROUTE_FAIL) stays NEW, with who owned it first. One
+// whose route names hosts (ROUTE_HOSTS) is placed at once; its route is looked at again now and
+// then.
 // An unused domain is taken out of the table and freed; if a job still came, it is served first.
 
 #include "engine/base/check.h"
@@ -13,6 +15,10 @@
 #include <stdlib.h>
 
 #define ENDING_FETCHES_MAX 32u
+#define EXPIRY_LOOKS 32u // in a message's life
+#define EXPIRY_US_MIN (UINT64_C(5) * 1000 * 1000)
+#define EXPIRY_US_MAX (UINT64_C(600) * 1000 * 1000)
+#define ROUTE_KEPT_US (UINT64_C(60) * 1000 * 1000)
 
 static void target_check(const struct target *t)
 {
@@ -172,7 +178,7 @@ static void target_end_step(struct deliver *d, struct target *t)
            (j = job_list_take(&t->domain.ready))) {
         atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
         j->message = entry_message(j->entry);
-        if (!j->message && fetch_ask(d, j, true)) {
+        if (!j->message && fetch_ask(d, j, FETCH_TO_END)) {
             t->ending_fetch_count++;
             t->busy_count++;
         } else { // without memory: its event will lack sender and recipient
@@ -237,10 +243,25 @@ static void target_discard(struct deliver *d, struct target *t)
     }
 }
 
-static bool target_is_discarded(const struct deliver *d, const struct target *t)
+static const struct route *target_route(const struct deliver *d, const struct target *t)
 {
-    return t->state == TARGET_NEW &&
-           limits_of_domain(d->o.limits, domain_name(&t->domain))->via == ROUTE_NULL;
+    return limits_of_domain(d->o.limits, domain_name(&t->domain))->route;
+}
+
+// Its ready jobs go nowhere. True: they have ended, or are about to.
+static bool target_goes_nowhere(struct deliver *d, struct target *t)
+{
+    const struct route *r = target_route(d, t);
+    if (t->state != TARGET_NEW)
+        return false;
+    switch (route_kind_of(r)) {
+    case ROUTE_NULL: target_discard(d, t); return true;
+    case ROUTE_FAIL: target_end_locally(d, t, verdict_of_failing(r)); return true;
+    case ROUTE_MX:
+    case ROUTE_HOSTS:
+    case ROUTE_EXCHANGERS: break;
+    }
+    return false;
 }
 
 static void again_remove(struct deliver *d, struct target *t)
@@ -341,7 +362,8 @@ static bool question_mx(struct deliver *d, struct target *t)
         return false;
     q->kind = QUESTION_MX;
     q->target = t;
-    if (resolver_ask_mx(d->o.resolver, domain_name(&t->domain), index))
+    if (resolver_ask_mx(d->o.resolver, route_mx_name(target_route(d, t), domain_name(&t->domain)),
+                        index))
         return true;
     slab_give(&d->questions, index);
     return false;
@@ -359,6 +381,48 @@ static void target_ask(struct deliver *d, struct target *t)
             d, t, (struct local_verdict){VERDICT_LATER, 451, {4, 4, 3}, "too many lookups"});
 }
 
+// To the hosts of its route. True: it is still ours.
+static bool target_follow(struct deliver *d, struct target *t, const struct route *r)
+{
+    struct mx_set *set = malloc(sizeof(*set) + r->hosts.count * sizeof(set->hosts[0]));
+    CHECK(set); // a few kilobytes at most
+    route_set(r, set);
+    t->mx_expires_us = io_now_us(d->io) + ROUTE_KEPT_US;
+    bool ours = target_move(d, t, set);
+    free(set);
+    return ours;
+}
+
+// Where its mail goes is to be found out. True: it is still ours.
+static bool target_look(struct deliver *d, struct target *t)
+{
+    const struct route *r = target_route(d, t);
+    if (route_kind_of(r) == ROUTE_HOSTS)
+        return target_follow(d, t, r);
+    target_ask(d, t);
+    return true;
+}
+
+// To what the DNS has found. True: it is still ours.
+static bool target_move_to_found(struct deliver *d, struct target *t, const struct mx_set *found)
+{
+    const struct route *r = target_route(d, t);
+    if (route_kind_of(r) != ROUTE_EXCHANGERS)
+        return target_move(d, t, found);
+    struct mx_set *set = copy_set(found);
+    route_adopt(r, set);
+    bool ours = target_move(d, t, set);
+    free(set);
+    return ours;
+}
+
+static struct local_verdict target_verdict_of_mx(const struct deliver *d, const struct target *t,
+                                                 enum dns_status status)
+{
+    bool is_lost = route_kind_of(target_route(d, t)) != ROUTE_MX && status != DNS_TRY_LATER;
+    return is_lost ? verdict_of_lost_route() : verdict_of_mx(status);
+}
+
 void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a)
 {
     t->asking = false;
@@ -367,9 +431,9 @@ void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answe
     t->mx_expires_us = a->expires_us;
     bool ours = true;
     if (a->status == DNS_FOUND) {
-        ours = target_move(d, t, a->hosts);
+        ours = target_move_to_found(d, t, a->hosts);
     } else if (!(t->site && a->status == DNS_TRY_LATER)) { // else what was known still serves
-        target_end_locally(d, t, verdict_of_mx(a->status));
+        target_end_locally(d, t, target_verdict_of_mx(d, t, a->status));
         if (t->busy_count == 0)
             target_leave_site(d, t);
     }
@@ -377,8 +441,8 @@ void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answe
         target_maybe_idle(d, t);
 }
 
-// Jobs have come: the site is told, or looked for.
-static void target_has_jobs(struct deliver *d, struct target *t, uint32_t new_count)
+// Jobs have come: the site is told, or looked for. True: it is still ours.
+static bool target_has_jobs(struct deliver *d, struct target *t, uint32_t new_count)
 {
     if (t->idle)
         idle_remove(d, t);
@@ -389,26 +453,29 @@ static void target_has_jobs(struct deliver *d, struct target *t, uint32_t new_co
     if (t->ending) { // what comes now ends with the others
         target_end_step(d, t);
         target_maybe_idle(d, t);
-        return;
-    }
-    if (target_is_discarded(d, t)) {
-        target_discard(d, t);
-        target_maybe_idle(d, t);
-        return;
+        return true;
     }
     bool old = t->state == TARGET_PLACED && io_now_us(d->io) >= t->mx_expires_us;
-    if ((t->state == TARGET_NEW || old) && !t->asking)
-        target_ask(d, t);
     if (t->state == TARGET_PLACED && !t->next_set) {
         t->site->ready_count += new_count;
         if (!t->in_ring && t->domain.ready.count > 0)
             ring_add(t);
         dispatch_site(d, t->site);
     }
+    if (old && t->busy_count == 0 && route_ends_here(target_route(d, t)))
+        target_leave_site(d, t); // it was given that route meanwhile
+    if (target_goes_nowhere(d, t)) {
+        target_maybe_idle(d, t);
+        return true;
+    }
+    if ((t->state == TARGET_NEW || old) && !t->asking && !target_look(d, t))
+        return false;
     target_maybe_idle(d, t); // its jobs may have ended at once
+    return true;
 }
 
-static void target_drain(struct deliver *d, struct target *t)
+// True: it is still ours.
+static bool target_drain(struct deliver *d, struct target *t)
 {
     uint32_t before = t->domain.ready.count;
     if (!domain_drain(&t->domain) && !t->drain_again) {
@@ -417,8 +484,7 @@ static void target_drain(struct deliver *d, struct target *t)
         d->again_first = t;
     }
     uint32_t new_count = t->domain.ready.count - before;
-    if (new_count > 0)
-        target_has_jobs(d, t, new_count);
+    return new_count == 0 || target_has_jobs(d, t, new_count);
 }
 
 void target_dirty(struct deliver *d, struct target *t)
@@ -440,10 +506,8 @@ void target_handed_over(struct deliver *d, struct target *t)
     t->carried = NULL;
     bool ours = target_place(d, t, set);
     free(set);
-    if (!ours)
-        return;
-    target_drain(d, t);
-    target_maybe_idle(d, t);
+    if (ours && target_drain(d, t))
+        target_maybe_idle(d, t);
 }
 
 void targets_drain_again(struct deliver *d)
@@ -506,8 +570,8 @@ void target_requeue(struct deliver *d, struct target *t, struct job *j)
     outbox_forget_message(d, j);
     job_list_add_front(&t->domain.ready, j);
     atomic_store_explicit(&j->place, JOB_READY, memory_order_release);
-    target_has_jobs(d, t, 1);
-    target_moves_on(d, t);
+    if (target_has_jobs(d, t, 1))
+        target_moves_on(d, t);
 }
 
 void target_job_left(struct deliver *d, struct target *t)
@@ -516,6 +580,65 @@ void target_job_left(struct deliver *d, struct target *t)
     t->busy_count--;
     if (target_moves_on(d, t))
         target_maybe_idle(d, t);
+}
+
+// --- what has waited for too long
+
+// A part of a message's life, within limits: nobody minds so small a delay at its end.
+static uint64_t look_every_us(const struct limits *l)
+{
+    uint64_t part_us = l->retry.lifetime_us / EXPIRY_LOOKS;
+    uint64_t least_us = part_us > EXPIRY_US_MIN ? part_us : EXPIRY_US_MIN;
+    return least_us < EXPIRY_US_MAX ? least_us : EXPIRY_US_MAX;
+}
+
+static void end_of_age(struct deliver *d, struct target *t, struct job *j)
+{
+    struct local_verdict v = verdict_of_old_age();
+    struct failure why;
+    failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
+    outbox_whole_job(d, j, v.verdict, &why, NULL);
+    target_job_left(d, t);
+}
+
+void target_expire_fetched(struct deliver *d, struct target *t, struct job *j)
+{
+    end_of_age(d, t, j);
+}
+
+// Those that must be read back first, and for which there is no room, wait for the next look.
+static void target_expire(struct deliver *d, struct target *t)
+{
+    for (struct job *j = t->domain.ready.first, *next; j; j = next) {
+        next = j->next;
+        bool is_there = entry_message(j->entry);
+        if (!outbox_job_expired(d, j) || (!is_there && !fetch_has_room(d, j)))
+            continue;
+        target_took(j);
+        j->message = entry_message(j->entry);
+        if (is_there || !fetch_ask(d, j, FETCH_TO_EXPIRE))
+            end_of_age(d, t, j);
+    }
+}
+
+static void site_expire(struct deliver *d, struct site *s, uint64_t now_us)
+{
+    for (struct target *t = s->ready_first, *next; t; t = next) {
+        next = t->ring_next;
+        const struct limits *l = limits_of_domain(d->o.limits, domain_name(&t->domain));
+        if (now_us - t->looked_us < look_every_us(l))
+            continue;
+        t->looked_us = now_us;
+        target_expire(d, t);
+    }
+}
+
+void targets_expire(struct deliver *d, uint64_t now_us)
+{
+    if (d->stopping || d->paused)
+        return;
+    for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1))
+        site_expire(d, slab_at(&d->sites, i), now_us);
 }
 
 // --- forgetting

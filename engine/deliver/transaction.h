@@ -27,9 +27,12 @@ struct transaction {
     struct smtp_transaction smtp; // what the machine borrows
     struct transaction_rcpt *rcpts;
     uint32_t rcpt_count;
-    uint32_t rcpt_room; // of both arrays; 1: the ones below
-    bool told;          // its homes know that content has left
-    bool held;          // its verdict is in, while its bytes are still lent to a send
+    uint32_t rcpt_room;       // of both arrays; 1: the ones below
+    uint32_t refused_count;   // recipients
+    struct failure again_why; // what the last of those was told that stay open
+    bool told;                // its homes know that content has left
+    bool judged;              // its content was answered by a 421, which is about the message, too
+    bool held;                // its verdict is in, while its bytes are still lent to a send
     enum verdict verdict;
     uint32_t loan_item;
     struct loan *loan;  // NULL: its jobs are ours; else it has one, that item of the loan

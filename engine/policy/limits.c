@@ -45,7 +45,8 @@ uint32_t limits_part(const struct limits *l, uint32_t worker_count)
 bool limits_may_connect(const struct limits *l, const struct site_load *load)
 {
     uint32_t cap = smaller(l->connections, load->connections_now);
-    if (!load->proven && load->opening_count >= LIMITS_PROBES_MAX)
+    uint32_t probes = load->failing ? LIMITS_PROBES_FAILING : LIMITS_PROBES_MAX;
+    if (!load->proven && load->opening_count >= probes)
         return false;
     return load->ready_count > (uint64_t)load->spare_count * load->spare_jobs &&
            load->open_count < cap;

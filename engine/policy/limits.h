@@ -4,12 +4,7 @@
 
 #include "engine/base/slice.h"
 #include "engine/policy/retry.h"
-
-// How a domain's mail leaves.
-enum route {
-    ROUTE_MX,   // to its mail exchangers
-    ROUTE_NULL, // nowhere: it is discarded, and counts as delivered
-};
+#include "engine/policy/route.h"
 
 struct limits {
     uint32_t connections;             // open at once to one site
@@ -17,7 +12,9 @@ struct limits {
     uint32_t rcpts_per_transaction;
     uint32_t window; // unanswered messages on one connection, where the server lets us
     struct retry_policy retry;
-    enum route via; // of the domain alone: who has no exchangers comes to no site
+    // Of the domain alone:
+    char via[ROUTE_NAME_BYTES]; // "mx", "null", or a route's name
+    const struct route *route;  // which that is; NULL: its mail exchangers
 };
 
 struct limits_rule {
@@ -39,6 +36,9 @@ struct limits limits_tighter(const struct limits *a, const struct limits *b);
 // A site that has not answered lately is tried with so many connections at once, not with all that
 // its limits allow: a host that does not answer would hold them until they time out.
 #define LIMITS_PROBES_MAX 2
+// One whose addresses have all failed is tried with one: what has become due meanwhile waits for
+// what comes of that.
+#define LIMITS_PROBES_FAILING 1
 
 // A hot site's connections are dealt to all workers. What the others get, each the same.
 uint32_t limits_part(const struct limits *l, uint32_t worker_count);
@@ -52,6 +52,7 @@ struct site_load {
     uint32_t connections_now; // cap learned from refusals; UINT32_MAX: none
     uint32_t opening_count;   // of the open ones, not ready yet
     bool proven;              // the site has answered lately
+    bool failing;             // when it was last tried, none of its addresses served
 };
 bool limits_may_connect(const struct limits *l, const struct site_load *load);
 

@@ -51,6 +51,23 @@ struct local_verdict verdict_of_discarding(void)
     return (struct local_verdict){VERDICT_DELIVERED, 250, {2, 0, 0}, "discarded: via null"};
 }
 
+struct local_verdict verdict_of_failing(const struct route *r)
+{
+    return (struct local_verdict){r->fail.code >= 500 ? VERDICT_NEVER : VERDICT_LATER, r->fail.code,
+                                  r->fail.enhanced, r->fail.text};
+}
+
+struct local_verdict verdict_of_lost_route(void)
+{
+    return (struct local_verdict){
+        VERDICT_LATER, 451, {4, 4, 4}, "the route's hosts cannot be found"};
+}
+
+struct local_verdict verdict_of_old_age(void)
+{
+    return (struct local_verdict){VERDICT_NEVER, 554, {5, 4, 7}, "it has waited for too long"};
+}
+
 uint64_t patience_us(enum smtp_phase phase)
 {
     switch (phase) {

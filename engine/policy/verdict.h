@@ -3,6 +3,7 @@
 #define POSTHASTE_POLICY_VERDICT_H
 
 #include "dns/answer.h"
+#include "engine/policy/route.h"
 #include "engine/smtp/phase.h"
 #include "engine/smtp/reply.h"
 
@@ -28,6 +29,13 @@ struct local_verdict verdict_of_no_address(bool temporary);
 
 // ROUTE_NULL.
 struct local_verdict verdict_of_discarding(void);
+// ROUTE_FAIL. The text is the route's.
+struct local_verdict verdict_of_failing(const struct route *r);
+// Where a route leads cannot be found. It is we who named it: nothing is said of the recipients.
+struct local_verdict verdict_of_lost_route(void);
+
+// The message has waited for longer than it may live, and nobody could be asked.
+struct local_verdict verdict_of_old_age(void);
 
 // How long the answer to a command may take (RFC 5321 4.5.3.2).
 uint64_t patience_us(enum smtp_phase phase);

@@ -234,6 +234,19 @@ static void check_attempt(struct books *b, struct books_rcpt *r, struct slice li
     r->attempts_life = life;
 }
 
+// What was deferred is not tried before it is due; the delay is told in whole seconds, rounded up.
+static void check_due(struct books *b, struct books_rcpt *r, struct slice line, uint32_t life,
+                      uint64_t us)
+{
+    uint64_t delay_s = 0;
+    bool same_life = life == r->attempts_life;
+    if (same_life && r->due_us > 0 && us + 1001000 < r->due_us)
+        books_complain(b, "%s: tried %" PRIu64 " ms before it is due", r->address,
+                       (r->due_us - us) / 1000);
+    slice_to_u64(member(line, "delay"), UINT32_MAX, &delay_s);
+    r->due_us = delay_s > 0 ? us + delay_s * 1000000 : 0;
+}
+
 // The disk did not give the message, or there was no memory for it: its recipients are not known by
 // name.
 static void read_nameless(struct books *b, struct slice line)
@@ -279,13 +292,14 @@ static void read_event(struct books *b, struct slice line, uint32_t life)
         books_complain(b, "%s: under two ids", r->address);
     if (l->delivered + l->failed > 0)
         books_complain(b, "%s: an event after its last: %.*s", r->address, SLICE_ARG(line));
+    uint64_t us = parse_time_us(member(line, "time"));
+    check_due(b, r, line, life, us);
     check_attempt(b, r, line, life);
     bool delivered = slice_equal(what, SLICE("delivered"));
     bool failed = slice_equal(what, SLICE("failed"));
     bool in_doubt = slice_equal(member(line, "in-doubt"), SLICE("true"));
     if (member(line, "text").len == 0)
         books_complain(b, "%s: %.*s without a reason", r->address, SLICE_ARG(what));
-    uint64_t us = parse_time_us(member(line, "time"));
     seen(l, us);
     if (delivered || failed)
         l->final_us = us;

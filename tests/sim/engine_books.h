@@ -35,6 +35,7 @@ struct books_rcpt {
     bool acknowledged;
     uint32_t arrivals;
     uint32_t attempts, attempts_life;     // of the last event
+    uint64_t due_us;                      // as the last event said, if it was deferred; else 0
     uint32_t delivered, failed, in_doubt; // events
     uint32_t reports;                     // that name him: different ones
     char report_id[40];                   // the last

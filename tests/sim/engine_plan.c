@@ -358,6 +358,27 @@ static void draw_sender(struct plan *p, struct random *r, bool fair)
     }
 }
 
+// Some of the domains that have a site for themselves are found by a route instead, with dice of
+// their own: all else stays as it was drawn.
+static void draw_routes(struct plan *p)
+{
+    struct random r;
+    random_init(&r, p->seed + 1);
+    for (uint32_t i = 0; i < p->domain_count; i++) {
+        struct plan_domain *d = &p->domains[i];
+        const struct plan_site *s = &p->sites[d->site];
+        struct route *route = &p->routes[i];
+        if (d->kind != DOMAIN_WITHOUT_MX || percent(&r, 50))
+            continue;
+        d->kind = DOMAIN_BY_ROUTE;
+        route->kind = ROUTE_HOSTS;
+        route->hosts.count = s->host_count;
+        for (uint32_t h = 0; h < s->host_count; h++)
+            memcpy(route->hosts.items[h].name, s->hosts[h].name, sizeof(s->hosts[h].name));
+        p->rules[i].limits.route = route;
+    }
+}
+
 void plan_draw(struct plan *p, uint64_t seed, bool fair)
 {
     struct random r;
@@ -376,6 +397,7 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     if (!fair && percent(&r, 30))
         p->end = percent(&r, 50) ? END_STOPPED : END_CUT_OFF;
     p->stop_after_messages = between(&r, 0, p->message_count);
+    draw_routes(p);
     p->cut_off_after_us = percent(&r, 30) ? 0 : between(&r, 0, 3000000);
 }
 

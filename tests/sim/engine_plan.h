@@ -67,6 +67,7 @@ enum plan_domain_kind {
     DOMAIN_WITHOUT_MX, // its own address records count (RFC 5321 5.1); no other has its site
     DOMAIN_NULL_MX,
     DOMAIN_MISSING,
+    DOMAIN_BY_ROUTE, // the DNS does not know it: a route leads to the hosts of a site of its own
 };
 
 struct plan_domain {
@@ -131,8 +132,9 @@ struct plan {
     // Where reports go: the last of the sites, with the last of the exchangers for itself, which
     // takes all mail.
     uint32_t sender_site, sender_sink;
-    bool events_only; // there are none
-    bool verp;        // each goes to an address that names its recipient
+    bool events_only;                      // there are none
+    bool verp;                             // each goes to an address that names its recipient
+    struct route routes[PLAN_DOMAINS_MAX]; // of the domains that have one
     uint32_t dns_ttl_s;
     uint32_t move_count;
     struct plan_move moves[PLAN_MOVES_MAX];
