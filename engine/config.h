@@ -82,11 +82,14 @@ struct config {
     char user[SETTING_TEXT_BYTES]; // empty: stay who we are
     char state_dir[SETTING_TEXT_BYTES];
     uint32_t worker_count;
-    bool durable;                         // no: accepted mail is kept in memory alone
-    uint64_t memory_bytes_max;            // accepted mail that is kept in memory
-    uint64_t segment_bytes;               // of the journal's files
-    uint64_t journal_bytes_max;           // of all of them
-    char events_file[SETTING_TEXT_BYTES]; // or "stdout"
+    bool durable;                                       // no: accepted mail is kept in memory alone
+    uint64_t memory_bytes_max;                          // accepted mail that is kept in memory
+    uint64_t segment_bytes;                             // of the journal's files
+    uint64_t journal_bytes_max;                         // of all of them
+    char events_file[SETTING_TEXT_BYTES];               // or "stdout"
+    char control_socket[SETTING_TEXT_BYTES];            // empty: none
+    struct setting_addresses metrics_listen;            // one, or none
+    struct io_address control_address, metrics_address; // the same two; their len is 0 for none
     uint32_t listener_count;
     struct config_listener listeners[CONFIG_LISTENERS_MAX];
     uint32_t pickup_count;
@@ -115,6 +118,10 @@ void config_place_now(struct config_place *ret); // of this process
 struct config *config_load(const char *file_path, const struct config_place *place,
                            struct refusal *why);
 void config_free(struct config *c); // NULL is fine
+
+// Which sections differ that a running engine cannot change: all but `domain` and `route`. Writes
+// their names into *ret, or nothing.
+void config_needs_restart(const struct config *a, const struct config *b, struct refusal *ret);
 
 // Appends all that is in force, in the file's own syntax. False when `out` is full.
 bool config_print(const struct config *c, struct buffer *out);

@@ -83,6 +83,33 @@ static void default_hostname(struct config *c, const struct config_place *place)
         snprintf(c->hostname, sizeof(c->hostname), "localhost");
 }
 
+static bool control_address(struct config *c)
+{
+    char text[SETTING_TEXT_BYTES];
+    return format_path(text, "unix:", c->control_socket) &&
+           io_address_parse(slice_of_text(text), 0, &c->control_address);
+}
+
+// In the state directory, which is the engine's alone. Where its path is too long for a socket,
+// there is none.
+static bool default_control(struct config *c)
+{
+    if (c->control_socket[0])
+        return control_address(c);
+    if (!format_path(c->control_socket, c->state_dir, "/control.sock") || !control_address(c))
+        c->control_socket[0] = '\0';
+    return true;
+}
+
+// Whoever can connect can read them.
+static bool metrics_address(struct config *c)
+{
+    if (c->metrics_listen.count == 0)
+        return true;
+    c->metrics_address = c->metrics_listen.items[0];
+    return io_address_is_loopback(&c->metrics_address) && !io_address_is_unix(&c->metrics_address);
+}
+
 bool config_place_defaults(struct config *c, const struct config_place *place, struct refusal *why)
 {
     const char *missing = NULL;
@@ -101,6 +128,10 @@ bool config_place_defaults(struct config *c, const struct config_place *place, s
         missing = "the path of the state directory is too long: set events { file = ... }";
     else if (c->listener_count == 0 && !default_listeners(c, place))
         missing = "the path of the usual socket is too long: set listen \"unix:/...\" { }";
+    else if (!default_control(c))
+        missing = "control: socket: its path is too long";
+    else if (!metrics_address(c))
+        missing = "metrics: listen: only an address of this host, such as \"127.0.0.1:9025\"";
     if (missing)
         refuse(why, "%s", missing);
     return !missing;

@@ -1,5 +1,7 @@
 #include "engine/config_settings.h"
 
+#include <stdio.h>
+
 // One line a setting. What has no value (a list without items, no user) is left out: reading it
 // back finds the same nothing.
 static bool print_setting(const struct setting *s, const void *base, const char *indent,
@@ -100,6 +102,45 @@ static bool print_domains(const struct config *c, struct buffer *out)
     return true;
 }
 
+// All sections of one kind.
+static bool print_kind(enum config_section section, const struct config *c, struct buffer *out)
+{
+    const void *base = config_section_base((struct config *)(uintptr_t)c, section);
+    switch (section) {
+    case CONFIG_LISTEN: return print_listeners(c, out);
+    case CONFIG_PICKUP: return print_pickups(c, out);
+    case CONFIG_ROUTE: return print_routes(c, out);
+    case CONFIG_DOMAIN: return print_domains(c, out);
+    default: return print_settings(section, base, "", out);
+    }
+}
+
+static bool differs(enum config_section section, const struct config *a, const struct config *b)
+{
+    struct buffer left, right;
+    buffer_init(&left, 2 * CONFIG_FILE_BYTES_MAX);
+    buffer_init(&right, 2 * CONFIG_FILE_BYTES_MAX);
+    bool same = print_kind(section, a, &left) && print_kind(section, b, &right) &&
+                slice_equal(buffer_slice(&left), buffer_slice(&right));
+    buffer_release(&left);
+    buffer_release(&right);
+    return !same;
+}
+
+void config_needs_restart(const struct config *a, const struct config *b, struct refusal *ret)
+{
+    size_t len = 0;
+    ret->text[0] = '\0';
+    for (int i = CONFIG_TOP; i < CONFIG_SECTION_COUNT; i++) {
+        if (i == CONFIG_DOMAIN || i == CONFIG_ROUTE || !differs((enum config_section)i, a, b))
+            continue;
+        const char *name = i == CONFIG_TOP ? "what is outside of sections"
+                                           : config_sections[i].name;
+        len += (size_t)snprintf(ret->text + len, sizeof(ret->text) - len, "%s%s",
+                                len > 0 ? ", " : "", name);
+    }
+}
+
 bool config_print(const struct config *c, struct buffer *out)
 {
     return print_settings(CONFIG_TOP, c, "", out) && print_listeners(c, out) &&
@@ -107,6 +148,8 @@ bool config_print(const struct config *c, struct buffer *out)
            print_section(CONFIG_RESOLVER, SLICE_EMPTY, &c->resolver, out) &&
            print_section(CONFIG_DELIVERY, SLICE_EMPTY, &c->delivery, out) &&
            print_section(CONFIG_JOURNAL, SLICE_EMPTY, c, out) &&
-           print_section(CONFIG_EVENTS, SLICE_EMPTY, c, out) && print_routes(c, out) &&
+           print_section(CONFIG_EVENTS, SLICE_EMPTY, c, out) &&
+           print_section(CONFIG_CONTROL, SLICE_EMPTY, c, out) &&
+           print_section(CONFIG_METRICS, SLICE_EMPTY, c, out) && print_routes(c, out) &&
            print_domains(c, out);
 }

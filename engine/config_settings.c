@@ -101,6 +101,14 @@ static const struct setting events_settings[] = {
     {"file", SETTING_OUTPUT, AT(config, events_file)},
 };
 
+static const struct setting control_settings[] = {
+    {"socket", SETTING_PATH, AT(config, control_socket)},
+};
+
+static const struct setting metrics_settings[] = {
+    {"listen", SETTING_ADDRESSES, AT(config, metrics_listen), WITHIN(0, 1), .port_default = 9025},
+};
+
 static const char *const lookup_words[] = {
     [ROUTE_LOOKUP_ADDRESS] = "address", [ROUTE_LOOKUP_MX] = "mx", NULL};
 _Static_assert(sizeof(enum route_lookup) == sizeof(uint32_t), "what SETTING_WORD writes");
@@ -143,6 +151,8 @@ const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_JOURNAL] = {"journal", false, SETTINGS(journal_settings)},
     [CONFIG_EVENTS] = {"events", false, SETTINGS(events_settings)},
     [CONFIG_ROUTE] = {"route", true, SETTINGS(route_settings)},
+    [CONFIG_CONTROL] = {"control", false, SETTINGS(control_settings)},
+    [CONFIG_METRICS] = {"metrics", false, SETTINGS(metrics_settings)},
     [CONFIG_DOMAIN] = {"domain", true, SETTINGS(domain_settings)},
 };
 
@@ -151,7 +161,9 @@ void *config_section_base(struct config *c, enum config_section section)
     switch (section) {
     case CONFIG_TOP:
     case CONFIG_JOURNAL:
-    case CONFIG_EVENTS: return c;
+    case CONFIG_EVENTS:
+    case CONFIG_CONTROL:
+    case CONFIG_METRICS: return c;
     case CONFIG_RESOLVER: return &c->resolver;
     case CONFIG_DELIVERY: return &c->delivery;
     case CONFIG_LISTEN:

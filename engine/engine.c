@@ -4,6 +4,7 @@
 #include "engine/base/json.h"
 #include "engine/base/log.h"
 #include "engine/base/process.h"
+#include "engine/notify.h"
 #include "engine/pickup_owner.h"
 #include "engine/recovery.h"
 #include "engine/worker.h"
@@ -77,6 +78,21 @@ static bool listen_all(struct engine *e, struct refusal *why)
     return true;
 }
 
+static bool listen_for_operator(const struct io_address *address, uint32_t mode, int *ret_fd,
+                                struct refusal *why)
+{
+    char text[IO_ADDRESS_TEXT_BYTES];
+    struct io_address a = *address;
+    if (a.len == 0)
+        return true;
+    int fd = listen_patiently(&a, mode);
+    if (fd < 0)
+        return refuse(why, "cannot listen on %s: %s", io_address_print(address, text),
+                      strerror(-fd));
+    *ret_fd = fd;
+    return true;
+}
+
 struct engine *engine_new(const struct config *config, struct refusal *why)
 {
     struct engine *e = calloc(1, sizeof(*e));
@@ -93,7 +109,9 @@ struct engine *engine_new(const struct config *config, struct refusal *why)
     for (uint32_t i = 0; i < config->worker_count; i++)
         threads[i] = (struct thread){.engine = e, .number = i};
     process_raise_descriptors(DESCRIPTORS_WANTED);
-    if (!listen_all(e, why)) {
+    if (!listen_all(e, why) ||
+        !listen_for_operator(&config->control_address, 0600, &e->shared.control_fd, why) ||
+        !listen_for_operator(&config->metrics_address, 0, &e->shared.metrics_fd, why)) {
         engine_free(e);
         return NULL;
     }
@@ -112,7 +130,15 @@ void engine_free(struct engine *e)
     for (uint32_t i = 0; i < e->config->listener_count; i++)
         if (e->shared.listen_fds[i] >= 0 && io_address_is_unix(&e->addresses[i]))
             unlink(e->addresses[i].as.un.sun_path);
+    if (e->shared.control_fd >= 0)
+        unlink(e->config->control_address.as.un.sun_path);
     recovery_free(e->recovery);
+    while (e->shared.configs) {
+        struct config_kept *kept = e->shared.configs;
+        e->shared.configs = kept->next;
+        config_free(kept->config);
+        free(kept);
+    }
     for (uint32_t i = 0; i < e->shared.pickup_count; i++) {
         pickup_close(&e->shared.pickups[i]);
         if (e->pickup_lock_fds[i] >= 0)
@@ -145,6 +171,8 @@ static void tell_listeners(const struct engine *e)
         log_line(LOG_LEVEL_INFO, "listening on %s", io_address_print(&e->addresses[i], text));
     for (uint32_t i = 0; i < e->config->pickup_count; i++)
         log_line(LOG_LEVEL_INFO, "picking up from %s", e->config->pickups[i].dir);
+    if (e->shared.control_fd >= 0)
+        log_line(LOG_LEVEL_INFO, "control socket %s", e->config->control_address.as.un.sun_path);
     if (!e->config->durable)
         log_line(LOG_LEVEL_WARNING,
                  "accepted mail is kept in memory only: journal { durable = no }");
@@ -277,6 +305,7 @@ static void *thread_main(void *argument)
             e->recovery = NULL;
             worker_hear_signals(t->worker, e->signal_fd);
             tell_listeners(e);
+            notify_say("READY=1");
         }
         serve(t);
         t->counters = worker_counters(t->worker);
@@ -360,6 +389,11 @@ bool engine_run(struct engine *e, const struct engine_files *files, struct refus
     e->signal_fd = files->signal_fd;
     e->shared.events_fd = files->events_fd;
     e->shared.journal_fd = files->journal_fd;
+    e->shared.holds_fd = files->holds_fd;
+    e->shared.holds = *files->holds;
+    *files->holds = NULL;
+    e->shared.reload = files->reload;
+    e->shared.reload_context = files->reload_context;
     if (!open_pickups(e, why) || !recover_first(e, why))
         return false;
     if (!open_journal_for_each(e, why))

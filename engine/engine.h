@@ -9,6 +9,7 @@
 #include "engine/refusal.h"
 
 struct engine;
+struct holds;
 
 // Binds the listeners, with whatever rights the process still has; no thread and no ring is made
 // yet, so that rights can be dropped behind it. NULL, with a reason, when
@@ -16,9 +17,15 @@ struct engine;
 struct engine *engine_new(const struct config *config, struct refusal *why);
 // Descriptors of the caller's, open for as long as the engine runs.
 struct engine_files {
-    int signal_fd;  // a signalfd; the signals are blocked
-    int events_fd;  // where events go; -1: nowhere
-    int journal_fd; // the journal's folder; -1: mail is kept in memory alone
+    int signal_fd;        // a signalfd; the signals are blocked
+    int events_fd;        // where events go; -1: nowhere
+    int journal_fd;       // the journal's folder; -1: mail is kept in memory alone
+    int holds_fd;         // what holds_file_open() has given; -1: holds end with the process
+    struct holds **holds; // taken over, and left NULL
+    // Reads the configuration again. NULL, with a reason, when it is not sound. Else *why names the
+    // sections that differ and wait for a restart, if any.
+    struct config *(*reload)(void *context, struct refusal *why);
+    void *reload_context;
 };
 // Reads what the journal holds, says where it listens, and serves until a signal arrives: the first
 // one lets what is under way end, the second ends at once. False, with a reason, when it could not

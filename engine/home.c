@@ -119,11 +119,19 @@ bool home_domains_known(struct entry *e)
 
 void home_entry_done(struct home *h, struct entry *e)
 {
-    if (mover_holds(&h->mover, e))
-        return; // again when it is settled
+    if (mover_holds(&h->mover, e) || home_pins(h, e))
+        return; // again when it is settled, or not pinned any more
     journal_forget(&h->journal, e);
     message_free(&h->blocks, entry_message(e));
     entry_free(&h->jobs, e);
+}
+
+void home_drop_message(struct home *h, struct entry *e)
+{
+    if (e->job_count_out > 0 || !h->journal.segments || !home_domains_known(e) || home_pins(h, e))
+        return;
+    message_free(&h->blocks, entry_message(e));
+    entry_set_message(e, NULL);
 }
 
 void home_push_due(struct home *h)

@@ -26,7 +26,10 @@
 struct home_counters {
     uint64_t messages, recipients, jobs, jobs_crossed, jobs_retried;
     uint64_t failures_put_off; // that count as deferred: their senders could not be told
+    uint64_t ended;            // recipients, by an operator
 };
+
+#define HOME_PINS_MAX 2048u
 
 struct home {
     // Borrowed:
@@ -48,6 +51,9 @@ struct home {
     struct calendar calendar;
     uint64_t journal_messages_found;
     uint64_t delay_report_us; // a message that waits so long is worth a word
+    uint64_t parked_count;    // jobs that a hold keeps
+    uint32_t pin_count;
+    struct entry *pins[HOME_PINS_MAX]; // in no order
     struct home_counters counters;
     struct histogram commit_us; // from a message's last byte to its 250
 };
@@ -112,6 +118,29 @@ void home_close(struct home *h);
 bool home_busy(const struct home *h);
 // Nothing of it is under way, or waits to be.
 bool home_idle(const struct home *h);
+
+// --- for an operator's orders
+//
+// While it is pinned, the slots of an entry's jobs stay, whatever becomes of these. False: too many
+// are. It may be pinned more than once.
+bool home_pin(struct home *h, struct entry *e);
+void home_unpin(struct home *h, struct entry *e);
+bool home_pins(const struct home *h, const struct entry *e);
+// Is it queued at all? Not while it is being accepted, nor when it is over.
+bool home_has_queued(const struct home *h, const struct job *j);
+// These are for jobs that are JOB_HOME.
+void home_park(struct home *h, struct job *j);   // kept; one that is parked stays so
+void home_let_go(struct home *h, struct job *j); // a parked one: due when it was, or at once
+void home_hurry(struct home *h, struct job *j);  // due at once, parked or not
+// Its open recipients for whom `fits` says true end here and now, for good. `m`: its message, or
+// NULL where it is not known. Returns their count.
+struct home_end {
+    bool (*fits)(const void *context, const struct message *m, uint32_t rcpt);
+    const void *context;
+    struct slice text; // why
+};
+uint32_t home_end_job(struct home *h, struct job *j, const struct message *m,
+                      const struct home_end *end);
 
 uint64_t home_messages_left(const struct home *h); // accepted, and not done with
 

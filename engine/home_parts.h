@@ -15,6 +15,8 @@ bool home_find_domain(struct home *h, struct job *j, struct slice name);
 bool home_domains_known(struct entry *e); // of all jobs
 // What is over with reports to senders: events, records, and jobs that were held.
 void home_end_notices(struct home *h);
+// Its bytes leave the memory when nobody needs them for now.
+void home_drop_message(struct home *h, struct entry *e);
 // All its jobs are over.
 void home_entry_done(struct home *h, struct entry *e);
 

@@ -11,7 +11,7 @@
 
 // An attempt has ended. What was deferred waits in the calendar; else the job is over. Its slot
 // stays until all jobs of the message are.
-static void job_comes_home(struct home *h, struct job *j)
+static void job_comes_home(struct home *h, struct job *j, bool untried)
 {
     struct entry *e = j->entry;
     bool waits = false;
@@ -29,6 +29,11 @@ static void job_comes_home(struct home *h, struct job *j)
         job_set_given_back(j, 0);
         if (j->due_s == 0) // it was put off here, while its owner had it
             j->due_s = home_now_s(h) + PUT_OFF_S;
+    }
+    if (untried) {
+        job_park(j);
+        h->parked_count++;
+    } else if (job_open_count(j) > 0) {
         calendar_add(&h->calendar, j);
     } else {
         domain_unref(j->domain);
@@ -37,11 +42,7 @@ static void job_comes_home(struct home *h, struct job *j)
             return;
         }
     }
-    if (e->job_count_out == 0 && h->journal.segments &&
-        home_domains_known(e)) { // nobody needs its bytes for now
-        message_free(&h->blocks, entry_message(e));
-        entry_set_message(e, NULL);
-    }
+    home_drop_message(h, e);
 }
 
 // Unless it was moved meanwhile, and so could be read.
@@ -87,7 +88,7 @@ void home_end_notices(struct home *h)
             end_result(h, (enum notice_end)t->end, &r);
         for (struct job *j = notices_forget(&h->notices, t), *next; j; j = next) {
             next = j->next;
-            job_comes_home(h, j);
+            job_comes_home(h, j, false); // what was not tried is, and held again if it must be
         }
     }
 }
@@ -118,11 +119,11 @@ void home_take_result(struct home *h, const struct result *r)
         note_damage(h, r->job->entry, r->rcpt);
     } else if (!is_for_notices(h, r)) {
         journal_result(&h->journal, r);
-        if (r->kind != RESULT_ATTEMPT && r->kind != RESULT_JOB_HOME)
+        if (r->kind != RESULT_ATTEMPT && r->kind != RESULT_JOB_HOME && r->kind != RESULT_JOB_HELD)
             events_result(h->events, r);
     }
     if (r->job_comes_home && !notices_hold(&h->notices, r->job))
-        job_comes_home(h, r->job);
+        job_comes_home(h, r->job, r->kind == RESULT_JOB_HELD);
 }
 
 void home_take_results(struct home *h, struct result_page *p)

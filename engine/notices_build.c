@@ -29,7 +29,8 @@ static bool is_due(const struct message *original, const struct result *r)
     case RESULT_DELIVERED: return notify & NOTIFY_SUCCESS;
     case RESULT_ATTEMPT:
     case RESULT_JOB_HOME:
-    case RESULT_DAMAGED: break;
+    case RESULT_DAMAGED:
+    case RESULT_JOB_HELD: break;
     }
     return false;
 }

@@ -43,8 +43,13 @@ static uint64_t journal_bytes_max(const struct config *c)
 int shared_init(struct shared *s, const struct config *config, uint32_t worker_count)
 {
     CHECK(worker_count > 0 && worker_count <= POST_WORKERS_MAX);
-    *s = (struct shared){
-        .config = config, .worker_count = worker_count, .events_fd = -1, .journal_fd = -1};
+    *s = (struct shared){.config = config,
+                         .worker_count = worker_count,
+                         .events_fd = -1,
+                         .journal_fd = -1,
+                         .control_fd = -1,
+                         .metrics_fd = -1,
+                         .holds_fd = -1};
     s->inboxes = aligned_alloc(64, worker_count * sizeof(*s->inboxes));
     s->ios = calloc(worker_count, sizeof(*s->ios));
     s->domains = domain_table_new(deliver_domain_bytes(), worker_count);
@@ -76,5 +81,6 @@ void shared_release(struct shared *s)
     }
     free(s->found);
     segment_table_release(&s->segments);
+    free(s->holds);
     *s = (struct shared){.events_fd = -1, .journal_fd = -1};
 }

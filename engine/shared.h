@@ -5,12 +5,20 @@
 
 #include "engine/config.h"
 #include "engine/home.h"
+#include "engine/policy/holds.h"
 #include "engine/submit/pickup.h"
 #include "engine/submit/submit.h"
 #include "queue/domain.h"
 #include "queue/post.h"
 
 enum stop_stage { STOP_NOT, STOP_GRACEFULLY, STOP_AT_ONCE };
+
+// Configurations that were reloaded stay until the end: what was read from them is copied or
+// pointed to in many places.
+struct config_kept {
+    struct config_kept *next;
+    struct config *config;
+};
 
 struct shared {
     const struct config *config;
@@ -34,10 +42,19 @@ struct shared {
     uint64_t id_last;                                // of the messages that were found
     struct pickup_place pickups[CONFIG_PICKUPS_MAX]; // worker 0 serves them
     uint32_t pickup_count;                           // of these, open
-    _Atomic uint32_t unopened;    // journals without a first segment: no delivery starts
-    _Atomic uint32_t troubled;    // journals that cannot be written: nothing new starts
-    _Atomic bool broken;          // one of them for good: the engine ends
-    _Atomic uint8_t stop;         // enum stop_stage
+    _Atomic uint32_t unopened;  // journals without a first segment: no delivery starts
+    _Atomic uint32_t troubled;  // journals that cannot be written: nothing new starts
+    _Atomic bool broken;        // one of them for good: the engine ends
+    _Atomic uint8_t stop;       // enum stop_stage
+    _Atomic bool draining;      // no mail is taken; what is there is delivered
+    uint64_t started_us;        // monotonic
+    int control_fd, metrics_fd; // listeners of worker 0's; -1: none
+    int holds_fd;               // the file of holds; -1: they are kept in memory alone
+    struct config *(*reload)(void *context,
+                             struct refusal *why); // engine.h; NULL: there is no file
+    void *reload_context;
+    struct config_kept *configs; // that were in force at some time
+    struct holds *holds; // in force, once all workers have them; NULL: none. An order changes them
     _Atomic uint32_t quiet_count; // workers that have nothing under way any more
 };
 

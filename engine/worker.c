@@ -2,13 +2,18 @@
 
 #include "engine/base/check.h"
 #include "engine/base/log.h"
+#include "engine/control/control.h"
 #include "engine/control/events.h"
 #include "engine/deliver/deliver.h"
 #include "engine/home.h"
+#include "engine/notify.h"
+#include "engine/order_place.h"
 #include "engine/submit/submit.h"
+#include "engine/walk.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -30,7 +35,10 @@ enum owner {
     OWNER_NOTICES,
     OWNER_PICKUP,
     OWNER_LISTENER,
-    OWNER_SIGNAL
+    OWNER_SIGNAL,
+    OWNER_CONTROL,
+    OWNER_PEEK,
+    OWNER_HOLDS,
 };
 
 struct worker {
@@ -44,7 +52,10 @@ struct worker {
     struct resolver *resolver;
     struct deliver *deliver;
     struct submit *submit;
-    struct pickup *pickup; // NULL: not on this worker
+    struct pickup *pickup;   // NULL: not on this worker
+    struct control *control; // the same
+    struct orders orders;    // that visit us
+    struct order_place place;
     struct events events;
     uint32_t deal_next;    // who gets the next connection
     uint32_t handed_count; // messages whose answer is to come
@@ -99,6 +110,7 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .blocks = &w->home.blocks,
         .segments = &w->shared->segments,
         .limits = &c->limits,
+        .holds = w->shared->holds,
         .helo_name = slice_of_text(c->delivery.helo),
         .worker = w->number,
         .io_owner = OWNER_DELIVER,
@@ -125,6 +137,38 @@ static void accept_where_none(struct worker *w)
     }
 }
 
+static void open_place(struct worker *w)
+{
+    w->place = (struct order_place){
+        .shared = w->shared,
+        .worker = w,
+        .number = w->number,
+        .io = w->io,
+        .post = &w->post,
+        .home = &w->home,
+        .deliver = w->deliver,
+        .events = &w->events,
+    };
+    peeks_init(&w->place.peeks, w->io, &w->home.blocks, &w->shared->segments, OWNER_PEEK);
+    holds_file_init(&w->place.holds_file, w->io, w->shared->holds_fd, OWNER_HOLDS);
+}
+
+static int open_control(struct worker *w)
+{
+    struct control_options control = {
+        .io = w->io,
+        .wheel = &w->wheel,
+        .post = &w->post,
+        .kinds = order_kinds,
+        .place = &w->place,
+        .listen_fd = w->shared->control_fd,
+        .metrics_fd = w->shared->metrics_fd,
+        .uid = (uint32_t)geteuid(),
+        .io_owner = OWNER_CONTROL,
+    };
+    return control_new(&w->control, &control);
+}
+
 static int worker_open(struct worker *w)
 {
     const struct config *c = w->shared->config;
@@ -143,6 +187,7 @@ static int worker_open(struct worker *w)
         .blocks = &w->home.blocks,
         .journal = &w->home.journal,
         .troubled = &w->shared->troubled,
+        .draining = &w->shared->draining,
         .listeners = w->shared->listeners,
         .listener_count = c->listener_count,
         .worker = w->number,
@@ -160,7 +205,10 @@ static int worker_open(struct worker *w)
     error = submit_new(&w->submit, &submit);
     if (error == 0)
         home_number_by(&w->home, submit_last_id(w->submit));
-    if (error < 0 || w->number != 0 || w->shared->pickup_count == 0)
+    if (error < 0 || w->number != 0)
+        return error;
+    error = open_control(w);
+    if (error < 0 || w->shared->pickup_count == 0)
         return error;
     struct pickup_options pickup = {
         .io = w->io,
@@ -221,7 +269,10 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
         worker_free(w);
         return error;
     }
+    open_place(w);
     shared->ios[number] = io;
+    if (number == 0)
+        shared->started_us = io_now_us(io);
     home_start(&w->home);
     accept_where_none(w);
     atomic_fetch_add(&shared->unopened, 1);
@@ -261,6 +312,11 @@ void worker_free(struct worker *w)
         return;
     if (w->deliver)
         drain_inbox(w);
+    control_free(w->control);
+    if (w->place.io) {
+        peeks_release(&w->place.peeks);
+        holds_file_release(&w->place.holds_file);
+    }
     pickup_free(w->pickup);
     submit_free(w->submit);
     deliver_free(w->deliver);
@@ -389,6 +445,10 @@ static void take_letters(struct worker *w)
         }
         case LETTER_KEYED: take_handed(w, CONTAINER_OF(l, struct handed, letter)); break;
         case LETTER_KEYED_BACK: take_answer(w, CONTAINER_OF(l, struct handed, letter)); break;
+        case LETTER_ORDER: orders_take(&w->orders, l); break;
+        case LETTER_ORDER_BACK: control_on_back(w->control, l); break;
+        case LETTER_RECALL_BACK: walk_on_recall_back(l); break;
+        case LETTER_RECALL:
         case LETTER_DOMAIN_DIRTY:
         case LETTER_DOMAIN_HANDOVER:
         case LETTER_LOAN:
@@ -436,11 +496,20 @@ void worker_hear_signals(struct worker *w, int signal_fd)
     io_poll(w->io, signal_fd, POLLIN, (struct io_token){0, 0, OWNER_SIGNAL, 0});
 }
 
+void worker_ask(struct worker *w, const char *request)
+{
+    control_ask(w->control, request);
+}
+
 // The next stage of stopping, for all workers.
 static void on_signal(struct worker *w)
 {
     struct signalfd_siginfo info;
     while (read(w->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            worker_ask(w, "reload");
+            continue;
+        }
         uint8_t stop = atomic_load_explicit(&w->shared->stop, memory_order_relaxed);
         if (stop < STOP_AT_ONCE)
             atomic_store_explicit(&w->shared->stop, (uint8_t)(stop + 1), memory_order_release);
@@ -464,6 +533,9 @@ static void take_completions(struct worker *w)
         case OWNER_NOTICES: home_on_done(&w->home, &done); break;
         case OWNER_LISTENER: on_accept(w, &done); break;
         case OWNER_SIGNAL: on_signal(w); break;
+        case OWNER_CONTROL: control_on_done(w->control, &done); break;
+        case OWNER_HOLDS: holds_file_on_done(&w->place.holds_file, &done); break;
+        case OWNER_PEEK: peeks_on_done(&w->place.peeks, &done); break;
         }
     }
 }
@@ -481,6 +553,8 @@ static void run_timers(struct worker *w)
             deliver_on_timer(w->deliver, t);
         else if (token.owner == OWNER_PICKUP)
             pickup_on_timer(w->pickup, t);
+        else if (token.owner == OWNER_CONTROL)
+            control_on_timer(w->control, t);
         else if (w->stop == STOP_NOT)
             accept_where_none(w);
     }
@@ -498,6 +572,10 @@ static void stop_gracefully(struct worker *w)
     submit_stop(w->submit);
     if (w->pickup)
         pickup_stop(w->pickup);
+    if (w->control) {
+        notify_say("STOPPING=1");
+        control_stop(w->control);
+    }
     deliver_stop(w->deliver);
 }
 
@@ -522,7 +600,8 @@ static void follow_stop(struct worker *w)
 static void maybe_quiet(struct worker *w)
 {
     if (w->quiet || w->stop == STOP_NOT || w->listening != 0 || !submit_stopped(w->submit) ||
-        !deliver_stopped(w->deliver) || (w->pickup && !pickup_stopped(w->pickup)))
+        !deliver_stopped(w->deliver) || (w->pickup && !pickup_stopped(w->pickup)) ||
+        (w->control && !control_stopped(w->control)))
         return;
     w->quiet = true;
     uint32_t quiet = atomic_fetch_add_explicit(&w->shared->quiet_count, 1, memory_order_acq_rel);
@@ -644,6 +723,8 @@ void worker_turn(struct worker *w)
     take_letters(w);  // of domains of ours that have jobs now
     follow_trouble(w);
     follow_stop(w);
+    order_place_note_rates(&w->place);
+    orders_turn(&w->orders, &w->place, &w->post);
     deliver_turn(w->deliver);
     submit_flush(w->submit);
     events_flush(&w->events);
@@ -668,7 +749,8 @@ uint64_t worker_sleeps(struct worker *w)
         due_us = home_us;
     if (w->stop == STOP_AT_ONCE && !events_idle(&w->events) && w->events_end_us < due_us)
         due_us = w->events_end_us;
-    if (deliver_busy(w->deliver) || home_busy(&w->home) || (w->pickup && pickup_busy(w->pickup)) ||
+    if (w->orders.busy || deliver_busy(w->deliver) || home_busy(&w->home) ||
+        (w->pickup && pickup_busy(w->pickup)) ||
         (all_quiet(w) && (!w->drained || worker_finished(w))) || !inbox_sleep(w->inbox))
         due_us = 0;
     epoch_turn_ends(&w->shared->epochs, w->number);
@@ -687,6 +769,7 @@ static struct deliver_counters delivery_of(const struct worker *w)
     struct deliver_counters c = deliver_counters(w->deliver);
     c.failed -= w->home.counters.failures_put_off; // of all workers together they are
     c.deferred += w->home.counters.failures_put_off;
+    c.failed += w->home.counters.ended; // without having been tried
     return c;
 }
 

@@ -21,6 +21,9 @@ void worker_free(struct worker *w); // NULL is fine
 // Follows the signals that arrive on a signalfd: the first stops gracefully, the next at once.
 void worker_hear_signals(struct worker *w, int signal_fd);
 
+// Worker 0: a request that nobody listens to (engine/control/control.h).
+void worker_ask(struct worker *w, const char *request);
+
 // One turn over what io_wait() brought.
 void worker_turn(struct worker *w);
 // Between turns: until when io_wait() may wait, having said so to the other workers.

@@ -44,29 +44,57 @@ static uint32_t next_occupied(const struct calendar *c, uint32_t from)
     return at * 64 + (uint32_t)__builtin_ctzll(bits);
 }
 
+static void link_first(struct job **first, struct job *j)
+{
+    j->prev = NULL;
+    j->next = *first;
+    if (j->next)
+        j->next->prev = j;
+    *first = j;
+}
+
 void calendar_add(struct calendar *c, struct job *j)
 {
     c->count++;
     if (j->due_s <= c->now_s) {
-        j->next = c->overdue;
-        c->overdue = j;
+        link_first(&c->overdue, j);
         return;
     }
     uint32_t slot = j->due_s % CALENDAR_SLOTS;
-    j->next = c->slots[slot];
-    c->slots[slot] = j;
+    link_first(&c->slots[slot], j);
     mark_occupied(c, slot);
+}
+
+void calendar_remove(struct calendar *c, struct job *j)
+{
+    uint32_t slot = j->due_s % CALENDAR_SLOTS;
+    CHECK(c->count > 0);
+    c->count--;
+    if (j->next)
+        j->next->prev = j->prev;
+    if (j->prev) {
+        j->prev->next = j->next;
+    } else if (c->overdue == j) {
+        c->overdue = j->next;
+    } else {
+        CHECK(c->slots[slot] == j);
+        c->slots[slot] = j->next;
+        if (!c->slots[slot])
+            mark_empty(c, slot);
+    }
 }
 
 // Moves what is due from one slot to *tail, and returns the new tail. What waits for a later lap
 // stays.
 static struct job **take_slot(struct calendar *c, uint32_t slot, uint32_t now_s, struct job **tail)
 {
-    struct job **kept = &c->slots[slot];
+    struct job **kept = &c->slots[slot], *last = NULL;
     for (struct job *j = c->slots[slot]; j; j = j->next) {
         if (j->due_s > now_s) {
             *kept = j;
             kept = &j->next;
+            j->prev = last;
+            last = j;
         } else {
             *tail = j;
             tail = &j->next;

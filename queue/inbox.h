@@ -27,6 +27,10 @@ enum letter_kind {
     LETTER_CONNECTION,      // an accepted connection that you shall serve
     LETTER_KEYED,           // a message whose submission key is yours
     LETTER_KEYED_BACK,      // what became of it
+    LETTER_ORDER,           // what an operator asks for, to be seen to
+    LETTER_ORDER_BACK,      // worker 0's again
+    LETTER_RECALL,          // jobs that their home wants back, if you have not begun them
+    LETTER_RECALL_BACK,     // those that were there are on their way
 };
 
 struct letter {

@@ -18,7 +18,7 @@
 struct domain;
 
 enum job_place {
-    JOB_HOME,    // being made, being closed, or in the calendar
+    JOB_HOME,    // being made, being closed, in the calendar, or parked
     JOB_QUEUED,  // in a domain queue
     JOB_READY,   // in its domain's ready list: set and left by the domain's owner alone
     JOB_SENDING, // in a transaction, or its results are on their way
@@ -30,7 +30,7 @@ struct job {
         struct job *next;          // JOB_READY, calendar
     };
     union {
-        struct job *prev;        // JOB_READY
+        struct job *prev;        // JOB_READY, calendar
         struct message *message; // JOB_SENDING: in memory for as long as that lasts
     };
     struct entry *entry;
@@ -51,6 +51,17 @@ _Static_assert(MESSAGE_RCPTS_MAX <= UINT16_MAX, "recipients are counted in 16 bi
 #define JOB_ATTEMPTS_MAX 250
 #define JOB_GIVEN_BACK_MAX 15
 #define JOB_GIVEN_BACK_SHIFT 3
+
+// Parked: JOB_HOME, and not in the calendar, since an operator's hold keeps it. Its due_s stays.
+static inline void job_park(struct job *j)
+{
+    j->next = j;
+}
+
+static inline bool job_is_parked(const struct job *j)
+{
+    return j->next == j;
+}
 
 // job.progress is two numbers: below, where its recipient is the message's only one, enum
 // rcpt_state; above, the weight of the sessions that ended before they answered this attempt.

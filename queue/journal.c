@@ -74,7 +74,8 @@ static enum rcpt_state outcome_of(const struct result *r)
     case RESULT_DEFERRED: return RCPT_DEFERRED;
     case RESULT_ATTEMPT:
     case RESULT_JOB_HOME:
-    case RESULT_DAMAGED: break;
+    case RESULT_DAMAGED:
+    case RESULT_JOB_HELD: break;
     }
     CHECK(false);
 }
@@ -102,7 +103,7 @@ bool journal_put_result(struct buffer *b, const struct result *r)
 
 void journal_result(struct journal *j, const struct result *r)
 {
-    if (r->kind == RESULT_JOB_HOME || r->kind == RESULT_DAMAGED)
+    if (r->kind == RESULT_JOB_HOME || r->kind == RESULT_DAMAGED || r->kind == RESULT_JOB_HELD)
         return;
     j->counters.results += r->kind != RESULT_ATTEMPT;
     if (!j->segments)

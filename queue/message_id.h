@@ -9,7 +9,7 @@
 #ifndef POSTHASTE_QUEUE_MESSAGE_ID_H
 #define POSTHASTE_QUEUE_MESSAGE_ID_H
 
-#include <stdint.h>
+#include "engine/base/slice.h"
 
 #define MESSAGE_ID_WORKER_BITS 6
 #define MESSAGE_ID_TEXT_BYTES 14 // 13 characters and NUL
@@ -22,5 +22,7 @@ static inline uint64_t message_id_wall_us(uint64_t id)
     return id >> MESSAGE_ID_WORKER_BITS;
 }
 const char *message_id_print(uint64_t id, char text[MESSAGE_ID_TEXT_BYTES]);
+// The way back; small letters will do. False when the text is no id; *ret is untouched then.
+bool message_id_parse(struct slice text, uint64_t *ret);
 
 #endif

@@ -17,6 +17,7 @@ enum result_kind {
     RESULT_ATTEMPT,  // content is about to leave for the job's open recipients
     RESULT_JOB_HOME, // nothing but the job comes
     RESULT_DAMAGED,  // its message could not be read from segment `rcpt`
+    RESULT_JOB_HELD, // nothing but the job comes: its open recipients were not tried
 };
 
 // One recipient's outcome. The slices point into the page.

@@ -326,7 +326,11 @@ static void read_letters(struct worker *w)
         case LETTER_LEASE_OVER:
         case LETTER_CONNECTION:
         case LETTER_KEYED:
-        case LETTER_KEYED_BACK: fail(w, "a letter that nobody sends"); break;
+        case LETTER_KEYED_BACK:
+        case LETTER_ORDER:
+        case LETTER_ORDER_BACK:
+        case LETTER_RECALL:
+        case LETTER_RECALL_BACK: fail(w, "a letter that nobody sends"); break;
         }
 }
 

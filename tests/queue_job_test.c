@@ -119,6 +119,10 @@ static void behaves_as_an_array_would(void)
             calendar_add(&c, &jobs[i]);
             waits[i] = true;
             waiting++;
+        } else if (random_below(&dice, 3) == 0) {
+            calendar_remove(&c, &jobs[i]);
+            waits[i] = false;
+            waiting--;
         }
         if (random_below(&dice, 4) > 0)
             continue;

@@ -12,8 +12,9 @@ enum command_exit {
     COMMAND_DONE = 0,
     COMMAND_FAILED = 1,
     COMMAND_MISUSED = 64,
-    COMMAND_NO_INPUT = 66,  // EX_NOINPUT: what is to be read is not there
-    COMMAND_TRY_LATER = 75, // EX_TEMPFAIL: the engine's disk has failed
+    COMMAND_NO_INPUT = 66,    // EX_NOINPUT: what is to be read is not there
+    COMMAND_UNAVAILABLE = 69, // EX_UNAVAILABLE: no engine runs there
+    COMMAND_TRY_LATER = 75,   // EX_TEMPFAIL: the engine's disk has failed, or it cannot do it now
 };
 
 // Each gets its own name as argv[0].
@@ -21,6 +22,14 @@ enum command_exit command_serve(int argc, char **argv);
 enum command_exit command_send(int argc, char **argv); // or one of sendmail's names
 enum command_exit command_check(int argc, char **argv);
 enum command_exit command_journal(int argc, char **argv);
+enum command_exit command_status(int argc, char **argv);
+enum command_exit command_queue(int argc, char **argv);
+enum command_exit command_hold(int argc, char **argv);
+enum command_exit command_release(int argc, char **argv);
+enum command_exit command_retry(int argc, char **argv);
+enum command_exit command_purge(int argc, char **argv);
+enum command_exit command_reload(int argc, char **argv);
+enum command_exit command_drain(int argc, char **argv);
 enum command_exit command_version(int argc, char **argv);
 
 // Says what is wrong with the command line of subcommand `name` (NULL: of the program itself).

@@ -14,6 +14,14 @@ struct command {
 static const struct command commands[] = {
     {"serve", command_serve, "take mail and deliver it, until a signal"},
     {"send", command_send, "give one message to the engine, as sendmail does"},
+    {"status", command_status, "the running engine at a glance; metrics"},
+    {"queue", command_queue, "list or count what is queued"},
+    {"hold", command_hold, "keep mail from being sent; list what is held"},
+    {"release", command_release, "end a hold"},
+    {"retry", command_retry, "try deferred mail now"},
+    {"purge", command_purge, "drop queued mail for good"},
+    {"reload", command_reload, "read the configuration again"},
+    {"drain", command_drain, "take no more mail, deliver what is there"},
     {"check", command_check, "read the configuration, print what it comes to"},
     {"journal", command_journal, "check or print the journal on disk, change nothing"},
     {"version", command_version, "print the versions of the program and its libraries"},
@@ -25,7 +33,7 @@ static enum command_exit print_help(void)
     for (size_t i = 0; i < COUNT_OF(commands); i++)
         printf("  %-10s %s\n", commands[i].name, commands[i].summary);
     printf("\nposthaste SUBCOMMAND --help tells more. Exit codes: 0 done, 1 failed, 64 bad command "
-           "line.\n");
+           "line,\n69 no engine runs, 75 try again later.\n");
     return command_printed();
 }
 

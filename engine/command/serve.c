@@ -5,6 +5,7 @@
 #include "engine/config.h"
 #include "engine/directory.h"
 #include "engine/engine.h"
+#include "engine/holds_file.h"
 #include "engine/privileges.h"
 #include "engine/state_dir.h"
 
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -30,7 +32,7 @@ static const char help[] =
     "Accepted mail is in the journal, in the state directory, before its client is told so; what is\n"
     "not delivered when the engine ends is delivered when it is started again.\n"
     "SIGTERM or SIGINT: takes no more mail, ends the transactions under way (clients have 30 s for\n"
-    "theirs), and exits; a second one exits at once. SIGHUP is ignored.\n";
+    "theirs), and exits; a second one exits at once. SIGHUP: as posthaste reload.\n";
 
 static int block_signals(void)
 {
@@ -38,9 +40,9 @@ static int block_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN); // a terminal that is closed does not end what holds mail
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
@@ -72,7 +74,8 @@ static bool make_socket_folders(const struct config *c, const struct privileges 
             !directory_make_for(a->as.un.sun_path, 0755, p->uid, p->gid, why))
             return false;
     }
-    return true;
+    return !c->control_socket[0] ||
+           directory_make_for(c->control_socket, 0755, p->uid, p->gid, why);
 }
 
 // As root we may make them where the engine's user could not.
@@ -85,15 +88,23 @@ static bool make_pickups(const struct config *c, const struct privileges *p, str
 }
 
 // Bound by root, they are for the engine's user, and for members of its group.
+static bool own_socket(const char *path, const struct privileges *p, struct refusal *why)
+{
+    if (lchown(path, p->uid, p->gid) == 0)
+        return true;
+    return refuse(why, "cannot give %s to its user: %s", path, strerror(errno));
+}
+
 static bool own_sockets(const struct config *c, const struct privileges *p, struct refusal *why)
 {
-    for (uint32_t i = 0; geteuid() == 0 && i < c->listener_count; i++) {
+    if (geteuid() != 0)
+        return true;
+    for (uint32_t i = 0; i < c->listener_count; i++) {
         const struct io_address *a = &c->listeners[i].address;
-        if (io_address_is_unix(a) && lchown(a->as.un.sun_path, p->uid, p->gid) < 0)
-            return refuse(why, "cannot give %s to its user: %s", a->as.un.sun_path,
-                          strerror(errno));
+        if (io_address_is_unix(a) && !own_socket(a->as.un.sun_path, p, why))
+            return false;
     }
-    return true;
+    return !c->control_socket[0] || own_socket(c->control_socket, p, why);
 }
 
 // Mail that waits in a journal is not delivered by an engine that has none.
@@ -116,7 +127,24 @@ static void warn_of_journal(const struct state_dir *state, const char *path)
         close(fd);
 }
 
-static enum command_exit serve(const struct config *c, struct refusal *why)
+// What the engine needs to read its configuration again.
+struct source {
+    const char *file;
+    const struct config *config; // that it was started with
+};
+
+static struct config *reload(void *context, struct refusal *why)
+{
+    const struct source *source = context;
+    struct config_place place;
+    config_place_now(&place);
+    struct config *c = config_load(source->file, &place, why);
+    if (c)
+        config_needs_restart(source->config, c, why);
+    return c;
+}
+
+static enum command_exit serve(const struct config *c, const char *file, struct refusal *why)
 {
     struct privileges user;
     struct state_dir state;
@@ -124,7 +152,10 @@ static enum command_exit serve(const struct config *c, struct refusal *why)
     if (!privileges_find(c->user, &user, why) ||
         !state_dir_open(&state, c->state_dir, user.uid, user.gid, why))
         return code;
-    struct engine_files files = {block_signals(), open_events(c, &user, why), -1};
+    struct holds *holds = NULL;
+    struct source source = {file, c};
+    struct engine_files files = {
+        block_signals(), open_events(c, &user, why), -1, -1, &holds, reload, &source};
     if (files.events_fd < 0 && c->events_file[0] != '\0')
         goto done;
     if (c->durable) {
@@ -135,6 +166,9 @@ static enum command_exit serve(const struct config *c, struct refusal *why)
     } else {
         warn_of_journal(&state, c->state_dir);
     }
+    files.holds_fd = holds_file_open(state.dir_fd, c->state_dir, user.uid, user.gid, &holds, why);
+    if (files.holds_fd < 0)
+        goto done;
     struct engine *e = make_socket_folders(c, &user, why) && make_pickups(c, &user, why)
                            ? engine_new(c, why)
                            : NULL;
@@ -149,6 +183,9 @@ done:
         close(files.events_fd);
     if (files.journal_fd >= 0)
         close(files.journal_fd);
+    if (files.holds_fd >= 0)
+        close(files.holds_fd);
+    free(holds);
     close(files.signal_fd);
     state_dir_close(&state);
     return code;
@@ -164,7 +201,7 @@ enum command_exit command_serve(int argc, char **argv)
         return code;
     config_place_now(&place);
     struct config *c = config_load(file, &place, &why);
-    code = c ? serve(c, &why) : COMMAND_FAILED;
+    code = c ? serve(c, file, &why) : COMMAND_FAILED;
     if (code != COMMAND_DONE)
         log_line(LOG_LEVEL_ERROR, "%s", why.text);
     config_free(c);

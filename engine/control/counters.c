@@ -11,9 +11,12 @@ void counters_add(struct counters *sum, const struct counters *c)
     sum->jobs_retried += c->jobs_retried;
     sum->turns += c->turns;
     sum->wakes += c->wakes;
+    sum->submit.sessions += c->submit.sessions;
     sum->submit.sessions_opened += c->submit.sessions_opened;
     sum->submit.sessions_peak += c->submit.sessions_peak;
     sum->submit.refused += c->submit.refused;
+    sum->deliver.connections += c->deliver.connections;
+    sum->deliver.sites += c->deliver.sites;
     sum->deliver.connections_opened += c->deliver.connections_opened;
     sum->deliver.connections_failed += c->deliver.connections_failed;
     sum->deliver.connections_reused += c->deliver.connections_reused;

@@ -31,7 +31,8 @@ static const char *outcome_word(uint8_t kind)
     case RESULT_FAILED: return "failed";
     case RESULT_ATTEMPT:
     case RESULT_JOB_HOME:
-    case RESULT_DAMAGED: break;
+    case RESULT_DAMAGED:
+    case RESULT_JOB_HELD: break;
     }
     CHECK(false);
 }

@@ -82,6 +82,10 @@ void deliver_on_letter(struct deliver *d, struct letter *l)
     case LETTER_LOAN: lend_loan(d, l); break;
     case LETTER_LOAN_BACK: lend_loan_back(d, l); break;
     case LETTER_LEASE_OVER: lend_lease_over(d, l); break;
+    case LETTER_RECALL: recall(d, l); break;
+    case LETTER_RECALL_BACK:
+    case LETTER_ORDER:
+    case LETTER_ORDER_BACK:
     case LETTER_RESULTS:
     case LETTER_CONNECTION:
     case LETTER_KEYED:
@@ -168,6 +172,18 @@ void deliver_pause(struct deliver *d, bool paused)
         for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1))
             dispatch_site(d, slab_at(&d->sites, i));
     d->paused = paused;
+}
+
+void deliver_set_holds(struct deliver *d, const struct holds *holds)
+{
+    outbox_flush(d);
+    d->o.holds = holds;
+}
+
+void deliver_set_limits(struct deliver *d, const struct limits_table *limits)
+{
+    d->o.limits = limits;
+    targets_take_limits(d);
 }
 
 void deliver_stop(struct deliver *d)

@@ -11,6 +11,7 @@
 //          outbox.c  results on their way home
 //          fetch.c   messages that are not in memory are read back
 //          lend.c    a site that is too hot for one worker is served by several
+//          recall.c  jobs go home untried: their home has asked for them, or a hold keeps them
 // A turn:  deliver_on_done(), deliver_on_timer(), deliver_on_letter() as they come, and then one
 //          deliver_turn().
 #ifndef POSTHASTE_DELIVER_DELIVER_H
@@ -19,6 +20,7 @@
 #include "dns/resolver.h"
 #include "engine/base/wheel.h"
 #include "engine/io/io.h"
+#include "engine/policy/holds.h"
 #include "engine/policy/limits.h"
 #include "queue/post.h"
 #include "queue/result.h"
@@ -36,6 +38,7 @@ struct deliver_options {
     struct block_pool *blocks;            // for messages that are read back
     const struct segment_table *segments; // where from
     const struct limits_table *limits;
+    const struct holds *holds; // at first (deliver_set_holds()); NULL: none
     struct slice helo_name;
     uint32_t worker;
     uint8_t io_owner;     // token.owner of our requests
@@ -72,6 +75,14 @@ bool deliver_busy(const struct deliver *d); // a turn is due without waiting
 
 // While paused no transaction starts; those under way go on.
 void deliver_pause(struct deliver *d, bool paused);
+
+// Mail that they fit goes back to its home untried. Borrowed until the next call. What was sent
+// home before this call is in the homes' inboxes when it returns.
+void deliver_set_holds(struct deliver *d, const struct holds *holds);
+
+// Other limits, from now on. Borrowed until the end: what was read from the former may still be
+// used.
+void deliver_set_limits(struct deliver *d, const struct limits_table *limits);
 
 // Starts no more transactions, lets those under way end, and closes what is idle.
 void deliver_stop(struct deliver *d);

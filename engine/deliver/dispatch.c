@@ -9,6 +9,8 @@
 
 #include <errno.h>
 
+#define HELD_JOBS_MAX 256u // sent home in one turn of a site
+
 // --- which sites dispatch looks at
 
 void dispatch_site(struct deliver *d, struct site *s)
@@ -60,9 +62,9 @@ void dispatch_site_unused(struct deliver *d, struct site *s)
 
 // --- jobs for connections
 
-// Ready, in a domain of ours? READY is looked at first: whoever set it knows the domain. If that is
+// READY is looked at first: whoever set it knows the domain. If that is
 // ours, nobody but us ends it; if not, the domain is still not freed before our turn ends.
-static bool job_is_ours(const struct deliver *d, const struct job *j)
+bool job_is_ours(const struct deliver *d, const struct job *j)
 {
     if (atomic_load_explicit(&j->place, memory_order_acquire) != JOB_READY)
         return false;
@@ -81,7 +83,8 @@ static void add_siblings(struct deliver *d, const struct site *site, struct tran
         struct job *j = s->jobs[(at + seen) % count];
         if (tx->rcpt_count == limit || tx->rcpt_count == tx->rcpt_room)
             return;
-        if (!job_is_ours(d, j) || job_target(j)->site != site || !job_target(j)->in_ring)
+        if (!job_is_ours(d, j) || job_target(j)->site != site || !job_target(j)->in_ring ||
+            job_is_held(d, j, first->message))
             continue;
         target_took(j);
         j->message = first->message;
@@ -171,7 +174,7 @@ static struct job *site_next_job(struct deliver *d, struct site *s, struct loan 
             return NULL;
         }
         j = target_take(s);
-        if (j->message)
+        if (j->message || job_is_held(d, j, NULL)) // the latter would be read back for nothing
             return j;
         if (!fetch_ask(d, j, FETCH_TO_DELIVER)) {
             target_requeue(d, job_target(j), j);
@@ -327,12 +330,20 @@ static bool site_wants_connection(struct deliver *d, struct site *s)
 
 static void site_starts_jobs(struct deliver *d, struct site *s)
 {
+    uint32_t held = 0;
     while (s->willing_first && !d->stopping && !d->paused) {
         uint32_t index, item = 0;
         struct loan *loan = NULL;
         struct job *j = site_next_job(d, s, &loan, &item);
         if (!j)
             return;
+        if (job_is_held(d, j, j->message)) {
+            job_stays(d, loan, item, j);
+            if (++held < HELD_JOBS_MAX)
+                continue;
+            dispatch_site(d, s); // the rest in a later turn
+            return;
+        }
         struct transaction *tx = slab_take(&d->transactions, &index);
         if (!tx) {
             job_waits_again(d, loan, j);

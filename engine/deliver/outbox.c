@@ -173,6 +173,12 @@ void outbox_job(struct deliver *d, struct job *j)
     outbox_forget_message(d, j);
 }
 
+void outbox_untried(struct deliver *d, struct job *j)
+{
+    outbox_add(d, &(struct result){.job = j, .kind = RESULT_JOB_HELD, .job_comes_home = true});
+    outbox_forget_message(d, j);
+}
+
 void outbox_damaged(struct deliver *d, struct job *j, uint32_t segment)
 {
     outbox_add(d, &(struct result){.job = j, .kind = RESULT_DAMAGED, .rcpt = segment});

@@ -51,6 +51,7 @@ struct target {
     uint64_t idle_since_us;
     uint64_t mx_expires_us;
     uint64_t looked_us;      // at the ages of its ready jobs
+    uint32_t limits_turn;    // its site knows its limits of this turn (deliver.limits_turn)
     struct mx_set *carried;  // the answer, on its way to a new owner
     struct mx_set *next_set; // moves there once none of its jobs is in a transaction
     struct epoch_mark *mark;
@@ -108,6 +109,7 @@ struct deliver {
     uint32_t lease_count;         // of our sites, to others
     uint32_t borrowed_site_count; // of others
     uint32_t borrowed_count;      // loans
+    uint32_t limits_turn;         // counts the tables of limits
     bool stopping;
     bool paused; // no new transactions: what became of them could not be written
     struct deliver_counters counters;
@@ -137,6 +139,8 @@ struct job *target_first(const struct site *s);            // whom target_take()
 struct job *target_take(struct site *s);                   // the next job of a site, in turn
 void target_took(struct job *j);                           // a sibling, out of its ready list
 void target_job_left(struct deliver *d, struct target *t); // one that was taken has ended
+// One of its ready jobs goes home untried.
+void target_gives_up(struct deliver *d, struct target *t, struct job *j);
 // All its ready jobs end with the same verdict. NULL for `at`: nobody was reached.
 struct attempt;
 void target_end_ready(struct deliver *d, struct target *t, enum verdict v,
@@ -147,6 +151,7 @@ void target_end_fetched(struct deliver *d, struct target *t, struct job *j);
 void targets_expire(struct deliver *d, uint64_t now_us);
 void target_expire_fetched(struct deliver *d, struct target *t, struct job *j);
 void targets_drain_again(struct deliver *d);
+void targets_take_limits(struct deliver *d);            // there is another table of limits
 void targets_sweep(struct deliver *d, uint64_t now_us); // forgets idle domains
 void targets_release(struct deliver *d);                // what the table does not know of
 
@@ -159,6 +164,16 @@ void dispatch_sites(struct deliver *d); // work for connections, connections for
 void dispatch_fetched(struct deliver *d, struct site *s, struct job *j);
 void dispatch_flush(struct deliver *d); // what connections have to say goes out
 void dispatch_site_unused(struct deliver *d, struct site *s); // frees it when nothing hangs on it
+
+// Ready, in a domain of ours? Any job may be asked whose slot stays.
+bool job_is_ours(const struct deliver *d, const struct job *j);
+
+// recall.c
+void recall(struct deliver *d, struct letter *l);
+// Does a hold keep it? Without its message, as far as can be told.
+bool job_is_held(const struct deliver *d, const struct job *j, const struct message *m);
+// A held job that was taken, borrowed (then `loan` is not NULL) or not, goes home.
+void job_stays(struct deliver *d, struct loan *loan, uint32_t item, struct job *j);
 
 // lend.c
 void lend(struct deliver *d, struct site *s); // what a hot site cannot begin by itself
@@ -209,6 +224,8 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
                    const struct failure *why, const struct attempt *at, bool in_doubt, bool last);
 // The job goes home; all its results have gone before.
 void outbox_job(struct deliver *d, struct job *j);
+// The job goes home, and its open recipients were not tried.
+void outbox_untried(struct deliver *d, struct job *j);
 // All its open recipients end with the same verdict, and it goes home.
 void outbox_whole_job(struct deliver *d, struct job *j, enum verdict v, const struct failure *why,
                       const struct attempt *at);

@@ -61,6 +61,7 @@ struct site {
     struct mx_set *set;
     struct site_host *hosts; // set->count of them, in its order
     struct limits limits;    // the tightest of its domains'
+    uint32_t limits_turn;    // of the table that these are from (deliver.limits_turn)
 
     struct target *ready_first, *ready_last;  // its domains that have ready jobs, in turn
     uint32_t ready_count;                     // jobs

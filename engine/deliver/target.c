@@ -117,6 +117,7 @@ struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t has
         return NULL;
     }
     s->index = index;
+    s->limits_turn = d->limits_turn;
     s->bucket_next = d->site_buckets[hash % SITE_BUCKETS];
     d->site_buckets[hash % SITE_BUCKETS] = s;
     return s;
@@ -147,10 +148,31 @@ static void target_leave_site(struct deliver *d, struct target *t)
     dispatch_site_unused(d, s);
 }
 
-static void target_join_site(struct deliver *d, struct target *t, struct site *s,
-                             const struct limits *l)
+// The first to come with limits of another table does away with those of the old one.
+static void site_learn_limits(struct deliver *d, struct target *t, struct site *s)
 {
-    s->limits = limits_tighter(&s->limits, l);
+    const struct limits *l = limits_of_domain(d->o.limits, domain_name(&t->domain));
+    bool old = s->limits_turn != d->limits_turn;
+    s->limits = old ? *l : limits_tighter(&s->limits, l);
+    s->limits_turn = t->limits_turn = d->limits_turn;
+}
+
+void targets_take_limits(struct deliver *d)
+{
+    d->limits_turn++;
+    for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1)) {
+        struct site *s = slab_at(&d->sites, i);
+        for (struct target *t = s->ready_first; t; t = t->ring_next) {
+            site_learn_limits(d, t, s);
+            t->mx_expires_us = 0; // its route may be another one
+        }
+        dispatch_site(d, s);
+    }
+}
+
+static void target_join_site(struct deliver *d, struct target *t, struct site *s)
+{
+    site_learn_limits(d, t, s);
     s->target_count++;
     t->site = s;
     t->state = TARGET_PLACED;
@@ -264,6 +286,25 @@ static bool target_goes_nowhere(struct deliver *d, struct target *t)
     return false;
 }
 
+// An operator's hold on the whole domain: nobody looks for its exchangers. Of its ready jobs, the
+// last `new_count` are not its site's yet.
+static bool target_is_held(struct deliver *d, struct target *t, uint32_t new_count)
+{
+    struct job *j;
+    if (!d->o.holds || d->stopping || !holds_keep_domain(d->o.holds, domain_name(&t->domain)))
+        return false;
+    if (t->in_ring) {
+        ring_remove(t);
+        t->site->ready_count -= t->domain.ready.count - new_count;
+    }
+    while ((j = job_list_take(&t->domain.ready))) {
+        atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
+        j->message = entry_message(j->entry);
+        outbox_untried(d, j);
+    }
+    return true;
+}
+
 static void again_remove(struct deliver *d, struct target *t)
 {
     struct target **at = &d->again_first;
@@ -317,7 +358,7 @@ static bool target_place(struct deliver *d, struct target *t, const struct mx_se
         s = site_make(d, set, hash, l);
     target_leave_site(d, t);
     if (s)
-        target_join_site(d, t, s, l);
+        target_join_site(d, t, s);
     else
         target_end_locally(d, t,
                            (struct local_verdict){VERDICT_LATER, 452, {4, 3, 1}, "too many sites"});
@@ -455,8 +496,16 @@ static bool target_has_jobs(struct deliver *d, struct target *t, uint32_t new_co
         target_maybe_idle(d, t);
         return true;
     }
+    if (target_is_held(d, t, new_count)) {
+        target_maybe_idle(d, t);
+        return true;
+    }
+    if (t->limits_turn != d->limits_turn)
+        t->mx_expires_us = 0; // its route may be another one
     bool old = t->state == TARGET_PLACED && io_now_us(d->io) >= t->mx_expires_us;
     if (t->state == TARGET_PLACED && !t->next_set) {
+        if (t->limits_turn != d->limits_turn)
+            site_learn_limits(d, t, t->site);
         t->site->ready_count += new_count;
         if (!t->in_ring && t->domain.ready.count > 0)
             ring_add(t);
@@ -639,6 +688,23 @@ void targets_expire(struct deliver *d, uint64_t now_us)
         return;
     for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1))
         site_expire(d, slab_at(&d->sites, i), now_us);
+}
+
+void target_gives_up(struct deliver *d, struct target *t, struct job *j)
+{
+    if (t->ending)
+        return; // its end is near
+    job_list_remove(&t->domain.ready, j);
+    if (t->in_ring) {
+        CHECK(t->site->ready_count > 0);
+        t->site->ready_count--;
+        if (t->domain.ready.count == 0)
+            ring_remove(t);
+    }
+    atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
+    j->message = entry_message(j->entry);
+    outbox_untried(d, j);
+    target_maybe_idle(d, t);
 }
 
 // --- forgetting

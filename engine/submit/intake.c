@@ -28,6 +28,8 @@ static const char *on_mail(struct session *s, struct session_room *room,
     enum journal_fate fate;
     if (room->stopping)
         return SESSION_STOPPING;
+    if (atomic_load_explicit(room->o.draining, memory_order_relaxed))
+        return "451 4.3.2 No mail is taken now";
     if (atomic_load_explicit(room->o.troubled, memory_order_relaxed) > 0)
         return session_refusal(FATE_FAILED);
     if (!journal_accepts(room->o.journal, &fate))

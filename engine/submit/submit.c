@@ -163,7 +163,8 @@ bool pickup_submit(struct pickup *p, struct message **m)
 {
     struct session_room *room = p->o.room;
     enum journal_fate fate;
-    if (room->stopping || atomic_load_explicit(room->o.troubled, memory_order_relaxed) > 0 ||
+    if (room->stopping || atomic_load_explicit(room->o.draining, memory_order_relaxed) ||
+        atomic_load_explicit(room->o.troubled, memory_order_relaxed) > 0 ||
         !journal_accepts(room->o.journal, &fate))
         return false;
     (*m)->arrived_us = io_now_us(room->o.io);

@@ -39,6 +39,7 @@ struct submit_options {
     struct block_pool *blocks;
     const struct journal *journal;    // only to ask whether it accepts
     const _Atomic uint32_t *troubled; // journals of any worker that cannot be written
+    const _Atomic bool *draining;     // an operator wants no more mail to be taken
     const struct submit_listener *listeners;
     uint32_t listener_count;
     uint32_t worker;

@@ -79,7 +79,8 @@ static void audit_end_of_life(struct books *b, const struct books_rcpt *r, uint3
         if (r->lives[later].first_us > 0)
             books_complain(b, "%s: was over in life %u, and comes back in life %u", r->address,
                            life, later);
-    if (l->doubt)
+    // An operator may have it tried again at once, or end it.
+    if (l->doubt && !(b->plan->operates && (b->plan->retries || b->plan->purges)))
         audit_doubt(b, r, life);
     if (b->plan->durable && !over && !l->doubt && l->arrivals > told &&
         l->last_arrival_us + all->grace_us < all->end_us)
@@ -160,7 +161,8 @@ static void audit_report(struct books *b, const struct books_message *m, const s
         books_complain(b, "%s: a report that nobody wants", r->address);
     if (r->reports > 0 && b->life_count == 1 && !has_failed(b, r) && has_all_events(&b->lives[0]))
         books_complain(b, "%s: is reported to have failed, and has not", r->address);
-    if (r->reports == 0 && due && b->plan->end == END_DRAINED && has_failed(b, r))
+    bool purged = b->plan->operates && b->plan->purges; // maybe: of that nobody is told
+    if (r->reports == 0 && due && !purged && b->plan->end == END_DRAINED && has_failed(b, r))
         books_complain(b, "%s: has failed, and its sender was not told", r->address);
 }
 

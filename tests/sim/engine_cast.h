@@ -53,6 +53,8 @@ struct scene {
     bool disk_healed;
     bool disk_is_full;
     uint64_t disk_turns_us; // when it is full, or has room again
+    struct random operator_dice;
+    uint64_t operate_us; // when the operator does something again
 
     struct load_content *content;
     struct load_domains *domains;

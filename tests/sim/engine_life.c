@@ -216,6 +216,18 @@ void life_tell(struct life *l, enum stop_stage stage)
         io_wake(l->keeper, l->workers[i].io);
 }
 
+void life_ask(struct life *l, const char *request)
+{
+    if (l->state != LIFE_SERVING || l->workers[0].finished)
+        return;
+    if (log_file)
+        fprintf(log_file, "operator: %s\n", request);
+    memory_enter();
+    worker_ask(l->workers[0].worker, request);
+    memory_leave();
+    io_wake(l->keeper, l->workers[0].io);
+}
+
 bool life_finished(const struct life *l)
 {
     if (l->state != LIFE_SERVING)

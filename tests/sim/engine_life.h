@@ -47,6 +47,8 @@ void life_begin(struct life *l, struct world *w, struct io *keeper, const struct
 // False: that io is none of its.
 bool life_has_turn(struct life *l, const struct io *io);
 
+// A request of an operator (engine/control/), when it serves.
+void life_ask(struct life *l, const char *request);
 void life_tell(struct life *l, enum stop_stage stage);
 bool life_finished(const struct life *l);            // all workers have nothing left to do
 bool life_broken(const struct life *l);              // it ends because of its journal

@@ -399,6 +399,9 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     p->stop_after_messages = between(&r, 0, p->message_count);
     draw_routes(p);
     p->cut_off_after_us = percent(&r, 30) ? 0 : between(&r, 0, 3000000);
+    p->operates = !fair && percent(&r, 40);
+    p->purges = percent(&r, 50);
+    p->retries = percent(&r, 50);
 }
 
 struct io_address plan_io_address(const struct plan_address *a)

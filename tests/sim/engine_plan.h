@@ -155,6 +155,10 @@ struct plan {
     uint32_t death_count;
     struct plan_death deaths[PLAN_DEATHS_MAX];
     struct plan_disk disk;
+
+    bool operates; // an operator is at work,
+    bool purges;   // drops mail,
+    bool retries;  // and has it tried again, also what is in doubt
 };
 
 // A fair one has no refusals, no dead host, and no faults but those that an owner of an io must

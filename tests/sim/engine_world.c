@@ -2,6 +2,7 @@
 
 #include "engine/base/check.h"
 #include "tests/sim/engine_fate.h"
+#include "tests/sim/engine_operator.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -121,6 +122,7 @@ static void look_while_loading(struct scene *s)
     if (s->plan->end == END_DRAINED && done && fate_is_fulfilled(s)) {
         cast_heal(s);
         enter(s, PHASE_DRAINING);
+        operator_lets_go(s);
     } else if (s->plan->end != END_DRAINED && s->life.state == LIFE_SERVING &&
                ((done && fate_is_fulfilled(s)) || count >= s->plan->stop_after_messages)) {
         stop_engine(s);
@@ -265,6 +267,7 @@ struct scene_result scene_play(const struct plan *p, FILE *trace)
     s->plan = p;
     s->trace = trace;
     books_init(&s->books, p);
+    random_init(&s->operator_dice, p->seed);
     options.trace = trace;
     life_log_to(trace);
     s->world = world_new(&options);
@@ -274,6 +277,7 @@ struct scene_result scene_play(const struct plan *p, FILE *trace)
         owner_has_turn(s, io);
         s->turns++;
         fate_look(s);
+        operator_look(s);
         look(s);
         if (world_now_us(s->world) - s->phase_us > PHASE_US_MAX)
             give_up(s);

@@ -1,0 +1,32 @@
+// posthaste reload: the running engine reads its configuration again.
+#include "engine/command/ask.h"
+
+#include <stdio.h>
+
+static const char help[] =
+    "usage: posthaste reload [--json]\n"
+    "\n"
+    "The engine reads its configuration file again, as on SIGHUP. The sections domain and route\n"
+    "are in force at once; what else has changed is named, and waits for a restart. A file that is not\n"
+    "sound changes nothing.\n"
+    "\n"
+    "      --json            the answer as a line of JSON\n"
+    "  -c, --config FILE     the engine's configuration; it names the control socket\n"
+    "      --socket PATH     the control socket itself\n"
+    "  -h, --help            this\n"
+    "\n"
+    "Exit codes: 0 done, 1 the file is not sound, 64 bad command line, 69 no engine answers.\n";
+
+static void print_reload(struct slice line)
+{
+    char text[1024];
+    printf("in force: %s\n", json_member_plain(line, "in-force", text, sizeof(text)));
+    if (json_member_plain(line, "needs-restart", text, sizeof(text))[0])
+        printf("a restart is needed for: %s\n", text);
+}
+
+enum command_exit command_reload(int argc, char **argv)
+{
+    static const struct ask ask = {.request = "reload", .help = help, .print = print_reload};
+    return ask_run(&ask, argc, argv);
+}

@@ -1,0 +1,19 @@
+// posthaste retry: what waits for its next attempt is tried now.
+#include "engine/command/ask.h"
+#include "engine/command/change.h"
+
+static const char help[] =
+    "usage: posthaste retry SELECTOR... [--dry-run] [--json]\n"
+    "\n"
+    "Deferred mail is tried at once, as if its time had come. What a hold keeps stays.\n"
+    "\n" CHANGE_SELECTOR_HELP CHANGE_HELP;
+
+enum command_exit command_retry(int argc, char **argv)
+{
+    static const struct ask ask = {.request = "retry",
+                                   .help = help,
+                                   .options = ASK_SELECTOR | ASK_DRY_RUN,
+                                   .must_select = true,
+                                   .print = change_print};
+    return ask_run(&ask, argc, argv);
+}

@@ -1,0 +1,114 @@
+// What an operator's orders do to the jobs of a home.
+
+#include "engine/base/check.h"
+#include "engine/home_parts.h"
+
+bool home_pin(struct home *h, struct entry *e)
+{
+    if (h->pin_count == HOME_PINS_MAX)
+        return false;
+    h->pins[h->pin_count++] = e;
+    return true;
+}
+
+static uint32_t pin_of(const struct home *h, const struct entry *e)
+{
+    uint32_t at = 0;
+    while (at < h->pin_count && h->pins[at] != e)
+        at++;
+    return at;
+}
+
+bool home_pins(const struct home *h, const struct entry *e)
+{
+    return pin_of(h, e) < h->pin_count;
+}
+
+void home_unpin(struct home *h, struct entry *e)
+{
+    uint32_t at = pin_of(h, e);
+    CHECK(at < h->pin_count);
+    h->pins[at] = h->pins[--h->pin_count];
+    if (e->job_count_open == 0)
+        home_entry_done(h, e);
+    else
+        home_drop_message(h, e);
+}
+
+bool home_has_queued(const struct home *h, const struct job *j)
+{
+    const struct entry *e = j->entry;
+    bool committed = h->journal.segments ? atomic_load(&e->place) != PLACE_NONE : j->domain != NULL;
+    return committed && e->job_count_open > 0 && job_open_count(j) > 0;
+}
+
+static void take_out(struct home *h, struct job *j)
+{
+    CHECK(atomic_load_explicit(&j->place, memory_order_relaxed) == JOB_HOME);
+    if (job_is_parked(j))
+        h->parked_count--;
+    else
+        calendar_remove(&h->calendar, j);
+}
+
+void home_park(struct home *h, struct job *j)
+{
+    take_out(h, j);
+    job_park(j);
+    h->parked_count++;
+}
+
+void home_let_go(struct home *h, struct job *j)
+{
+    CHECK(job_is_parked(j));
+    take_out(h, j);
+    calendar_add(&h->calendar, j);
+}
+
+void home_hurry(struct home *h, struct job *j)
+{
+    take_out(h, j);
+    j->due_s = 0;
+    calendar_add(&h->calendar, j);
+}
+
+static void end_rcpt(struct home *h, struct job *j, uint32_t rcpt, const struct message *m,
+                     struct slice text)
+{
+    struct result r = {
+        .job = j,
+        .rcpt = rcpt,
+        .wall_us = io_wall_us(h->io),
+        .attempt = (uint16_t)(j->attempt_count + 1u),
+        .kind = RESULT_FAILED,
+        .text = text,
+    };
+    if (m) {
+        r.sender = message_sender(m);
+        r.recipient = message_rcpt_address(m, rcpt);
+    }
+    job_set_rcpt_state(j, rcpt, RCPT_FAILED);
+    journal_result(&h->journal, &r);
+    events_result(h->events, &r);
+    h->counters.ended++;
+}
+
+uint32_t home_end_job(struct home *h, struct job *j, const struct message *m,
+                      const struct home_end *end)
+{
+    uint32_t ended = 0;
+    for (uint32_t rcpt = j->rcpt_first; rcpt < (uint32_t)j->rcpt_first + j->rcpt_count; rcpt++) {
+        if (job_rcpt_state(j, rcpt) != RCPT_OPEN || !end->fits(end->context, m, rcpt))
+            continue;
+        end_rcpt(h, j, rcpt, m, end->text);
+        ended++;
+    }
+    if (ended == 0 || job_open_count(j) > 0)
+        return ended;
+    take_out(h, j);
+    if (j->domain)
+        domain_unref(j->domain);
+    CHECK(j->entry->job_count_open > 0 && home_pins(h, j->entry)); // else it would be gone now
+    j->entry->job_count_open--;
+    return ended;
+}

@@ -1,0 +1,125 @@
+// drain, stop and reload: what concerns the engine itself.
+//
+// A reload takes from the new configuration what can change while the engine runs: the sections
+// `domain` and `route`. What else is different is told, and waits for a restart.
+#include "engine/base/log.h"
+#include "engine/deliver/deliver.h"
+#include "engine/notify.h"
+#include "engine/order_place.h"
+
+#include <stdlib.h>
+
+static void wake_all(const struct order_place *p)
+{
+    p->post->wake = UINT64_MAX >> (64 - p->post->worker_count);
+}
+
+// --- drain
+
+static const char *drain_word(struct order *o, struct slice key, struct slice value)
+{
+    if (!slice_equal(key, SLICE("off")))
+        return SELECTOR_NOT_MINE;
+    o->brief = true;
+    return value.len > 0 ? "takes no value" : NULL;
+}
+
+static bool drain_begin(struct order *o)
+{
+    bool off = o->brief;
+    atomic_store(&o->place->shared->draining, !off);
+    log_line(LOG_LEVEL_INFO, off ? "mail is taken again"
+                                 : "draining: no mail is taken, what is there is delivered");
+    return true;
+}
+
+const struct order_kind order_drain = {
+    .name = "drain",
+    .changes = true,
+    .word = drain_word,
+    .begin = drain_begin,
+};
+
+// --- stop
+
+static bool stop_begin(struct order *o)
+{
+    struct shared *s = o->place->shared;
+    if (atomic_load(&s->stop) == STOP_NOT)
+        atomic_store_explicit(&s->stop, STOP_GRACEFULLY, memory_order_release);
+    wake_all(o->place);
+    return true;
+}
+
+const struct order_kind order_stop = {.name = "stop", .changes = true, .begin = stop_begin};
+
+// --- reload
+
+struct reload {
+    struct config_kept *kept;
+    struct refusal restart; // sections that wait for it
+};
+
+static bool reload_begin(struct order *o)
+{
+    struct shared *s = o->place->shared;
+    struct refusal why;
+    struct reload *r = calloc(1, sizeof(*r));
+    o->work = r;
+    if (r)
+        r->kept = calloc(1, sizeof(*r->kept));
+    if (!r || !r->kept)
+        return order_refuse(o, ORDER_LATER, "no memory");
+    if (!s->reload)
+        return order_refuse(o, ORDER_REFUSED, "this engine has no configuration file");
+    notify_reloading();
+    r->kept->config = s->reload(s->reload_context, &why);
+    if (!r->kept->config) {
+        log_line(LOG_LEVEL_ERROR, "reload: %s; the configuration stays as it was", why.text);
+        notify_say("READY=1");
+        return order_refuse(o, ORDER_REFUSED, "%s", why.text);
+    }
+    // From here on it is the engine's, whatever becomes of the order.
+    r->kept->next = s->configs;
+    s->configs = r->kept;
+    r->restart = why;
+    return true;
+}
+
+static enum order_step reload_visit(struct order_place *p, struct order *o)
+{
+    const struct reload *r = o->work;
+    deliver_set_limits(p->deliver, &r->kept->config->limits);
+    return ORDER_OVER;
+}
+
+static enum order_step reload_end(struct order *o)
+{
+    const struct reload *r = o->work;
+    struct json j;
+    notify_say("READY=1");
+    log_line(LOG_LEVEL_INFO, "reload: the sections \"domain\" and \"route\" are in force%s%s",
+             r->restart.text[0] ? "; a restart is needed for: " : "", r->restart.text);
+    order_line(o, &j);
+    json_text(&j, "in-force", SLICE("domain, route"));
+    json_text(&j, "needs-restart", slice_of_text(r->restart.text));
+    order_line_end(o, &j);
+    return ORDER_OVER;
+}
+
+static void reload_release(struct order *o)
+{
+    struct reload *r = o->work;
+    if (r && r->kept && !r->kept->config)
+        free(r->kept);
+}
+
+const struct order_kind order_reload = {
+    .name = "reload",
+    .changes = true,
+    .rounds = 1,
+    .begin = reload_begin,
+    .visit = reload_visit,
+    .end = reload_end,
+    .release = reload_release,
+};
