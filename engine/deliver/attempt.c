@@ -345,12 +345,12 @@ static struct smtp_unfinished left_how(const struct conn *c, const struct transa
     return u;
 }
 
-// Another session may take it at once: nothing was said about it, or what was said ended with the
-// session: its first message, or a 421 that was not about the content.
+// Another session may take it at once: nothing was said about it, or this was the session's first
+// message, and what was said ended with the session; unless it was a 421 about the content.
 static bool transaction_may_go_elsewhere(const struct conn *c, const struct transaction *tx,
                                          bool answered)
 {
-    bool said = answered && c->message_count > 0 && c->failure.code != 421;
+    bool said = answered && c->message_count > 0;
     return !said && !tx->judged && job_given_back(tx->rcpts[0].job) < GIVEN_BACK_MAX;
 }
 

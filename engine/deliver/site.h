@@ -18,8 +18,8 @@
 // over several dead ones begins anew before it has come to the one that serves.
 #define SITE_FAILURE_KEPT_US (UINT64_C(600) * 1000 * 1000)
 // So many new sessions in a row that break before a message has its verdict: the host is ill, not
-// the message.
-#define SITE_BREAKS_MAX 3
+// the message. The first three may be about pipelining (pace.h): lockstep has a chance as well.
+#define SITE_BREAKS_MAX (2 * PACE_BREAKS_MAX)
 // What was learned of a host's addresses serves for so long at least, for the same reason.
 #define SITE_ADDRESSES_KEPT_US (UINT64_C(60) * 1000 * 1000)
 

@@ -121,7 +121,6 @@ class Replies(WithExchangers):
 
     later = {
         "first 421": {"greeting": (b"421 4.3.2 not now\r\n", CLOSE)},
-        "first closed": {"RCPT": CLOSE},
         "first grey": {"RCPT": b"450 4.7.1 grey\r\n"},
         "first full": {"content": b"452 4.3.1 full\r\n"},
     }
@@ -195,6 +194,15 @@ class Replies(WithExchangers):
                 got, = exchanger.transactions
                 self.assertIsNone(harm(CONTENT, got.content))
 
+    def test_another_session_at_once(self):
+        """The first message of a session finds it closed: nothing of it can have arrived."""
+        for step in ("MAIL", "RCPT", "DATA"):
+            with self.subTest(step):
+                exchanger = self.exchanger({step: once(CLOSE)})
+                event, = engine.outcomes(submit(f"x@{exchanger.domain}"))
+                self.assertEqual((event["event"], event["attempt"]), ("delivered", 1), event)
+                self.assertEqual(exchanger.connection_count, 2)
+
 
 class NextHost(WithExchangers):
     """Two exchangers, one preferred. When that is no help, the other takes the mail."""
@@ -225,6 +233,9 @@ class NextHost(WithExchangers):
         "EHLO: closes": {"EHLO": CLOSE},
         "EHLO: 421": {"EHLO": (b"421 4.3.2 not now\r\n", CLOSE)},
         "EHLO and HELO: 554": {"EHLO": b"554 5.7.1 no\r\n", "HELO": b"554 5.7.1 no\r\n"},
+        "MAIL: closes": {"MAIL": CLOSE},
+        "RCPT: 421": {"RCPT": (b"421 4.3.2 not now\r\n", CLOSE)},
+        "DATA: not SMTP": {"DATA": b"ok\r\n"},
     }
 
     def test_the_other_one_serves(self):
