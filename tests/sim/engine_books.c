@@ -390,12 +390,31 @@ static void found_message(struct books *b, const struct survey_message *found, u
     }
 }
 
+// What cannot be read back cannot be reported.
+static void look_at_batches(struct books *b, const struct survey *s, uint32_t life)
+{
+    const struct plan *p = b->plan;
+    bool unreadable = p->world.faults.read_failure + p->disk.fail_nth > 0;
+    if (s->untold_count > 0 && !unreadable)
+        books_complain(b, "%.*s: life %u leaves %u who have failed without a report in that batch",
+                       SLICE_ARG(s->untold), life, s->untold_count);
+    if (s->early_count > 0)
+        books_complain(b, "%.*s: life %u leaves %u said to have failed before that is recorded",
+                       SLICE_ARG(s->untold), life, s->early_count);
+    if (s->late_count > 0)
+        books_complain(b,
+                       "%.*s: life %u leaves %u who have failed, and a later copy that denies it",
+                       SLICE_ARG(s->untold), life, s->late_count);
+}
+
 void books_life_over(struct books *b, const struct books_life *life, const struct survey *survey)
 {
     uint32_t number = b->life_count++;
     CHECK(number < PLAN_LIVES_MAX);
     b->lives[number] = *life;
     b->moved += survey ? survey->state_count : 0;
+    if (survey)
+        look_at_batches(b, survey, number);
     for (uint32_t i = 0; survey && i < survey->message_count; i++)
         found_message(b, &survey->messages[i], number);
 }

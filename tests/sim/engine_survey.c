@@ -66,6 +66,41 @@ static void learn_limits(struct survey *s)
     }
 }
 
+// --- batches
+
+static void blame(struct survey *s, uint32_t *count, const struct survey_rcpt *rcpt)
+{
+    (*count)++;
+    s->untold = rcpt->address;
+}
+
+static bool names(struct slice report, struct slice address)
+{
+    static const char field[] = "\r\nFinal-Recipient: rfc822; ";
+    char line[128];
+    int len = snprintf(line, sizeof(line), "%s%.*s\r\n", field, SLICE_ARG(address));
+    return memmem(report.data, report.len, line, (size_t)len);
+}
+
+static void add_report(struct survey *s, struct slice record)
+{
+    s->reports = reallocarray(s->reports, s->report_count + 1u, sizeof(*s->reports));
+    CHECK(s->reports);
+    s->reports[s->report_count++] = record;
+}
+
+static void batch_ends(struct survey *s)
+{
+    for (uint32_t i = 0; i < s->failed_count; i++) {
+        bool told = false;
+        for (uint32_t k = 0; k < s->report_count && !told; k++)
+            told = names(s->reports[k], s->failed[i]->address);
+        if (!told)
+            blame(s, &s->untold_count, s->failed[i]);
+    }
+    s->failed_count = s->report_count = 0;
+}
+
 // --- records
 
 static struct survey_message *find(const struct survey *s, uint64_t id)
@@ -82,6 +117,8 @@ static void on_message(struct survey *s, struct slice payload)
     CHECK(payload.len >= sizeof(r));
     memcpy(&r, payload.data, sizeof(r));
     CHECK(record_message_valid(&r, payload));
+    if (r.sender_bytes == 0)
+        add_report(s, payload); // or other mail from nobody, which names nobody
     struct survey_message *m = find(s, r.id);
     if (m) { // it was moved: its state says which attempt is under way
         for (uint32_t i = 0; i < m->rcpt_count; i++)
@@ -94,7 +131,10 @@ static void on_message(struct survey *s, struct slice payload)
         CHECK(s->messages);
     }
     m = &s->messages[s->message_count++];
-    *m = (struct survey_message){.id = r.id, .rcpt_count = r.rcpt_count};
+    *m = (struct survey_message){.id = r.id,
+                                 .rcpt_count = r.rcpt_count,
+                                 .is_told = r.sender_bytes > 0 &&
+                                            !(r.flags & MESSAGE_FLAG_EVENTS_ONLY)};
     m->rcpts = calloc(r.rcpt_count, sizeof(*m->rcpts));
     CHECK(m->rcpts);
     const char *envelope = payload.data + sizeof(r);
@@ -121,6 +161,10 @@ static void on_state(struct survey *s, struct slice payload)
     for (uint32_t i = 0; i < r.rcpt_count; i++) {
         struct survey_rcpt *rcpt = &m->rcpts[i];
         struct state_job job;
+        bool failed = states[i] == RCPT_FAILED;
+        if (m->is_told && rcpt->failed && !failed)
+            blame(s, &s->late_count, rcpt);
+        rcpt->said_failed |= failed && !rcpt->failed;
         CHECK(rcpt->job < r.job_count);
         memcpy(&job, jobs + rcpt->job * sizeof(job), sizeof(job));
         rcpt->final |= states[i] == RCPT_DELIVERED || states[i] == RCPT_FAILED;
@@ -132,7 +176,7 @@ static void on_state(struct survey *s, struct slice payload)
     }
 }
 
-static void on_result(const struct survey *s, struct slice payload)
+static void on_result(struct survey *s, struct slice payload)
 {
     struct record_result r;
     CHECK(payload.len >= sizeof(r));
@@ -143,6 +187,13 @@ static void on_result(const struct survey *s, struct slice payload)
     CHECK(r.rcpt < m->rcpt_count);
     struct survey_rcpt *rcpt = &m->rcpts[r.rcpt];
     rcpt->final |= r.outcome == RCPT_DELIVERED || r.outcome == RCPT_FAILED;
+    if (r.outcome == RCPT_FAILED && m->is_told) {
+        if (rcpt->said_failed)
+            blame(s, &s->early_count, rcpt);
+        s->failed = reallocarray(s->failed, s->failed_count + 1u, sizeof(struct survey_rcpt *));
+        CHECK(s->failed);
+        s->failed[s->failed_count++] = rcpt;
+    }
     rcpt->failed |= r.outcome == RCPT_FAILED;
     if (r.attempt > rcpt->answered)
         rcpt->answered = r.attempt;
@@ -167,7 +218,10 @@ static void read_records(struct survey *s, const struct survey_segment *segment)
     struct scan_record r;
     scan_open(&scan, slice_make(segment->bytes, segment->len), segment->front.header.epoch,
               segment->limit);
-    while (scan_next(&scan, &r)) {
+    for (uint64_t batch = scan.at; scan_next(&scan, &r);) {
+        if (scan.at != batch)
+            batch_ends(s);
+        batch = scan.at;
         switch (r.type) {
         case RECORD_MESSAGE: on_message(s, r.payload); break;
         case RECORD_STATE: on_state(s, r.payload); break;
@@ -177,6 +231,7 @@ static void read_records(struct survey *s, const struct survey_segment *segment)
         case RECORD_KEY: break;
         }
     }
+    batch_ends(s);
 }
 
 void survey_read(struct survey *s, const struct world *w, const char *folder, enum world_view view)
@@ -228,5 +283,7 @@ void survey_release(struct survey *s)
         free(s->segments[i].bytes);
     free(s->messages);
     free(s->segments);
+    free(s->reports);
+    free(s->failed);
     *s = (struct survey){0};
 }
