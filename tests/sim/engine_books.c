@@ -236,13 +236,15 @@ static void check_attempt(struct books *b, struct books_rcpt *r, struct slice li
     r->attempts_life = life;
 }
 
-// What was deferred is not tried before it is due; the delay is told in whole seconds, rounded up.
+// What was deferred is not tried before it is due, but for an operator's orders; the delay is told
+// in whole seconds, rounded up.
 static void check_due(struct books *b, struct books_rcpt *r, struct slice line, uint32_t life,
                       uint64_t us)
 {
     uint64_t delay_s = 0;
     bool same_life = life == r->attempts_life;
-    if (same_life && r->due_us > 0 && us + 1001000 < r->due_us)
+    bool ordered = b->plan->operates && (b->plan->retries || b->plan->purges);
+    if (!ordered && same_life && r->due_us > 0 && us + 1001000 < r->due_us)
         books_complain(b, "%s: tried %" PRIu64 " ms before it is due", r->address,
                        (r->due_us - us) / 1000);
     slice_to_u64(member(line, "delay"), UINT32_MAX, &delay_s);
