@@ -42,6 +42,7 @@ struct config_listener {
     uint64_t idle_us_max; // then 421
     enum config_bounces bounces;
     bool verp;                          // as if each MAIL had said XVERP
+    int32_t priority;                   // of mail that says nothing else
     struct setting_networks relay_from; // who may relay beside local peers
 };
 
@@ -49,6 +50,7 @@ struct config_listener {
 struct config_pickup {
     char dir[SETTING_TEXT_BYTES];
     bool recipients_from_header;
+    int32_t priority; // of mail that says nothing else
     uint64_t message_bytes_max;
     uint32_t rcpt_count_max;
     enum config_bounces bounces;

@@ -34,6 +34,7 @@ static bool print_setting(const struct setting *s, const void *base, const char 
     case SETTING_DURATION:
     case SETTING_YES_NO:
     case SETTING_WORD:
+    case SETTING_PRIORITY:
     case SETTING_MODE: break;
     }
     return buffer_printf(out, "%s%s = ", indent, s->name) && setting_print(s, value, out) &&

@@ -45,6 +45,7 @@ static const struct setting listen_settings[] = {
     {"verp", SETTING_YES_NO, AT(config_listener, verp), .usual = "no"},
     {"relay-from", SETTING_NETWORKS, AT(config_listener, relay_from), WITHIN(0, SETTING_LIST_MAX)},
     {"mode", SETTING_MODE, AT(config_listener, mode), .usual = "0660"},
+    {"priority", SETTING_PRIORITY, AT(config_listener, priority), .usual = "normal"},
 };
 
 static const struct setting pickup_settings[] = {
@@ -57,6 +58,7 @@ static const struct setting pickup_settings[] = {
     {"bounces", SETTING_WORD, AT(config_pickup, bounces), .words = bounces_words,
      .usual = "message"},
     {"verp", SETTING_YES_NO, AT(config_pickup, verp), .usual = "no"},
+    {"priority", SETTING_PRIORITY, AT(config_pickup, priority), .usual = "normal"},
 };
 
 static const struct setting resolver_settings[] = {

@@ -260,6 +260,7 @@ static bool open_pickups(struct engine *e, struct refusal *why)
             return refuse(why, "pickup \"%s\": %s", c->dir, strerrordesc_np(-error));
         s->pickups[i].rules = (struct pickup_rules){
             .recipients_from_header = c->recipients_from_header,
+            .priority = (int8_t)c->priority,
             .message_bytes_max = c->message_bytes_max,
             .rcpt_count_max = c->rcpt_count_max,
             .events_only = c->bounces == BOUNCES_EVENT,

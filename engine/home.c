@@ -128,7 +128,7 @@ void home_entry_done(struct home *h, struct entry *e)
 
 void home_drop_message(struct home *h, struct entry *e)
 {
-    if (e->job_count_out > 0 || !h->journal.segments || !home_domains_known(e) || home_pins(h, e))
+    if (entry_out_count(e) > 0 || !h->journal.segments || !home_domains_known(e) || home_pins(h, e))
         return;
     message_free(&h->blocks, entry_message(e));
     entry_set_message(e, NULL);
@@ -145,7 +145,7 @@ void home_push_due(struct home *h)
         j->due_s = 0;
         const struct message *m = entry_message(j->entry);
         if (j->domain || home_find_domain(h, j, message_rcpt_domain(m, j->rcpt_first))) {
-            j->entry->job_count_out++;
+            entry_set_out_count(j->entry, entry_out_count(j->entry) + 1);
             home_job_push(h, j);
         }
         j = next;
@@ -181,7 +181,7 @@ void home_on_done(struct home *h, const struct io_done *done)
         return;
     }
     struct entry *e = mover_on_done(&h->mover, done);
-    if (e && e->job_count_open == 0)
+    if (e && entry_open_count(e) == 0)
         home_entry_done(h, e);
 }
 

@@ -24,6 +24,8 @@ static void append(struct home *h, struct message *m)
         return;
     }
     m->entry->id = m->id;
+    m->entry->priority = m->priority;
+    m->entry->campaign = campaign_number(message_campaign(m));
     m->entry->payload_bytes = (uint32_t)message_record_payload_bytes(m) & INT32_MAX;
     journal_append(&h->journal, m);
 }
@@ -65,7 +67,7 @@ static struct message *next_of_journal(struct home *h, enum journal_fate *ret_fa
             continue;
         }
         struct entry *e = mover_settled(&h->mover, m, *ret_fate);
-        if (e->job_count_open == 0)
+        if (entry_open_count(e) == 0)
             home_entry_done(h, e);
     }
     if (m && m->has_key)
@@ -90,13 +92,14 @@ struct message *home_next_settled(struct home *h, enum journal_fate *ret_fate)
 // others.
 static void find_domains(struct home *h, struct entry *e, const struct message *m)
 {
-    uint32_t count = entry_job_count(e);
+    uint32_t count = entry_job_count(e), out_count = 0;
     h->counters.messages++;
     h->counters.recipients += m->rcpt_count;
     for (uint32_t i = 0; i < count; i++) {
         struct job *j = entry_job(e, i);
-        e->job_count_out += home_find_domain(h, j, message_rcpt_domain(m, j->rcpt_first));
+        out_count += home_find_domain(h, j, message_rcpt_domain(m, j->rcpt_first));
     }
+    entry_set_out_count(e, out_count);
 }
 
 // At the end there is nobody to take them any more: they are delivered after the next start.

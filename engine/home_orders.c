@@ -29,7 +29,7 @@ void home_unpin(struct home *h, struct entry *e)
     uint32_t at = pin_of(h, e);
     CHECK(at < h->pin_count);
     h->pins[at] = h->pins[--h->pin_count];
-    if (e->job_count_open == 0)
+    if (entry_open_count(e) == 0)
         home_entry_done(h, e);
     else
         home_drop_message(h, e);
@@ -39,7 +39,7 @@ bool home_has_queued(const struct home *h, const struct job *j)
 {
     const struct entry *e = j->entry;
     bool committed = h->journal.segments ? atomic_load(&e->place) != PLACE_NONE : j->domain != NULL;
-    return committed && e->job_count_open > 0 && job_open_count(j) > 0;
+    return committed && entry_open_count(e) > 0 && job_open_count(j) > 0;
 }
 
 static void take_out(struct home *h, struct job *j)
@@ -108,7 +108,8 @@ uint32_t home_end_job(struct home *h, struct job *j, const struct message *m,
     take_out(h, j);
     if (j->domain)
         domain_unref(j->domain);
-    CHECK(j->entry->job_count_open > 0 && home_pins(h, j->entry)); // else it would be gone now
-    j->entry->job_count_open--;
+    uint32_t open_count = entry_open_count(j->entry);
+    CHECK(open_count > 0 && home_pins(h, j->entry)); // else it would be gone now
+    entry_set_open_count(j->entry, open_count - 1);
     return ended;
 }

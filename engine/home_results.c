@@ -21,8 +21,8 @@ static void job_comes_home(struct home *h, struct job *j, bool untried)
             job_set_rcpt_state(j, rcpt, RCPT_OPEN);
             waits = true;
         }
-    CHECK(e->job_count_out > 0 && e->job_count_open > 0);
-    e->job_count_out--;
+    CHECK(entry_out_count(e) > 0 && entry_open_count(e) > 0);
+    entry_set_out_count(e, entry_out_count(e) - 1);
     if (waits) {
         if (j->attempt_count < JOB_ATTEMPTS_MAX)
             j->attempt_count++;
@@ -37,7 +37,8 @@ static void job_comes_home(struct home *h, struct job *j, bool untried)
         calendar_add(&h->calendar, j);
     } else {
         domain_unref(j->domain);
-        if (--e->job_count_open == 0) {
+        entry_set_open_count(e, entry_open_count(e) - 1);
+        if (entry_open_count(e) == 0) {
             home_entry_done(h, e);
             return;
         }

@@ -161,7 +161,7 @@ static struct entry *next_entry(struct mover *m)
         struct job *j = slab_at(m->jobs, index);
         // One that is not committed yet has no place; one that is over goes by itself.
         if (j->entry == &j->own_entry && j->own_entry.place != PLACE_NONE &&
-            j->own_entry.job_count_open > 0 && place_segment(j->own_entry.place) == m->segment &&
+            entry_open_count(j->entry) > 0 && place_segment(j->own_entry.place) == m->segment &&
             !mover_holds(m, j->entry)) {
             if (!notices_concern(m->notices, j->entry))
                 return j->entry;

@@ -3,6 +3,7 @@
 #include "engine/base/check.h"
 #include "engine/base/units.h"
 #include "engine/smtp/address.h"
+#include "queue/priority.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -129,6 +130,18 @@ static bool parse_mode(struct slice text, uint32_t *ret, struct refusal *why)
     if (i == 0 || i < text.len || mode > SETTING_MODE_MAX)
         return refuse(why, "'%.*s' is not a file mode, such as \"0660\"", SLICE_ARG(text));
     *ret = mode;
+    return true;
+}
+
+static bool parse_mail_priority(struct slice text, int32_t *ret, struct refusal *why)
+{
+    int8_t priority;
+    if (!priority_parse(text, &priority))
+        return refuse(why,
+                      "'%.*s' is not a priority: \"transactional\", \"normal\", \"bulk\", or a "
+                      "number from -9 to 9",
+                      SLICE_ARG(text));
+    *ret = priority;
     return true;
 }
 
@@ -345,6 +358,7 @@ bool setting_parse(const struct setting *s, struct slice text, void *value, stru
     case SETTING_DURATION: return parse_number(s, text, value, why);
     case SETTING_YES_NO: return parse_yes_no(text, value, why);
     case SETTING_WORD: return parse_word(s, text, value, why);
+    case SETTING_PRIORITY: return parse_mail_priority(text, value, why);
     case SETTING_MODE: return parse_mode(text, value, why);
     case SETTING_HOST: return parse_host(text, value, why);
     case SETTING_USER: return parse_user(text, value, why);
@@ -442,6 +456,9 @@ bool setting_print(const struct setting *s, const void *value, struct buffer *ou
     case SETTING_YES_NO: return buffer_printf(out, "%s", *(const bool *)value ? "yes" : "no");
     case SETTING_WORD:
         return setting_print_quoted(slice_of_text(s->words[*(const uint32_t *)value]), out);
+    case SETTING_PRIORITY:
+        return setting_print_quoted(slice_of_text(priority_print(*(const int32_t *)value, text)),
+                                    out);
     case SETTING_MODE: return buffer_printf(out, "\"%04" PRIo32 "\"", *(const uint32_t *)value);
     case SETTING_HOST:
     case SETTING_USER:

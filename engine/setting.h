@@ -27,6 +27,7 @@ enum setting_kind {
     SETTING_YES_NO,    // bool
     SETTING_WORD,      // uint32_t or an enum: which of its words
     SETTING_MODE,      // uint32_t, permission bits
+    SETTING_PRIORITY,  // int32_t, of mail: -9 to 9
     SETTING_HOST,      // char[SETTING_TEXT_BYTES]: a domain name, as lower-case A-labels
     SETTING_USER,      // char[SETTING_TEXT_BYTES]: a login name
     SETTING_PATH,      // char[SETTING_TEXT_BYTES]: absolute

@@ -23,13 +23,15 @@ static struct submit_listener listener_of(const struct config *c, const struct c
                    .smtputf8 = true,
                    .dsn = true,
                    .verp = true,
-                   .enhanced_codes = true},
+                   .enhanced_codes = true,
+                   .mt_priority = true},
         .relay_from = l->relay_from.items,
         .relay_from_count = l->relay_from.count,
         .session_count_max = l->connection_count_max,
         .idle_us = l->idle_us_max,
         .events_only = l->bounces == BOUNCES_EVENT,
         .verp = l->verp,
+        .priority = (int8_t)l->priority,
     };
 }
 

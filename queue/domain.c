@@ -62,6 +62,7 @@ void domain_table_free(struct domain_table *t)
         struct domain *d = domain_of(cds_lfht_iter_get_node(&iter));
         cds_lfht_next(t->domains, &iter);
         CHECK(cds_lfht_del(t->domains, &d->node) == 0);
+        ready_release(&d->ready);
         free(d);
     }
     CHECK(cds_lfht_destroy(t->domains, NULL) == 0);
@@ -147,7 +148,7 @@ bool domain_drain(struct domain *d)
             return true;
         struct job *j = CONTAINER_OF(node, struct job, link);
         ORDER_TAKE(j);
-        job_list_add(&d->ready, j);
+        ready_add(&d->ready, j);
         atomic_store_explicit(&j->place, JOB_READY, memory_order_release);
     }
     return false;
@@ -180,6 +181,7 @@ void domain_unlink(struct domain_table *t, struct domain *d)
 void domain_discard(struct domain_table *t, struct domain *d)
 {
     atomic_fetch_sub_explicit(&t->count, 1, memory_order_relaxed);
+    ready_release(&d->ready);
     free(d);
 }
 

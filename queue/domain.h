@@ -29,7 +29,7 @@
 
 #include "queue/epoch.h"
 #include "queue/inbox.h"
-#include "queue/job.h"
+#include "queue/ready.h"
 
 #include <urcu/rculfhash.h>
 
@@ -55,7 +55,7 @@ struct domain {
     struct letter dirty_letter;
     struct letter handover_letter;
     struct __cds_wfcq_head head __attribute__((aligned(64))); // the owner's, as is all behind it
-    struct job_list ready;
+    struct ready ready;
     // What delivery keeps about the domain follows: see domain_table_new().
 };
 
@@ -91,7 +91,7 @@ static inline void domain_unref(struct domain *d)
 
 // Any thread. True: the queue was empty, the caller leaves d->dirty_letter with d->owner.
 bool domain_push(struct domain *d, struct job *j);
-// Owner: moves what is queued to d->ready, in order. False: not all of it; ask again next turn.
+// Owner: moves what is queued to d->ready. False: not all of it; ask again next turn.
 bool domain_drain(struct domain *d);
 bool domain_queue_empty(const struct domain *d);
 

@@ -96,7 +96,7 @@ struct entry *entry_new(struct slab *jobs, uint32_t home, const struct message_r
         if (e->has_spread)
             e->spread->jobs[made] = j;
     }
-    e->job_count_open = (uint16_t)made;
+    entry_set_open_count(e, made);
     if (made == job_count)
         return e;
     struct spread *s = entry_spread(e);

@@ -12,6 +12,7 @@
 #include "engine/base/slab.h"
 #include "queue/format.h"
 #include "queue/message.h"
+#include "queue/priority.h"
 
 #include <stdatomic.h>
 
@@ -38,7 +39,8 @@ struct spread {
     struct message *message;
     uint32_t job_count;
     uint32_t rcpt_count;
-    struct job *jobs[]; // fixed from the first push on
+    uint32_t open_count, out_count; // the home's: see below
+    struct job *jobs[];             // fixed from the first push on
 };
 
 static inline uint8_t *spread_states(const struct spread *s)
@@ -55,8 +57,10 @@ struct entry {
     };
     uint32_t payload_bytes : 31; // of the record
     uint32_t has_spread : 1;
-    uint16_t job_count_open; // the home's: jobs that are not over
-    uint16_t job_count_out;  // the home's: of these, not in its calendar
+    uint16_t campaign; // campaign_number() of its name
+    int8_t priority;
+    bool only_open : 1; // the home's, without a spread: the only job is not over
+    bool only_out : 1;  // the home's, without a spread: and not in its calendar
 };
 _Static_assert(sizeof(struct entry) == 32, "half a cache line");
 
@@ -77,6 +81,34 @@ static inline void entry_set_message(struct entry *e, struct message *m)
         e->spread->message = m;
     else
         e->message = m;
+}
+
+// The home's: jobs that are not over.
+static inline uint32_t entry_open_count(const struct entry *e)
+{
+    return e->has_spread ? e->spread->open_count : e->only_open;
+}
+
+static inline void entry_set_open_count(struct entry *e, uint32_t count)
+{
+    if (e->has_spread)
+        e->spread->open_count = count;
+    else
+        e->only_open = count > 0;
+}
+
+// The home's: of these, not in its calendar.
+static inline uint32_t entry_out_count(const struct entry *e)
+{
+    return e->has_spread ? e->spread->out_count : e->only_out;
+}
+
+static inline void entry_set_out_count(struct entry *e, uint32_t count)
+{
+    if (e->has_spread)
+        e->spread->out_count = count;
+    else
+        e->only_out = count > 0;
 }
 
 uint32_t entry_job_count(const struct entry *e);

@@ -100,6 +100,9 @@ struct record_opens {
 };
 
 #define FORMAT_KEY_BYTES 16
+#define FORMAT_CAMPAIGN_BYTES_MAX 64 // of its name: printable ASCII, no blank at either end
+#define FORMAT_PRIORITY_MIN (-9)     // RFC 6710
+#define FORMAT_PRIORITY_MAX 9
 
 enum message_flag {
     MESSAGE_FLAG_8BIT = 1,
@@ -110,7 +113,8 @@ enum message_flag {
     MESSAGE_FLAG_VERP = 32,        // its sender's address is sent with each recipient's in it
 };
 
-// Behind it: the envelope's `envelope_bytes`, then the content, unstuffed lines ending in CRLF.
+// Behind it: the envelope's `envelope_bytes`, the name of its campaign, then the content, unstuffed
+// lines ending in CRLF.
 // The envelope holds the sender, its DSN parameters, the texts of the recipients, and at
 // `rcpts_offset` in it `rcpt_count` of struct message_rcpt, which ends it. Between them there may
 // be bytes that mean nothing.
@@ -127,7 +131,9 @@ struct record_message {
     uint32_t flags;                // enum message_flag
     uint8_t key[FORMAT_KEY_BYTES]; // MESSAGE_FLAG_KEY: a digest of who gave it and of the key
     uint64_t key_content;          // a digest of what came with it
-    uint64_t reserved;
+    uint8_t campaign_bytes;        // 0: of none
+    int8_t priority;               // FORMAT_PRIORITY_MIN to _MAX; 0: nobody has said any
+    uint8_t reserved[6];
 };
 _Static_assert(sizeof(struct record_message) == 80, "as in the file");
 

@@ -20,18 +20,28 @@ struct domain;
 enum job_place {
     JOB_HOME,    // being made, being closed, in the calendar, or parked
     JOB_QUEUED,  // in a domain queue
-    JOB_READY,   // in its domain's ready list: set and left by the domain's owner alone
+    JOB_READY,   // among its domain's ready ones: set and left by the domain's owner alone
     JOB_SENDING, // in a transaction, or its results are on their way
+};
+
+// Of jobs that are ready: a ring (queue/ready.h).
+struct ready_link {
+    struct ready_link *next, *prev;
 };
 
 struct job {
     union {
-        struct cds_wfcq_node link; // JOB_QUEUED
-        struct job *next;          // JOB_READY, calendar
-    };
-    union {
-        struct job *prev;        // JOB_READY, calendar
-        struct message *message; // JOB_SENDING: in memory for as long as that lasts
+        struct {
+            union {
+                struct cds_wfcq_node link; // JOB_QUEUED
+                struct job *next;          // calendar, JOB_SENDING
+            };
+            union {
+                struct job *prev;        // calendar, recovery
+                struct message *message; // JOB_SENDING: in memory for as long as that lasts
+            };
+        };
+        struct ready_link ready; // JOB_READY
     };
     struct entry *entry;
     struct domain *domain; // set by the home before it pushes the first of them; domain_ref()
@@ -106,22 +116,21 @@ static inline void job_set_rcpt_state(struct job *j, uint32_t rcpt, enum rcpt_st
 
 uint32_t job_open_count(const struct job *j); // of its recipients
 
+// Those of its message, which nobody changes.
+static inline enum priority_class job_class(const struct job *j)
+{
+    return priority_class(j->entry->priority);
+}
+
+static inline uint16_t job_campaign(const struct job *j)
+{
+    return j->entry->campaign;
+}
+
 // The owner of one job may take a sibling along when that one is JOB_READY in a domain which is his
 // too. He looks at `place` first, and only if it says JOB_READY at the sibling's domain and whose
 // it is; all else in a sibling is another's. Relaxed loads and stores will do: in a domain of his
 // own he alone sets and leaves JOB_READY, and his own stores he sees; in another's it does not
 // matter how old the answer is, since the domain stays for as long as this turn.
-
-// A list of jobs that one thread owns, linked both ways.
-struct job_list {
-    struct job *first;
-    struct job *last;
-    uint32_t count;
-};
-
-void job_list_add(struct job_list *l, struct job *j);       // at the end
-void job_list_add_front(struct job_list *l, struct job *j); // for what was interrupted
-void job_list_remove(struct job_list *l, struct job *j);
-struct job *job_list_take(struct job_list *l); // the first, or NULL
 
 #endif

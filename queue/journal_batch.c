@@ -42,7 +42,8 @@ static uint64_t bytes_before_messages(const struct journal *j)
 
 static size_t notes_bytes(const struct message *m)
 {
-    return (size_t)(message_bytes(m) - m->envelope_bytes - m->content_bytes - results_bytes(m));
+    return (size_t)(message_bytes(m) - m->envelope_bytes - m->campaign_len - m->content_bytes -
+                    results_bytes(m));
 }
 
 static uint32_t pieces_of(const struct message *m)
@@ -192,17 +193,18 @@ static void put_opens(struct builder *b)
 static void put_message(struct builder *b, const struct message *m)
 {
     struct record_message fixed = message_record_of(m);
-    struct slice content = message_content(m);
+    struct slice campaign = message_campaign(m);
+    struct slice rest = slice_make(campaign.data, campaign.len + m->content_bytes);
     struct record_header h = {.type = RECORD_MESSAGE,
                               .bytes = (uint32_t)message_record_payload_bytes(m)};
     h.checksum = crc32c(record_checksum_seed(b->epoch, b->offset), &fixed, sizeof(fixed));
     h.checksum = crc32c(h.checksum, message_envelope(m), m->envelope_bytes);
-    h.checksum = crc32c(h.checksum, content.data, content.len);
+    h.checksum = crc32c(h.checksum, rest.data, rest.len);
     char *at = put_note(b, sizeof(h) + sizeof(fixed));
     memcpy(at + sizeof(h), &fixed, sizeof(fixed));
     seal_header(b, at, &h);
     put_piece(b, message_envelope(m), m->envelope_bytes);
-    put_piece(b, content.data, content.len);
+    put_piece(b, rest.data, rest.len);
     put_padding(b, h.bytes);
 }
 

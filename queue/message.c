@@ -186,10 +186,17 @@ bool message_add_content(struct block_pool *p, struct message **m, struct slice 
 
 void message_put_in_front(struct message *m, struct slice bytes)
 {
-    CHECK(bytes.len <= MESSAGE_FRONT_BYTES && m->envelope_sealed);
+    CHECK(bytes.len <= MESSAGE_TRACE_BYTES && m->envelope_sealed && m->campaign_len == 0);
     m->content_offset -= bytes.len;
     m->content_bytes += bytes.len;
     memcpy(bytes_of(m) + m->content_offset, bytes.data, bytes.len);
+}
+
+void message_set_campaign(struct message *m, struct slice name)
+{
+    CHECK(name.len <= CAMPAIGN_NAME_BYTES_MAX && m->envelope_sealed);
+    m->campaign_len = (uint8_t)name.len;
+    memcpy(bytes_of(m) + m->content_offset - name.len, name.data, name.len);
 }
 
 void message_cut(struct message *m, size_t offset, size_t len)
@@ -224,6 +231,12 @@ struct slice message_content(const struct message *m)
 {
     CHECK(m->envelope_sealed);
     return slice_make(bytes_of(m) + m->content_offset, m->content_bytes);
+}
+
+struct slice message_campaign(const struct message *m)
+{
+    CHECK(m->envelope_sealed);
+    return slice_make(bytes_of(m) + m->content_offset - m->campaign_len, m->campaign_len);
 }
 
 const char *message_envelope(const struct message *m)

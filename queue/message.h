@@ -2,7 +2,8 @@
 //
 // Owns:    the layout. All inside is found by offset, since a block may move while it grows:
 //
-//            struct message | envelope: sender, dsn, texts ..., struct message_rcpt[] | content
+//            struct message | envelope: sender, dsn, texts ..., struct message_rcpt[] |
+//            campaign | content
 //
 //          message_seal_envelope() groups recipients by domain; each group is one job
 //          (queue/grouping.h, which also drops duplicates).
@@ -14,10 +15,13 @@
 
 #include "queue/block.h"
 #include "queue/message_id.h"
+#include "queue/priority.h"
 #include "queue/recipient.h"
 
 #define MESSAGE_RCPTS_MAX 50000
-#define MESSAGE_FRONT_BYTES 1024u
+#define MESSAGE_TRACE_BYTES 1024u // room for what is put in front of the content
+// In front of the content once the envelope is sealed: for that, and for the campaign's name.
+#define MESSAGE_FRONT_BYTES (MESSAGE_TRACE_BYTES + CAMPAIGN_NAME_BYTES_MAX)
 #define MESSAGE_ENVELOPE_BYTES_MAX (128u * 1024 * 1024) // sender and recipients
 
 struct buffer;
@@ -37,8 +41,10 @@ struct message {
     bool has_dot_lines;
     bool envelope_sealed;
     bool has_key;
-    bool events_only;              // no reports to its sender: he reads the events
-    bool verp;                     // see engine/message/verp.h
+    bool events_only; // no reports to its sender: he reads the events
+    bool verp;        // see engine/message/verp.h
+    int8_t priority;
+    uint8_t campaign_len;          // it stands right in front of the content
     uint8_t key[FORMAT_KEY_BYTES]; // a digest of who submits and of his key
     uint64_t key_content;          // a digest of what came with it
     uint16_t sender_len;
@@ -83,9 +89,12 @@ bool message_add_rcpt(struct block_pool *p, struct message **m, struct slice add
 // the content. rcpt_count is now without duplicates.
 bool message_seal_envelope(struct block_pool *p, struct message **m);
 bool message_add_content(struct block_pool *p, struct message **m, struct slice bytes);
-// Puts bytes in front of the content, once: at most MESSAGE_FRONT_BYTES, for which sealing the
+// Puts bytes in front of the content, once: at most MESSAGE_TRACE_BYTES, for which sealing the
 // envelope has left room. So fields can be added that depend on what the content turned out to be.
 void message_put_in_front(struct message *m, struct slice bytes);
+
+// The name of its campaign, campaign_name_valid(), once the content begins where it shall.
+void message_set_campaign(struct message *m, struct slice name);
 
 // Takes bytes out of the content, whole lines of its header section: those in front of them move.
 void message_cut(struct message *m, size_t offset, size_t len);
@@ -96,6 +105,7 @@ void message_close_up(struct message *m, size_t to, size_t from, size_t len);
 struct slice message_sender(const struct message *m);
 struct slice message_dsn(const struct message *m);
 struct slice message_content(const struct message *m);
+struct slice message_campaign(const struct message *m);            // empty: none
 const struct message_rcpt *message_rcpts(const struct message *m); // once sealed
 const struct message_rcpt *message_rcpt(const struct message *m, uint32_t rcpt);
 const char *message_envelope(const struct message *m);

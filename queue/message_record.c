@@ -25,6 +25,8 @@ struct record_message message_record_of(const struct message *m)
                  (m->events_only ? MESSAGE_FLAG_EVENTS_ONLY : 0u) |
                  (m->verp ? MESSAGE_FLAG_VERP : 0u),
         .key_content = m->key_content,
+        .campaign_bytes = m->campaign_len,
+        .priority = m->priority,
     };
     memcpy(r.key, m->key, sizeof(r.key));
     return r;
@@ -32,7 +34,7 @@ struct record_message message_record_of(const struct message *m)
 
 uint64_t message_record_payload_bytes(const struct message *m)
 {
-    return sizeof(struct record_message) + m->envelope_bytes + m->content_bytes;
+    return sizeof(struct record_message) + m->envelope_bytes + m->campaign_len + m->content_bytes;
 }
 
 uint32_t record_checksum_seed(uint64_t epoch, uint64_t offset)
@@ -74,10 +76,19 @@ static bool rcpts_valid(const struct record_message *r, const char *envelope)
     return groups == r->job_count;
 }
 
+struct slice record_message_campaign(const struct record_message *r, struct slice payload)
+{
+    return slice_take(slice_skip(payload, sizeof(*r) + (size_t)r->envelope_bytes),
+                      r->campaign_bytes);
+}
+
 bool record_message_valid(const struct record_message *r, struct slice payload)
 {
-    if (payload.len < sizeof(*r) || r->envelope_bytes > payload.len - sizeof(*r) ||
-        r->content_bytes != payload.len - sizeof(*r) - r->envelope_bytes)
+    uint64_t front_bytes = sizeof(*r) + (uint64_t)r->envelope_bytes + r->campaign_bytes;
+    if (payload.len < front_bytes || r->content_bytes != payload.len - front_bytes)
+        return false;
+    if (r->priority < FORMAT_PRIORITY_MIN || r->priority > FORMAT_PRIORITY_MAX ||
+        (r->campaign_bytes > 0 && !campaign_name_valid(record_message_campaign(r, payload))))
         return false;
     if (r->rcpt_count == 0 || r->rcpt_count > MESSAGE_RCPTS_MAX || r->rcpts_offset % 4 != 0 ||
         (uint64_t)r->rcpts_offset + r->rcpt_count * sizeof(struct message_rcpt) !=
@@ -106,7 +117,7 @@ bool message_read_done(struct message *m, uint32_t payload_bytes, uint64_t epoch
         .id = r.id,
         .received_wall_us = r.received_wall_us,
         .block_bytes = m->block_bytes,
-        .used_bytes = sizeof(*m) + r.envelope_bytes + r.content_bytes,
+        .used_bytes = sizeof(*m) + payload_bytes - sizeof(r),
         .is_8bit = r.flags & MESSAGE_FLAG_8BIT,
         .smtputf8 = r.flags & MESSAGE_FLAG_SMTPUTF8,
         .has_dot_lines = r.flags & MESSAGE_FLAG_DOT_LINES,
@@ -114,6 +125,8 @@ bool message_read_done(struct message *m, uint32_t payload_bytes, uint64_t epoch
         .events_only = r.flags & MESSAGE_FLAG_EVENTS_ONLY,
         .verp = r.flags & MESSAGE_FLAG_VERP,
         .key_content = r.key_content,
+        .priority = r.priority,
+        .campaign_len = r.campaign_bytes,
         .envelope_sealed = true,
         .sender_len = r.sender_bytes,
         .dsn_len = r.dsn_bytes,
@@ -121,7 +134,7 @@ bool message_read_done(struct message *m, uint32_t payload_bytes, uint64_t epoch
         .envelope_bytes = r.envelope_bytes,
         .rcpt_count = r.rcpt_count,
         .job_count = r.job_count,
-        .content_offset = sizeof(*m) + r.envelope_bytes,
+        .content_offset = sizeof(*m) + r.envelope_bytes + r.campaign_bytes,
         .content_bytes = r.content_bytes,
     };
     memcpy(m->key, r.key, sizeof(m->key));

@@ -25,6 +25,9 @@ struct message *message_read_new(struct block_pool *p, uint32_t payload_bytes, v
 bool message_read_done(struct message *m, uint32_t payload_bytes, uint64_t epoch, uint64_t offset,
                        uint64_t id);
 
+// The name of its campaign, empty: none. Of a valid one.
+struct slice record_message_campaign(const struct record_message *r, struct slice payload);
+
 // Is this a message as it may stand in a record: all lengths within it, the recipients' texts in
 // the envelope, as many groups as jobs? `payload`: all of it.
 bool record_message_valid(const struct record_message *r, struct slice payload);

@@ -215,6 +215,8 @@ static bool on_message(struct recover *r, const struct scan_record *record, uint
     if (!e)
         return false;
     e->id = m.id;
+    e->priority = m.priority;
+    e->campaign = campaign_number(record_message_campaign(&m, record->payload));
     e->place = place_make(segment, record->offset);
     e->payload_bytes = (uint32_t)record->payload.len & INT32_MAX;
     if (!find_domains(r, e, rcpts, envelope) || !on_key_of_message(r, &m))
@@ -418,7 +420,7 @@ void recover_finish(struct recover *r, uint32_t now_s, uint64_t wall_us,
         struct segment *s = segment_at(r->segments, place_segment(e->place));
         s->live_count++;
         s->live_bytes += sizeof(struct record_header) + e->payload_bytes;
-        e->job_count_open = (uint16_t)open;
+        entry_set_open_count(e, open);
         r->counters.messages++;
         r->counters.jobs += open;
         for (uint32_t i = 0; i < entry_job_count(e); i++) {

@@ -2,7 +2,7 @@
 
 #include "engine/base/check.h"
 
-// What stands in front of a result's five texts, whose bytes follow without padding.
+// What stands in front of a result's six texts, whose bytes follow without padding.
 struct encoded {
     struct job *job;
     uint64_t wall_us;
@@ -16,13 +16,14 @@ struct encoded {
     uint16_t recipient_len;
     uint8_t host_len;
     uint8_t address_len;
+    uint8_t campaign_len;
     uint8_t kind;
     bool in_doubt;
     bool job_comes_home;
     bool notice;
 };
 
-_Static_assert(sizeof(struct encoded) + 2 * UINT8_MAX + 3 * RESULT_TEXT_BYTES_MAX <
+_Static_assert(sizeof(struct encoded) + 3 * UINT8_MAX + 3 * RESULT_TEXT_BYTES_MAX <
                    RESULT_PAGE_BYTES,
                "an empty page takes any result");
 
@@ -42,13 +43,14 @@ static struct result within_limits(const struct result *r)
     cut.text = slice_take(r->text, RESULT_TEXT_BYTES_MAX);
     cut.sender = slice_take(r->sender, RESULT_TEXT_BYTES_MAX);
     cut.recipient = slice_take(r->recipient, RESULT_TEXT_BYTES_MAX);
+    cut.campaign = slice_take(r->campaign, UINT8_MAX);
     return cut;
 }
 
 static size_t encoded_bytes(const struct result *r)
 {
     return sizeof(struct encoded) + r->host.len + r->address.len + r->text.len + r->sender.len +
-           r->recipient.len;
+           r->recipient.len + r->campaign.len;
 }
 
 static void encode(const struct result *r, char *at)
@@ -66,6 +68,7 @@ static void encode(const struct result *r, char *at)
         .recipient_len = (uint16_t)r->recipient.len,
         .host_len = (uint8_t)r->host.len,
         .address_len = (uint8_t)r->address.len,
+        .campaign_len = (uint8_t)r->campaign.len,
         .kind = r->kind,
         .in_doubt = r->in_doubt,
         .job_comes_home = r->job_comes_home,
@@ -73,7 +76,7 @@ static void encode(const struct result *r, char *at)
     };
     memcpy(at, &e, sizeof(e));
     at = put(put(put(at + sizeof(e), r->host), r->address), r->text);
-    put(put(at, r->sender), r->recipient);
+    put(put(put(at, r->sender), r->recipient), r->campaign);
 }
 
 // Returns how many bytes it has read.
@@ -87,6 +90,7 @@ static size_t decode(const char *at, size_t bytes_left, struct result *ret)
     const char *text = address + e.address_len;
     const char *sender = text + e.text_len;
     const char *recipient = sender + e.sender_len;
+    const char *campaign = recipient + e.recipient_len;
     *ret = (struct result){
         .job = e.job,
         .rcpt = e.rcpt,
@@ -104,8 +108,9 @@ static size_t decode(const char *at, size_t bytes_left, struct result *ret)
         .text = slice_make(text, e.text_len),
         .sender = slice_make(sender, e.sender_len),
         .recipient = slice_make(recipient, e.recipient_len),
+        .campaign = slice_make(campaign, e.campaign_len),
     };
-    size_t bytes = (size_t)(recipient + e.recipient_len - at);
+    size_t bytes = (size_t)(campaign + e.campaign_len - at);
     CHECK(bytes <= bytes_left);
     return bytes;
 }

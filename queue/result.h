@@ -38,6 +38,7 @@ struct result {
     struct slice text;    // reply, or what went wrong
     struct slice sender;  // where the message was read back; else its home has it
     struct slice recipient;
+    struct slice campaign; // empty: none
 };
 
 struct result_page {

@@ -1,4 +1,5 @@
-// The command grammar: RFC 5321 4.1, with the parameters of SIZE, 8BITMIME, SMTPUTF8 and DSN.
+// The command grammar: RFC 5321 4.1, with the parameters of SIZE, 8BITMIME, SMTPUTF8, DSN and
+// MT-PRIORITY.
 #include "engine/base/buffer.h"
 #include "engine/smtp/command.h"
 #include "tests/suite.h"
@@ -6,7 +7,13 @@
 #include <stdlib.h>
 
 static const struct command_rules all = {
-    .eightbitmime = true, .smtputf8 = true, .dsn = true, .verp = true, .in_utf8 = true};
+    .eightbitmime = true,
+    .smtputf8 = true,
+    .dsn = true,
+    .verp = true,
+    .mt_priority = true,
+    .in_utf8 = true,
+};
 static const struct command_rules none = {.dsn = false};
 
 struct command_case {
@@ -39,6 +46,8 @@ static void describe_mail(const struct command *c, struct buffer *out)
         buffer_printf(out, " size=%llu", (unsigned long long)c->mail.size_bytes);
     buffer_printf(out, "%s%s%s", c->mail.is_8bit ? " 8bit" : "", c->mail.smtputf8 ? " utf8" : "",
                   c->mail.verp ? " verp" : "");
+    if (c->mail.has_priority)
+        buffer_printf(out, " priority=%d", c->mail.priority);
     if (c->ret.len)
         buffer_printf(out, " {%.*s}", SLICE_ARG(c->ret));
     if (c->envid.len)
@@ -125,6 +134,18 @@ static const struct command_case cases_of_all[] = {
     {"MAIL FROM:<a@b> RET=HDRS ENVID=QQ314159", "mail <a@b> {RET=HDRS} {ENVID=QQ314159}"},
     {"MAIL FROM:<a@b> ENVID=a+2Bb SIZE=7 ret=full", "mail <a@b> size=7 {ret=full} {ENVID=a+2Bb}"},
     {"MAIL FROM:<a@b> ENVID=" X100, "mail <a@b> {ENVID=" X100 "}"},
+    {"MAIL FROM:<a@b> MT-PRIORITY=0", "mail <a@b> priority=0"},
+    {"MAIL FROM:<a@b> MT-PRIORITY=9", "mail <a@b> priority=9"},
+    {"MAIL FROM:<a@b> SIZE=1 mt-priority=-9", "mail <a@b> size=1 priority=-9"},
+    {"MAIL FROM:<a@b> MT-PRIORITY", "mail: bad parameter"},
+    {"MAIL FROM:<a@b> MT-PRIORITY=", "mail: bad parameter"},
+    {"MAIL FROM:<a@b> MT-PRIORITY=-", "mail: bad parameter"},
+    {"MAIL FROM:<a@b> MT-PRIORITY=-0", "mail: bad parameter"}, // RFC 6710 5: NZDIGIT
+    {"MAIL FROM:<a@b> MT-PRIORITY=10", "mail: bad parameter"},
+    {"MAIL FROM:<a@b> MT-PRIORITY=+1", "mail: bad parameter"},
+    {"MAIL FROM:<a@b> MT-PRIORITY=bulk", "mail: bad parameter"},
+    {"MAIL FROM:<a@b> MT-PRIORITY=1 MT-PRIORITY=1", "mail: bad parameter"},
+    {"RCPT TO:<a@b> MT-PRIORITY=1", "rcpt: unknown parameter"},
     {"MAIL FROM:<a@b> SIZE=18446744073709551615", "mail <a@b> size=18446744073709551615"},
     {"MAIL", "mail: bad argument"},
     {"MAIL ", "mail: bad argument"},
@@ -246,6 +267,7 @@ static const struct command_case cases_of_none[] = {
     {"MAIL FROM:<a@b> SMTPUTF8", "mail: unknown parameter"},
     {"MAIL FROM:<a@b> RET=FULL", "mail: unknown parameter"},
     {"MAIL FROM:<a@b> ENVID=x", "mail: unknown parameter"},
+    {"MAIL FROM:<a@b> MT-PRIORITY=1", "mail: unknown parameter"},
     {"MAIL FROM:<\xc3\xa9@b>", "mail: needs smtputf8"},
     {"MAIL FROM:<\xc3\xa9@b> SMTPUTF8", "mail: needs smtputf8"},
     {"RCPT TO:<a@b> NOTIFY=NEVER", "rcpt: unknown parameter"},

@@ -92,14 +92,20 @@ static const struct value_case value_cases[] = {
     {"resolver { timeout = 1500ms }", "    timeout = \"1500ms\"\n"},
     {"pickup /var/spool/p { }",
      "pickup \"/var/spool/p\" {\n    recipients-from-header = no\n    max-message = \"50M\"\n"
-     "    max-recipients = 1000\n    bounces = \"message\"\n    verp = no\n}\n"},
+     "    max-recipients = 1000\n    bounces = \"message\"\n    verp = no\n"
+     "    priority = \"normal\"\n}\n"},
     {"pickup \"/a b\" { recipients-from-header = yes max-message = 1G max-recipients = 50000 }",
      "pickup \"/a b\" {\n    recipients-from-header = yes\n    max-message = \"1G\"\n"
-     "    max-recipients = 50000\n    bounces = \"message\"\n    verp = no\n}\n"},
+     "    max-recipients = 50000\n    bounces = \"message\"\n    verp = no\n"
+     "    priority = \"normal\"\n}\n"},
     {"listen \"127.0.0.1:1\" { bounces = event verp = yes }",
      "    bounces = \"event\"\n    verp = yes\n"},
     {"delivery { delay-reports = all delay-report-after = 90m }",
      "    delay-reports = \"all\"\n    delay-report-after = \"90m\"\n"},
+    {"pickup /a { priority = bulk }", "    priority = \"bulk\"\n"},
+    {"listen \"127.0.0.1:1\" { priority = Transactional }", "    priority = \"transactional\"\n"},
+    {"listen \"127.0.0.1:1\" { priority = \"-9\" }", "    priority = \"-9\"\n"},
+    {"listen \"127.0.0.1:1\" { priority = -4 }", "    priority = \"bulk\"\n"},
     {"delivery { private-targets = yes }", "    private-targets = yes\n"},
     {"delivery { port = 2600 }", "    port = 2600\n"},
     {"hostname = a.example\n", "    helo = \"a.example\"\n"},
@@ -199,6 +205,7 @@ static const struct error_case error_cases[] = {
     {"pickup /a { }\npickup /a// { }", "2: pickup \"/a\" stands here for the second time"},
     {"pickup /a {\nmax-recipients = 99 }", "2: max-recipients: '99' is outside 100 to 50000"},
     {"pickup /a {\nmax-message = 2G }", "2: max-message: '2G' is outside 64k to 1G"},
+    {"listen \"127.0.0.1:1\" {\npriority = 10 }", "2: priority: '10' is not a priority"},
     {"pickup /a { recipients-from-header = maybe }",
      "1: recipients-from-header: 'maybe' is neither yes nor no"},
     {"pickup /1 {} pickup /2 {} pickup /3 {} pickup /4 {} pickup /5 {} pickup /6 {} pickup /7 {}\n"

@@ -45,7 +45,7 @@ static void jobs_are_as_the_groups(void)
         CU_ASSERT_PTR_NOT_NULL_FATAL(e);
         CU_ASSERT_EQUAL(e->place, PLACE_NONE);
         CU_ASSERT_EQUAL(entry_job_count(e), job_count);
-        CU_ASSERT_EQUAL(e->job_count_open, job_count);
+        CU_ASSERT_EQUAL(entry_open_count(e), job_count);
         CU_ASSERT_EQUAL(jobs.item_count, job_count);
         CU_ASSERT_EQUAL(e->has_spread, count > 1);
         CU_ASSERT_EQUAL(entry_spread_bytes(e) > 0, count > 1);

@@ -126,7 +126,8 @@ static void send_new(struct worker *w)
         struct domain *d = domain_find(w->shared->table, slice_make(name, (size_t)len));
         CHECK(d);
         domain_ref(d);
-        j->job = (struct job){.home = (uint8_t)w->number, .index = domain, .domain = d};
+        j->job = (struct job){
+            .home = (uint8_t)w->number, .index = domain, .domain = d, .entry = &j->job.own_entry};
         j->attempts_wanted = 1 + random_below(&w->dice, ATTEMPTS_MAX);
         w->counts.crossed += owner_of(d) != w->number;
         push(w, j, domain);
@@ -238,7 +239,7 @@ static void result(struct worker *w, struct job *j)
 static void do_ready(struct worker *w, struct test_domain *t)
 {
     struct job *j;
-    while ((j = job_list_take(&t->domain.ready))) {
+    while ((j = ready_take_any(&t->domain.ready))) {
         struct test_job *tj = (struct test_job *)(void *)j;
         if (tj->sequence <= t->sequence_seen[j->home])
             fail(w, "a job came twice, or out of order");

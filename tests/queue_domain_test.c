@@ -138,11 +138,18 @@ static void owners_are_spread_and_the_same_in_every_run(void)
     domain_table_free(again);
 }
 
+static void make_jobs(struct job *jobs, int count)
+{
+    for (int i = 0; i < count; i++)
+        jobs[i].entry = &jobs[i].own_entry;
+}
+
 static void jobs_are_drained_in_order(void)
 {
     struct domain_table *t = new_table();
     struct domain *d = domain_find(t, SLICE("a.example"));
     struct job jobs[6] = {0};
+    make_jobs(jobs, 6);
     CU_ASSERT(domain_drain(d)); // nothing there is no harm
     CU_ASSERT(domain_push(d, &jobs[0]));
     CU_ASSERT_EQUAL(jobs[0].place, JOB_QUEUED);
@@ -156,7 +163,7 @@ static void jobs_are_drained_in_order(void)
     CU_ASSERT(domain_drain(d));
     CU_ASSERT_EQUAL(d->ready.count, 6);
     for (int i = 0; i < 6; i++) {
-        struct job *j = job_list_take(&d->ready);
+        struct job *j = ready_take_any(&d->ready);
         CU_ASSERT_PTR_EQUAL(j, &jobs[i]);
         CU_ASSERT_EQUAL(j->place, JOB_READY);
     }
@@ -172,6 +179,7 @@ static void a_producer_half_way(void)
         struct domain_table *t = new_table();
         struct domain *d = domain_find(t, SLICE("a.example"));
         struct job jobs[5] = {0};
+        make_jobs(jobs, 5);
         struct cds_wfcq_node *before = NULL;
         for (int i = 0; i < 5; i++)
             if (i == half)
@@ -185,13 +193,14 @@ static void a_producer_half_way(void)
             CU_ASSERT(!domain_queue_empty(d));
         }
         struct job late = {0};
+        make_jobs(&late, 1);
         CU_ASSERT(!domain_push(d, &late)); // not empty: the owner knows, no second letter
         before->next = &jobs[half].link;
         CU_ASSERT(domain_drain(d));
         CU_ASSERT_EQUAL(d->ready.count, 6);
         for (int i = 0; i < 5; i++)
-            CU_ASSERT_PTR_EQUAL(job_list_take(&d->ready), &jobs[i]);
-        CU_ASSERT_PTR_EQUAL(job_list_take(&d->ready), &late);
+            CU_ASSERT_PTR_EQUAL(ready_take_any(&d->ready), &jobs[i]);
+        CU_ASSERT_PTR_EQUAL(ready_take_any(&d->ready), &late);
         domain_table_free(t);
     }
 }
@@ -203,6 +212,7 @@ static void one_domain_does_not_take_the_whole_turn(void)
     struct domain *d = domain_find(t, SLICE("a.example"));
     struct job *jobs = calloc(COUNT, sizeof(*jobs));
     CU_ASSERT_PTR_NOT_NULL_FATAL(jobs);
+    make_jobs(jobs, COUNT);
     for (int i = 0; i < COUNT; i++)
         domain_push(d, &jobs[i]);
     CU_ASSERT(!domain_drain(d));
@@ -219,6 +229,7 @@ static void a_domain_is_forgotten_and_made_again(void)
     struct domain_table *t = new_table();
     struct inbox i;
     struct job j = {0};
+    make_jobs(&j, 1);
     struct domain *old = domain_find(t, SLICE("a.example"));
     inbox_init(&i);
     domain_unlink(t, old);
@@ -230,7 +241,7 @@ static void a_domain_is_forgotten_and_made_again(void)
     CU_ASSERT(!domain_unused(old));
     inbox_push(&i, &old->dirty_letter);
     CU_ASSERT(domain_drain(old));
-    CU_ASSERT_PTR_EQUAL(job_list_take(&old->ready), &j);
+    CU_ASSERT_PTR_EQUAL(ready_take_any(&old->ready), &j);
     CU_ASSERT(!domain_unused(old)); // its letter is still under way
     inbox_pop(&i);
     CU_ASSERT(domain_unused(old));

@@ -5,31 +5,6 @@
 
 #include <stdlib.h>
 
-static void lists_are_linked_both_ways(void)
-{
-    struct job jobs[4] = {0};
-    struct job_list l = {0};
-    CU_ASSERT_PTR_NULL(job_list_take(&l));
-    job_list_add(&l, &jobs[1]);
-    job_list_add(&l, &jobs[2]);
-    job_list_add_front(&l, &jobs[0]);
-    job_list_add(&l, &jobs[3]);
-    CU_ASSERT_EQUAL(l.count, 4);
-    job_list_remove(&l, &jobs[2]); // in the middle
-    CU_ASSERT_PTR_EQUAL(jobs[1].next, &jobs[3]);
-    CU_ASSERT_PTR_EQUAL(jobs[3].prev, &jobs[1]);
-    job_list_remove(&l, &jobs[3]); // at the end
-    CU_ASSERT_PTR_EQUAL(l.last, &jobs[1]);
-    job_list_remove(&l, &jobs[0]); // at the front
-    CU_ASSERT_PTR_EQUAL(l.first, &jobs[1]);
-    CU_ASSERT_PTR_EQUAL(job_list_take(&l), &jobs[1]);
-    CU_ASSERT_PTR_NULL(l.first);
-    CU_ASSERT_PTR_NULL(l.last);
-    CU_ASSERT_EQUAL(l.count, 0);
-    job_list_add_front(&l, &jobs[0]);
-    CU_ASSERT_PTR_EQUAL(l.last, &jobs[0]);
-}
-
 static void the_empty_calendar(void)
 {
     struct calendar c;
@@ -147,7 +122,6 @@ static void behaves_as_an_array_would(void)
 }
 
 static const struct suite_test tests[] = {
-    {"lists are linked both ways", lists_are_linked_both_ways},
     {"the empty calendar", the_empty_calendar},
     {"one job at any distance", one_job_at_any_distance},
     {"what is past is due at once", what_is_past_is_due_at_once},

@@ -1,5 +1,6 @@
 #include "engine/base/check.h"
 #include "queue/message.h"
+#include "queue/message_record.h"
 #include "tests/suite.h"
 
 #include <stdio.h>
@@ -112,6 +113,47 @@ static void groups_by_domain(void)
         if (strcmp(got, grouping_cases[i].want) != 0)
             printf("\n  %s:\n  got  %s\n  want %s\n", grouping_cases[i].name, got,
                    grouping_cases[i].want);
+        end_message(m);
+    }
+}
+
+// The campaign's name stands in front of the content, in memory as in the record, and neither gets
+// into the other.
+static void keeps_its_campaign(void)
+{
+    static const char *const names[] = {"", "c", "spring sale 2026"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        struct message *m = new_message();
+        CU_ASSERT(
+            message_add_rcpt(&pool, &m, SLICE("u@b.example"), SLICE_EMPTY, SLICE("b.example")));
+        CU_ASSERT(message_seal_envelope(&pool, &m));
+        CU_ASSERT(message_add_content(&pool, &m, SLICE("Subject: x\r\n\r\n")));
+        message_put_in_front(m, SLICE("Received: y\r\n"));
+        message_set_campaign(m, slice_of_text(names[i]));
+        m->priority = -4;
+        CU_ASSERT(equal(message_campaign(m), names[i]));
+        CU_ASSERT(equal(message_content(m), "Received: y\r\nSubject: x\r\n\r\n"));
+
+        char payload[1024];
+        struct record_message r = message_record_of(m);
+        struct slice campaign = message_campaign(m);
+        size_t rest_bytes = campaign.len + m->content_bytes;
+        size_t bytes = (size_t)message_record_payload_bytes(m);
+        CU_ASSERT_EQUAL_FATAL(bytes, sizeof(r) + m->envelope_bytes + rest_bytes);
+        memcpy(payload, &r, sizeof(r));
+        memcpy(payload + sizeof(r), message_envelope(m), m->envelope_bytes);
+        memcpy(payload + sizeof(r) + m->envelope_bytes, campaign.data, rest_bytes);
+        struct slice whole = slice_make(payload, bytes);
+        CU_ASSERT(record_message_valid(&r, whole));
+        CU_ASSERT(r.priority == -4 && equal(record_message_campaign(&r, whole), names[i]));
+        r.priority = FORMAT_PRIORITY_MAX + 1;
+        CU_ASSERT(!record_message_valid(&r, whole));
+        r.priority = 0;
+        r.campaign_bytes++;
+        r.content_bytes--;
+        CU_ASSERT_EQUAL(record_message_valid(&r, whole), true); // a name that ends in "R"
+        r.content_bytes++;
+        CU_ASSERT(!record_message_valid(&r, whole)); // longer than the record
         end_message(m);
     }
 }
@@ -366,6 +408,7 @@ static void equal_recipients_make_equal_envelopes(void)
 
 static const struct suite_test tests[] = {
     {"groups by domain", groups_by_domain},
+    {"keeps its campaign", keeps_its_campaign},
     {"keeps what it was given", keeps_what_it_was_given},
     {"the null sender and no content", the_null_sender_and_no_content},
     {"a small message fits one block", a_small_message_fits_one_block},

@@ -13,6 +13,7 @@
 #define LOAD_NAME_BYTES_MAX 255 // of --helo
 #define LOAD_ID_BYTES_MAX (64 + LOAD_NAME_BYTES_MAX)
 #define LOAD_HEAD_BYTES_MAX 1536
+#define LOAD_PRIORITY_BYTES_MAX 32
 #define LOAD_LOCAL_BYTES_MAX 32 // of a recipient: "r18446744073709551615.1000@"
 
 struct load_message {
@@ -26,6 +27,7 @@ struct load_message {
     uint64_t size_bytes;
     uint32_t refused_count;
     uint64_t refused[(LOAD_RCPTS_MAX + 63) / 64]; // a bit for each recipient
+    uint32_t orders_bytes;                        // at the front of `head`: see load_message_hash()
     struct slice id;                              // in `head`, or in the file it was made from
     const struct load_file *file;                 // NULL: generated
     char head[LOAD_HEAD_BYTES_MAX];
@@ -39,6 +41,8 @@ struct load_author {
     struct slice from; // empty: the null sender
     struct slice helo;
     uint32_t rcpt_count;
+    struct slice priority;   // what its messages ask for; empty: nothing
+    uint32_t campaign_count; // what its messages are part of; 0: nothing
     struct random dice;
     struct sha256 *hash;
     uint64_t date_s;
@@ -63,7 +67,8 @@ static inline bool load_message_refused(const struct load_message *m, uint32_t r
 }
 void load_message_refuse(struct load_message *m, uint32_t rcpt);
 
-// The hash of the content without leading trace fields.
+// The hash of the content without leading trace fields, and without what is for the engine alone,
+// which it takes out.
 void load_message_hash(const struct load_message *m, struct load_author *a,
                        char ret_hex[SHA256_HEX_BYTES]);
 

@@ -26,6 +26,8 @@ enum load_option {
     OPTION_CONTENT,
     OPTION_AS_IS,
     OPTION_RCPTS,
+    OPTION_PRIORITY,
+    OPTION_CAMPAIGNS,
     OPTION_DOMAINS,
     OPTION_DOMAIN_LIST,
     OPTION_SEED,
@@ -55,6 +57,8 @@ static const struct option option_table[] = {
     {"as-is", no_argument, NULL, OPTION_AS_IS},
     {"from", required_argument, NULL, 'f'},
     {"rcpts", required_argument, NULL, OPTION_RCPTS},
+    {"priority", required_argument, NULL, OPTION_PRIORITY},
+    {"campaigns", required_argument, NULL, OPTION_CAMPAIGNS},
     {"domains", required_argument, NULL, OPTION_DOMAINS},
     {"domain-list", required_argument, NULL, OPTION_DOMAIN_LIST},
     {"seed", required_argument, NULL, OPTION_SEED},
@@ -72,7 +76,7 @@ static const struct option option_table[] = {
 struct wishes {
     uint64_t messages; // 0: not said
     uint64_t window;   // 0: not said
-    uint64_t connections, workers, rcpts, domains;
+    uint64_t connections, workers, rcpts, domains, campaigns;
     uint64_t bytes_min, bytes_max;
     const char *content;
     const char *domain_list;
@@ -94,6 +98,16 @@ static bool read_from(struct load_options *o, const struct value *v)
     o->plan.from = slice_of_text(v->text);
     return o->plan.from.len == 0 || address_parse(o->plan.from, false, &address) == ADDRESS_OK ||
            value_refuse(v, "a mail address");
+}
+
+// Which priorities there are is for who gets it to say.
+static bool read_priority(struct load_options *o, const struct value *v)
+{
+    o->plan.priority = slice_of_text(v->text);
+    bool fine = o->plan.priority.len > 0 && o->plan.priority.len <= LOAD_PRIORITY_BYTES_MAX;
+    for (const char *c = v->text; *c; c++)
+        fine = fine && *c > ' ' && *c < 0x7f;
+    return fine || value_refuse(v, "a priority");
 }
 
 static bool read_progress(struct load_options *o, const struct value *v)
@@ -122,6 +136,8 @@ static bool read_plan(struct load_options *o, struct wishes *w, int option, cons
     case 's': return value_bytes_range(v, LOAD_SIZE_BYTES_MAX, &w->bytes_min, &w->bytes_max);
     case 'f': return read_from(o, v);
     case OPTION_RCPTS: return value_number(v, 1, LOAD_RCPTS_MAX, &w->rcpts);
+    case OPTION_PRIORITY: return read_priority(o, v);
+    case OPTION_CAMPAIGNS: return value_number(v, 0, UINT32_MAX, &w->campaigns);
     case OPTION_DOMAINS: return value_number(v, 1, LOAD_DOMAINS_MAX, &w->domains);
     case OPTION_SEED: return value_number(v, 0, UINT64_MAX, &plan->seed);
     case OPTION_MAX_ERRORS: return value_percent(v, &o->error_share_max);
@@ -205,6 +221,7 @@ static int settle(struct load_options *o, const struct wishes *w)
     plan->worker_count = w->workers < w->connections ? (uint32_t)w->workers
                                                      : (uint32_t)w->connections;
     plan->rcpt_count = (uint32_t)w->rcpts;
+    plan->campaign_count = (uint32_t)w->campaigns;
     if (plan->messages_per_session == 0)
         plan->messages_per_session = UINT64_MAX;
     plan->window = w->window ? (uint16_t)w->window : LOAD_WINDOW_DEFAULT;

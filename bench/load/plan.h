@@ -27,6 +27,8 @@ struct load_plan {
     uint32_t rcpt_count;
     struct slice helo;
     struct slice from;
+    struct slice priority;   // X-Posthaste-Priority of each message; empty: none
+    uint32_t campaign_count; // X-Posthaste-Campaign, one of so many; 0: none
     uint64_t seed;
     const struct load_content *content;
     const struct load_domains *domains;

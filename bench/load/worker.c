@@ -58,6 +58,8 @@ int load_worker_new(struct load_worker **ret_worker, struct io *io, const struct
         .from = plan->from,
         .helo = plan->helo,
         .rcpt_count = plan->rcpt_count,
+        .priority = plan->priority,
+        .campaign_count = plan->campaign_count,
     };
     wheel_init(&w->wheel, w->now_us);
     ledger_init(&w->ledger, io, plan->ledger_fd, (struct io_token){.owner = LOAD_OWNER_LEDGER});

@@ -34,7 +34,7 @@ static bool write_content(struct journal_reader *r)
     if (!front)
         return false;
     memcpy(&m, front, sizeof(m));
-    uint64_t begin = sizeof(m) + (uint64_t)m.envelope_bytes;
+    uint64_t begin = sizeof(m) + (uint64_t)m.envelope_bytes + m.campaign_bytes;
     uint32_t checksum = crc32c(0, place, sizeof(place));
     for (uint64_t at = 0; at < r->record.bytes;) {
         uint64_t rest = r->record.bytes - at;

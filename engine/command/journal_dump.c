@@ -39,6 +39,15 @@ static void put_flags(struct journal_line *l, uint32_t flags)
         journal_line_u64(l, "verp", 1);
 }
 
+static void put_order(struct dump *d, const struct record_message *m)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%d", m->priority);
+    if (m->priority != 0)
+        journal_line_word(&d->line, "priority", text);
+    put_text(d, "campaign", sizeof(*m) + (uint64_t)m->envelope_bytes, m->campaign_bytes);
+}
+
 static void put_message(struct dump *d, const struct record_message *m)
 {
     struct journal_line *l = &d->line;
@@ -51,6 +60,7 @@ static void put_message(struct dump *d, const struct record_message *m)
     journal_line_u64(l, "content_bytes", m->content_bytes);
     journal_line_u64(l, "envelope_bytes", m->envelope_bytes);
     journal_line_u64(l, "jobs", m->job_count);
+    put_order(d, m);
     put_flags(l, m->flags);
     if (m->flags & MESSAGE_FLAG_KEY) {
         journal_line_bytes(l, "key", m->key, sizeof(m->key));

@@ -103,13 +103,39 @@ static const char *groups_fault(struct journal_reader *r, const struct record_me
     return group_count == m->job_count ? NULL : "it has another number of groups than jobs";
 }
 
+bool journal_message_campaign(struct journal_reader *r, const struct record_message *m,
+                              struct slice *ret)
+{
+    return journal_text(r, sizeof(*m) + (uint64_t)m->envelope_bytes, m->campaign_bytes, ret);
+}
+
+// When it shall go: its priority and campaign.
+static const char *order_fault(struct journal_reader *r, const struct record_message *m)
+{
+    struct slice name;
+    if (m->priority < FORMAT_PRIORITY_MIN || m->priority > FORMAT_PRIORITY_MAX)
+        return "its priority is none";
+    if (m->campaign_bytes == 0)
+        return NULL;
+    if (!journal_message_campaign(r, m, &name))
+        return "its campaign cannot be read";
+    if (name.len > FORMAT_CAMPAIGN_BYTES_MAX)
+        return "the name of its campaign is too long";
+    for (size_t i = 0; i < name.len; i++)
+        if (name.data[i] < ' ' || name.data[i] > '~')
+            return "the name of its campaign is not printable";
+    bool blank = name.data[0] == ' ' || name.data[name.len - 1] == ' ';
+    return blank ? "the name of its campaign begins or ends with a blank" : NULL;
+}
+
 const char *journal_message_fault(struct journal_reader *r, struct record_message *ret)
 {
     struct record_message *m = ret;
     if (!read_front(r, m, sizeof(*m)))
         return "it is shorter than a MESSAGE";
     uint64_t rest = r->record.bytes - sizeof(*m);
-    if (m->envelope_bytes > rest || m->content_bytes != rest - m->envelope_bytes)
+    uint64_t front = (uint64_t)m->envelope_bytes + m->campaign_bytes;
+    if (front > rest || m->content_bytes != rest - front)
         return "envelope and content are not as long as the record";
     if (m->rcpt_count == 0)
         return "it has no recipients";
@@ -121,7 +147,8 @@ const char *journal_message_fault(struct journal_reader *r, struct record_messag
         return "its sender is outside the envelope's texts";
     if ((m->flags & ~(uint32_t)FLAGS_KNOWN) != 0)
         return "it has flags that are not known";
-    return groups_fault(r, m);
+    const char *fault = order_fault(r, m);
+    return fault ? fault : groups_fault(r, m);
 }
 
 bool journal_state_job(struct journal_reader *r, uint32_t job, struct state_job *ret)
@@ -236,7 +263,8 @@ const char *journal_record_oddity(struct journal_reader *r)
         return "its padding is not zero";
     if (!is_zero(r->record.reserved, sizeof(r->record.reserved)))
         return "what is reserved in its header is not zero";
-    if (r->record.type == RECORD_MESSAGE && read_front(r, &m, sizeof(m)) && m.reserved != 0)
+    if (r->record.type == RECORD_MESSAGE && read_front(r, &m, sizeof(m)) &&
+        !is_zero(m.reserved, sizeof(m.reserved)))
         return "what is reserved in it is not zero";
     if (r->record.type == RECORD_RESULT && read_front(r, &result, sizeof(result)) &&
         !is_zero(result.reserved, sizeof(result.reserved)))

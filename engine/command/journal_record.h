@@ -40,6 +40,8 @@ struct journal_record {
 void journal_record_read(struct journal_reader *r, struct journal_record *ret);
 
 // Of records without a fault. False: what is asked for cannot be read (any more).
+bool journal_message_campaign(struct journal_reader *r, const struct record_message *m,
+                              struct slice *ret);
 bool journal_message_rcpt(struct journal_reader *r, const struct record_message *m, uint32_t rcpt,
                           struct message_rcpt *ret);
 bool journal_state_job(struct journal_reader *r, uint32_t job, struct state_job *ret);

@@ -61,6 +61,12 @@ static struct slice recipient_of(const struct result *r)
     return m ? message_rcpt_address(m, r->rcpt) : r->recipient;
 }
 
+static struct slice campaign_of(const struct result *r)
+{
+    const struct message *m = entry_message(r->job->entry);
+    return m ? message_campaign(m) : r->campaign;
+}
+
 void events_result(struct events *e, const struct result *r)
 {
     struct json j;
@@ -78,6 +84,8 @@ void events_result(struct events *e, const struct result *r)
     json_text(&j, "id", slice_of_text(message_id_print(r->job->entry->id, id)));
     json_text(&j, "sender", sender_of(r));
     json_text(&j, "recipient", recipient_of(r));
+    if (campaign_of(r).len > 0)
+        json_text(&j, "campaign", campaign_of(r));
     json_text(&j, "domain", domain_name(r->job->domain));
     json_text(&j, "host", r->host);
     json_text(&j, "address", r->address);

@@ -285,8 +285,8 @@ static void site_end_ready(struct deliver *d, struct site *s, enum verdict v,
         outbox_whole_job(d, j, v, why, at);
         lend_job_ended(d, loan, item);
     }
-    while (s->ready_first)
-        target_end_ready(d, s->ready_first, v, why, at);
+    for (struct target *t; (t = target_of_site(s));)
+        target_end_ready(d, t, v, why, at);
 }
 
 static void site_unreachable(struct deliver *d, struct site *s, enum site_choice choice,

@@ -33,6 +33,7 @@ struct loan {
     uint32_t begun_count;
     uint32_t open_count; // neither ended nor given back
     bool refused;        // the borrower has no site for it, and no connection
+    uint8_t rank;        // enum priority_class: of all of them
     struct loan_item items[LOAN_JOBS_MAX];
 };
 
@@ -98,18 +99,33 @@ static uint32_t loans_max(const struct site *s, const struct lease *l)
     return (uint32_t)(jobs / LOAN_JOBS_MAX) + 2;
 }
 
+// Few urgent jobs stay with the owner, who begins them next; many go out in front of the others.
+static enum priority_class class_to_lend(const struct site *s)
+{
+    int most = 0;
+    for (int rank = 0; rank < PRIORITY_CLASSES; rank++) {
+        if (s->rings[rank].job_count >= LOAN_JOBS_MAX)
+            return (enum priority_class)rank;
+        if (s->rings[rank].job_count > s->rings[most].job_count)
+            most = rank;
+    }
+    return (enum priority_class)most;
+}
+
 // Is there so much that others should help, and of the kind that may be lent?
 static bool site_has_loan(const struct deliver *d, const struct site *s)
 {
-    return s->ready_count > d->o.spread_above && may_be_lent(target_first(s));
+    return s->ready_count > d->o.spread_above && may_be_lent(target_first_of(s, class_to_lend(s)));
 }
 
 static void loan_send(struct deliver *d, struct site *s, struct lease *lease)
 {
+    enum priority_class rank = class_to_lend(s);
     struct loan *loan = calloc(1, sizeof(*loan));
     CHECK(loan); // a kilobyte, and few of them at a time
-    while (loan->item_count < LOAN_JOBS_MAX && may_be_lent(target_first(s))) {
-        struct job *j = target_take(s);
+    loan->rank = (uint8_t)rank;
+    while (loan->item_count < LOAN_JOBS_MAX && may_be_lent(target_first_of(s, rank))) {
+        struct job *j = target_take_of(s, rank);
         loan->items[loan->item_count++] = (struct loan_item){j, job_target(j)};
     }
     loan->lease = lease;
@@ -224,28 +240,41 @@ void lend_loan(struct deliver *d, struct letter *letter)
     }
     s->limits = loan->limits;
     s->limits.connections = l->connections;
+    struct site_loans *loans = &s->loans[loan->rank];
     loan->next = NULL;
-    if (s->loan_last)
-        s->loan_last->next = loan;
+    if (loans->last)
+        loans->last->next = loan;
     else
-        s->loan_first = loan;
-    s->loan_last = loan;
+        loans->first = loan;
+    loans->last = loan;
     s->ready_count += loan->item_count;
     dispatch_site(d, s);
 }
 
+static uint32_t loans_waiting(const struct site *s)
+{
+    uint32_t waiting = 0;
+    for (int rank = 0; rank < PRIORITY_CLASSES; rank++)
+        waiting |= s->loans[rank].first ? 1u << rank : 0;
+    return waiting;
+}
+
 struct job *lend_take_job(struct site *s, struct loan **ret_loan, uint32_t *ret_item)
 {
-    struct loan *loan = s->loan_first;
-    if (!loan)
+    uint32_t waiting = loans_waiting(s);
+    if (!waiting)
         return NULL;
+    enum priority_class rank = turns_next(&s->turns, waiting);
+    struct site_loans *loans = &s->loans[rank];
+    struct loan *loan = loans->first;
+    turns_went(&s->turns, rank, waiting);
     *ret_loan = loan;
     *ret_item = loan->begun_count++;
     s->ready_count--;
     if (loan->begun_count == loan->item_count) {
-        s->loan_first = loan->next;
-        if (!s->loan_first)
-            s->loan_last = NULL;
+        loans->first = loan->next;
+        if (!loans->first)
+            loans->last = NULL;
     }
     return loan->items[*ret_item].job;
 }
@@ -263,12 +292,14 @@ void lend_job_back(struct deliver *d, struct loan *loan)
 
 void lend_give_back_all(struct deliver *d, struct site *s)
 {
-    while (s->loan_first) {
-        struct loan *loan = s->loan_first;
-        s->loan_first = loan->next;
-        loan_give_back_rest(d, s, loan);
-    }
-    s->loan_last = NULL;
+    for (int rank = 0; rank < PRIORITY_CLASSES; rank++)
+        while (s->loans[rank].first) {
+            struct loan *loan = s->loans[rank].first;
+            s->loans[rank].first = loan->next;
+            if (!loan->next)
+                s->loans[rank].last = NULL;
+            loan_give_back_rest(d, s, loan);
+        }
     if (s->borrowed)
         dispatch_site(d, s);
 }
@@ -276,7 +307,7 @@ void lend_give_back_all(struct deliver *d, struct site *s)
 void lend_look_over(struct deliver *d, struct site *s)
 {
     struct lease *l = s->borrowed;
-    if (!l || s->conn_count > 0 || s->loan_first)
+    if (!l || s->conn_count > 0 || loans_waiting(s))
         return;
     if (atomic_load_explicit(&l->letter.under_way, memory_order_acquire)) {
         dispatch_site(d, s); // it was over before, and the owner has not heard of that yet

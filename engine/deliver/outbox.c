@@ -135,6 +135,7 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
     if (j->message && j->message != entry_message(j->entry)) {
         r.sender = message_sender(j->message);
         r.recipient = message_rcpt_address(j->message, rcpt);
+        r.campaign = message_campaign(j->message);
     }
     if (at) {
         r.host = at->host;

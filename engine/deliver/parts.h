@@ -31,12 +31,18 @@ struct ending {
     char address[IO_ADDRESS_TEXT_BYTES];
 };
 
+// Where a domain stands in a ring of its site.
+struct ring_place {
+    struct target *next, *prev;
+    uint32_t counted; // of its jobs, by the ring; 0: it is not in it
+};
+
 // A recipient domain, with what delivery keeps about it while this worker owns it.
 struct target {
     struct domain domain; // first: domain_table allocates it
     uint8_t state;        // enum target_state
     bool asking;          // a question is under way (also while PLACED, when the answer got old)
-    bool in_ring;         // in its site's ring of domains with ready jobs
+    bool in_ring;         // its ready jobs are its site's to take
     bool drain_again;     // a producer was half way when we drained
     bool idle;            // in the list of idle domains
     bool unlinked;        // no longer in the table
@@ -45,7 +51,7 @@ struct target {
     uint32_t ending_fetch_count; // of these, read back only to be ended
     struct ending *ending;       // NULL: its ready jobs are for its site
     struct site *site;
-    struct target *ring_next, *ring_prev;
+    struct ring_place ring[PRIORITY_CLASSES]; // of its site
     struct target *again_next;
     struct target *idle_next, *idle_prev;
     uint64_t idle_since_us;
@@ -135,8 +141,11 @@ void target_dirty(struct deliver *d, struct target *t); // its queue became non-
 void target_handed_over(struct deliver *d, struct target *t);
 void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a);
 void target_requeue(struct deliver *d, struct target *t, struct job *j); // to the front
-struct job *target_first(const struct site *s);            // whom target_take() would take
-struct job *target_take(struct site *s);                   // the next job of a site, in turn
+struct job *target_first(const struct site *s); // whom target_take() would take
+struct job *target_take(struct site *s);        // the next job of a site, in turn
+struct job *target_first_of(const struct site *s, enum priority_class rank);
+struct job *target_take_of(struct site *s, enum priority_class rank); // whosever turn it is
+struct target *target_of_site(const struct site *s);       // any that has ready jobs, or NULL
 void target_took(struct job *j);                           // a sibling, out of its ready list
 void target_job_left(struct deliver *d, struct target *t); // one that was taken has ended
 // One of its ready jobs goes home untried.

@@ -10,6 +10,7 @@
 #include "dns/resolver.h"
 #include "engine/policy/limits.h"
 #include "engine/policy/pace.h"
+#include "engine/policy/turns.h"
 #include "engine/policy/verdict.h"
 
 #define SITE_ADDRESSES_PER_HOST_MAX 16
@@ -54,6 +55,16 @@ struct failure {
 void failure_set(struct failure *f, uint16_t code, struct enhanced_code enhanced,
                  struct slice text);
 
+// Domains that have ready jobs of one class, in turn.
+struct site_ring {
+    struct target *first, *last;
+    uint32_t job_count;
+};
+
+struct site_loans {
+    struct loan *first, *last;
+};
+
 struct site {
     uint32_t index; // in the worker's slab
     uint64_t hash;
@@ -63,7 +74,8 @@ struct site {
     struct limits limits;    // the tightest of its domains'
     uint32_t limits_turn;    // of the table that these are from (deliver.limits_turn)
 
-    struct target *ready_first, *ready_last;  // its domains that have ready jobs, in turn
+    struct site_ring rings[PRIORITY_CLASSES]; // of its domains
+    struct turns turns;                       // of the classes
     uint32_t ready_count;                     // jobs
     uint32_t target_count;                    // domains attached
     struct job *fetched_first, *fetched_last; // out of the ready lists, read back from disk
@@ -81,11 +93,11 @@ struct site {
     uint32_t connections_now;   // learned cap; UINT32_MAX: none
     uint64_t cap_until_us;
 
-    bool hot;                            // other workers help: see lend.c
-    uint32_t lent_count;                 // connections
-    struct lease *lease_first;           // to others
-    struct lease *borrowed;              // NULL: it is ours
-    struct loan *loan_first, *loan_last; // borrowed jobs that have not begun
+    bool hot;                                  // other workers help: see lend.c
+    uint32_t lent_count;                       // connections
+    struct lease *lease_first;                 // to others
+    struct lease *borrowed;                    // NULL: it is ours
+    struct site_loans loans[PRIORITY_CLASSES]; // borrowed jobs that have not begun
 
     uint32_t walk; // counts the walks over its addresses: one ends when all of them have failed
     uint32_t failure_count;  // such walks in a row, and no session became ready since

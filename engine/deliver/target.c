@@ -23,40 +23,60 @@
 static void target_check(const struct target *t)
 {
     CHECK((t->state == TARGET_PLACED) == (t->site != NULL));
-    CHECK(!t->in_ring || (t->domain.ready.count > 0 && !t->next_set));
+    CHECK(!t->in_ring || (t->site && !t->next_set));
     CHECK(!t->ending || !t->in_ring);
     CHECK(!t->idle || (t->busy_count == 0 && t->domain.ready.count == 0 && !t->asking));
 }
 
-// --- the ring of a site's domains with ready jobs
+// --- the rings of a site's domains with ready jobs, one a class
 
-static void ring_add(struct target *t)
+static void ring_add(struct target *t, enum priority_class rank)
 {
-    struct site *s = t->site;
-    CHECK(s && !t->in_ring);
-    t->in_ring = true;
-    t->ring_next = NULL;
-    t->ring_prev = s->ready_last;
-    if (s->ready_last)
-        s->ready_last->ring_next = t;
+    struct site_ring *r = &t->site->rings[rank];
+    t->ring[rank].next = NULL;
+    t->ring[rank].prev = r->last;
+    if (r->last)
+        r->last->ring[rank].next = t;
     else
-        s->ready_first = t;
-    s->ready_last = t;
+        r->first = t;
+    r->last = t;
 }
 
-static void ring_remove(struct target *t)
+static void ring_remove(struct target *t, enum priority_class rank)
+{
+    struct site_ring *r = &t->site->rings[rank];
+    struct ring_place *at = &t->ring[rank];
+    if (at->prev)
+        at->prev->ring[rank].next = at->next;
+    else
+        r->first = at->next;
+    if (at->next)
+        at->next->ring[rank].prev = at->prev;
+    else
+        r->last = at->prev;
+}
+
+// Its ready jobs of that class have changed, or whether they are its site's.
+static void ring_update(struct target *t, enum priority_class rank)
 {
     struct site *s = t->site;
-    CHECK(s && t->in_ring);
-    t->in_ring = false;
-    if (t->ring_prev)
-        t->ring_prev->ring_next = t->ring_next;
-    else
-        s->ready_first = t->ring_next;
-    if (t->ring_next)
-        t->ring_next->ring_prev = t->ring_prev;
-    else
-        s->ready_last = t->ring_prev;
+    uint32_t count = t->in_ring ? t->domain.ready.counts[rank] : 0;
+    uint32_t before = t->ring[rank].counted;
+    if (count > 0 && before == 0)
+        ring_add(t, rank);
+    if (count == 0 && before > 0)
+        ring_remove(t, rank);
+    s->ready_count = s->ready_count - before + count;
+    s->rings[rank].job_count = s->rings[rank].job_count - before + count;
+    t->ring[rank].counted = count;
+}
+
+static void target_serves(struct target *t, bool serves)
+{
+    CHECK(t->site);
+    t->in_ring = serves;
+    for (int rank = 0; rank < PRIORITY_CLASSES; rank++)
+        ring_update(t, (enum priority_class)rank);
 }
 
 // --- idle domains
@@ -126,11 +146,8 @@ struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t has
 // Its ready jobs are the site's no longer.
 static void target_withdraw(struct target *t)
 {
-    if (!t->in_ring)
-        return;
-    ring_remove(t);
-    CHECK(t->site);
-    t->site->ready_count -= t->domain.ready.count;
+    if (t->in_ring)
+        target_serves(t, false);
 }
 
 static void target_leave_site(struct deliver *d, struct target *t)
@@ -162,10 +179,11 @@ void targets_take_limits(struct deliver *d)
     d->limits_turn++;
     for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1)) {
         struct site *s = slab_at(&d->sites, i);
-        for (struct target *t = s->ready_first; t; t = t->ring_next) {
-            site_learn_limits(d, t, s);
-            t->mx_expires_us = 0; // its route may be another one
-        }
+        for (int rank = 0; rank < PRIORITY_CLASSES; rank++)
+            for (struct target *t = s->rings[rank].first; t; t = t->ring[rank].next) {
+                site_learn_limits(d, t, s);
+                t->mx_expires_us = 0; // its route may be another one
+            }
         dispatch_site(d, s);
     }
 }
@@ -176,11 +194,9 @@ static void target_join_site(struct deliver *d, struct target *t, struct site *s
     s->target_count++;
     t->site = s;
     t->state = TARGET_PLACED;
-    if (t->domain.ready.count > 0) {
-        ring_add(t);
-        s->ready_count += t->domain.ready.count;
+    target_serves(t, true);
+    if (t->domain.ready.count > 0)
         dispatch_site(d, s);
-    }
 }
 
 // --- ending
@@ -197,7 +213,7 @@ static void target_end_step(struct deliver *d, struct target *t)
 {
     struct job *j;
     while (t->ending_fetch_count < ENDING_FETCHES_MAX && !d->stopping &&
-           (j = job_list_take(&t->domain.ready))) {
+           (j = ready_take_any(&t->domain.ready))) {
         atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
         j->message = entry_message(j->entry);
         if (!j->message && fetch_ask(d, j, FETCH_TO_END)) {
@@ -258,7 +274,7 @@ static void target_discard(struct deliver *d, struct target *t)
     struct job *j;
     failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
     // While stopping, their home may take no letters any more.
-    while (!d->stopping && (j = job_list_take(&t->domain.ready))) {
+    while (!d->stopping && (j = ready_take_any(&t->domain.ready))) {
         atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
         j->message = entry_message(j->entry);
         outbox_whole_job(d, j, v.verdict, &why, NULL);
@@ -286,18 +302,14 @@ static bool target_goes_nowhere(struct deliver *d, struct target *t)
     return false;
 }
 
-// An operator's hold on the whole domain: nobody looks for its exchangers. Of its ready jobs, the
-// last `new_count` are not its site's yet.
-static bool target_is_held(struct deliver *d, struct target *t, uint32_t new_count)
+// An operator's hold on the whole domain: nobody looks for its exchangers.
+static bool target_is_held(struct deliver *d, struct target *t)
 {
     struct job *j;
     if (!d->o.holds || d->stopping || !holds_keep_domain(d->o.holds, domain_name(&t->domain)))
         return false;
-    if (t->in_ring) {
-        ring_remove(t);
-        t->site->ready_count -= t->domain.ready.count - new_count;
-    }
-    while ((j = job_list_take(&t->domain.ready))) {
+    target_withdraw(t);
+    while ((j = ready_take_any(&t->domain.ready))) {
         atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
         j->message = entry_message(j->entry);
         outbox_untried(d, j);
@@ -375,9 +387,8 @@ static bool target_move(struct deliver *d, struct target *t, const struct mx_set
     target_withdraw(t);
     free(t->next_set);
     t->next_set = same ? NULL : copy_set(set);
-    if (same && !t->ending && t->domain.ready.count > 0) {
-        ring_add(t);
-        t->site->ready_count += t->domain.ready.count;
+    if (same && !t->ending) {
+        target_serves(t, true);
         dispatch_site(d, t->site);
     }
     return true;
@@ -483,7 +494,7 @@ void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answe
 }
 
 // Jobs have come: the site is told, or looked for. True: it is still ours.
-static bool target_has_jobs(struct deliver *d, struct target *t, uint32_t new_count)
+static bool target_has_jobs(struct deliver *d, struct target *t)
 {
     if (t->idle)
         idle_remove(d, t);
@@ -496,7 +507,7 @@ static bool target_has_jobs(struct deliver *d, struct target *t, uint32_t new_co
         target_maybe_idle(d, t);
         return true;
     }
-    if (target_is_held(d, t, new_count)) {
+    if (target_is_held(d, t)) {
         target_maybe_idle(d, t);
         return true;
     }
@@ -506,9 +517,7 @@ static bool target_has_jobs(struct deliver *d, struct target *t, uint32_t new_co
     if (t->state == TARGET_PLACED && !t->next_set) {
         if (t->limits_turn != d->limits_turn)
             site_learn_limits(d, t, t->site);
-        t->site->ready_count += new_count;
-        if (!t->in_ring && t->domain.ready.count > 0)
-            ring_add(t);
+        target_serves(t, true);
         dispatch_site(d, t->site);
     }
     if (old && t->busy_count == 0 && route_ends_here(target_route(d, t)))
@@ -532,8 +541,7 @@ static bool target_drain(struct deliver *d, struct target *t)
         t->again_next = d->again_first;
         d->again_first = t;
     }
-    uint32_t new_count = t->domain.ready.count - before;
-    return new_count == 0 || target_has_jobs(d, t, new_count);
+    return t->domain.ready.count == before || target_has_jobs(d, t);
 }
 
 void target_dirty(struct deliver *d, struct target *t)
@@ -573,43 +581,74 @@ void targets_drain_again(struct deliver *d)
 
 // --- jobs of a site
 
-static void target_left_ready(struct target *t)
+static void target_left_ready(struct target *t, enum priority_class rank)
 {
-    CHECK(t->site && t->site->ready_count > 0);
-    t->site->ready_count--;
+    CHECK(t->site && t->ring[rank].counted > 0);
     t->busy_count++;
-    if (t->domain.ready.count == 0 && t->in_ring)
-        ring_remove(t);
+    ring_update(t, rank);
+}
+
+static uint32_t site_waiting(const struct site *s)
+{
+    uint32_t waiting = 0;
+    for (int rank = 0; rank < PRIORITY_CLASSES; rank++)
+        waiting |= s->rings[rank].first ? 1u << rank : 0;
+    return waiting;
+}
+
+struct target *target_of_site(const struct site *s)
+{
+    for (int rank = 0; rank < PRIORITY_CLASSES; rank++)
+        if (s->rings[rank].first)
+            return s->rings[rank].first;
+    return NULL;
+}
+
+struct job *target_first_of(const struct site *s, enum priority_class rank)
+{
+    const struct target *t = s->rings[rank].first;
+    return t ? ready_first(&t->domain.ready, rank) : NULL;
+}
+
+struct job *target_take_of(struct site *s, enum priority_class rank)
+{
+    struct target *t = s->rings[rank].first;
+    if (!t)
+        return NULL;
+    struct job *j = ready_take(&t->domain.ready, rank);
+    CHECK(j);
+    atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
+    j->message = entry_message(j->entry);
+    target_left_ready(t, rank);
+    if (t->ring[rank].counted > 0 && t->ring[rank].next) { // the next domain's turn
+        ring_remove(t, rank);
+        ring_add(t, rank);
+    }
+    return j;
 }
 
 struct job *target_first(const struct site *s)
 {
-    return s->ready_first ? s->ready_first->domain.ready.first : NULL;
+    uint32_t waiting = site_waiting(s);
+    return waiting ? target_first_of(s, turns_next(&s->turns, waiting)) : NULL;
 }
 
 struct job *target_take(struct site *s)
 {
-    struct target *t = s->ready_first;
-    if (!t)
+    uint32_t waiting = site_waiting(s);
+    if (!waiting)
         return NULL;
-    struct job *j = job_list_take(&t->domain.ready);
-    CHECK(j);
-    atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
-    j->message = entry_message(j->entry);
-    target_left_ready(t);
-    if (t->in_ring) { // the next domain's turn
-        ring_remove(t);
-        ring_add(t);
-    }
-    return j;
+    enum priority_class rank = turns_next(&s->turns, waiting);
+    turns_went(&s->turns, rank, waiting);
+    return target_take_of(s, rank);
 }
 
 void target_took(struct job *j)
 {
     struct target *t = job_target(j);
-    job_list_remove(&t->domain.ready, j);
+    ready_remove(&t->domain.ready, j);
     atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
-    target_left_ready(t);
+    target_left_ready(t, job_class(j));
 }
 
 void target_requeue(struct deliver *d, struct target *t, struct job *j)
@@ -617,9 +656,9 @@ void target_requeue(struct deliver *d, struct target *t, struct job *j)
     CHECK(t->busy_count > 0);
     t->busy_count--;
     outbox_forget_message(d, j);
-    job_list_add_front(&t->domain.ready, j);
+    ready_add_front(&t->domain.ready, j);
     atomic_store_explicit(&j->place, JOB_READY, memory_order_release);
-    if (target_has_jobs(d, t, 1))
+    if (target_has_jobs(d, t))
         target_moves_on(d, t);
 }
 
@@ -658,8 +697,8 @@ void target_expire_fetched(struct deliver *d, struct target *t, struct job *j)
 // Those that must be read back first, and for which there is no room, wait for the next look.
 static void target_expire(struct deliver *d, struct target *t)
 {
-    for (struct job *j = t->domain.ready.first, *next; j; j = next) {
-        next = j->next;
+    struct ready_walk walk = {0};
+    for (struct job *j; (j = ready_walk_next(&t->domain.ready, &walk));) {
         bool is_there = entry_message(j->entry);
         if (!outbox_job_expired(d, j) || (!is_there && !fetch_has_room(d, j)))
             continue;
@@ -670,16 +709,23 @@ static void target_expire(struct deliver *d, struct target *t)
     }
 }
 
-static void site_expire(struct deliver *d, struct site *s, uint64_t now_us)
+static void ring_expire(struct deliver *d, struct site *s, enum priority_class rank,
+                        uint64_t now_us)
 {
-    for (struct target *t = s->ready_first, *next; t; t = next) {
-        next = t->ring_next;
+    for (struct target *t = s->rings[rank].first, *next; t; t = next) {
+        next = t->ring[rank].next;
         const struct limits *l = limits_of_domain(d->o.limits, domain_name(&t->domain));
         if (now_us - t->looked_us < look_every_us(l))
             continue;
         t->looked_us = now_us;
         target_expire(d, t);
     }
+}
+
+static void site_expire(struct deliver *d, struct site *s, uint64_t now_us)
+{
+    for (int rank = 0; rank < PRIORITY_CLASSES; rank++)
+        ring_expire(d, s, (enum priority_class)rank, now_us);
 }
 
 void targets_expire(struct deliver *d, uint64_t now_us)
@@ -694,13 +740,9 @@ void target_gives_up(struct deliver *d, struct target *t, struct job *j)
 {
     if (t->ending)
         return; // its end is near
-    job_list_remove(&t->domain.ready, j);
-    if (t->in_ring) {
-        CHECK(t->site->ready_count > 0);
-        t->site->ready_count--;
-        if (t->domain.ready.count == 0)
-            ring_remove(t);
-    }
+    ready_remove(&t->domain.ready, j);
+    if (t->in_ring)
+        ring_update(t, job_class(j));
     atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
     j->message = entry_message(j->entry);
     outbox_untried(d, j);

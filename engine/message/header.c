@@ -22,6 +22,9 @@ static void field_begins(struct header_scan *s)
         s->has_message_id = true;
     else if (slice_equal_nocase(name, SLICE(TRACE_KEY_FIELD)))
         s->has_key = true;
+    else if (slice_equal_nocase(name, SLICE(TRACE_PRIORITY_FIELD)) ||
+             slice_equal_nocase(name, SLICE(TRACE_CAMPAIGN_FIELD)))
+        s->has_orders = true;
     else if (slice_equal_nocase(name, SLICE("Received")) && s->received_count < UINT16_MAX)
         s->received_count++;
 }

@@ -15,7 +15,10 @@
 #define TRACE_LINE_BYTES_MAX 78 // where lines are folded, as far as words allow (RFC 5322 2.1.1)
 #define TRACE_RECEIVED_MAX 50   // so many Received: fields are a loop (RFC 5321 6.3)
 #define TRACE_DATE_BYTES 40
+// Fields that are for us, and that nobody else sees:
 #define TRACE_KEY_FIELD "X-Posthaste-Key" // a submission key
+#define TRACE_PRIORITY_FIELD "X-Posthaste-Priority"
+#define TRACE_CAMPAIGN_FIELD "X-Posthaste-Campaign"
 
 // "Sun, 22 Nov 2026 05:24:15 +0000" (RFC 5322 3.3), always UTC. Writes into `text` and returns it.
 const char *trace_date(uint64_t wall_us, char text[TRACE_DATE_BYTES]);
@@ -29,12 +32,13 @@ struct header_scan {
     bool ended;
     bool has_date, has_message_id;
     bool has_key;          // X-Posthaste-Key, at least one
+    bool has_orders;       // X-Posthaste-Priority or -Campaign, at least one
     bool needs_empty_line; // valid when it has ended
     uint16_t received_count;
     /* the rest is header.c's */
     bool any_field, in_line, in_name, name_ended;
     uint8_t name_len;
-    char name[16]; // the longest name that we look for, and one more
+    char name[sizeof(TRACE_CAMPAIGN_FIELD)]; // the longest name that we look for, and one more
 };
 
 // Looks at the next bytes; costs nothing once `ended`.

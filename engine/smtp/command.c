@@ -55,6 +55,7 @@ enum parameter {
     PARAMETER_NOTIFY,
     PARAMETER_ORCPT,
     PARAMETER_XVERP,
+    PARAMETER_MT_PRIORITY,
     PARAMETER_UNKNOWN,
 };
 
@@ -71,6 +72,8 @@ static enum parameter parameter_named(struct slice name, bool of_mail,
         return PARAMETER_RET;
     if (of_mail && rules->dsn && slice_equal_nocase(name, SLICE("ENVID")))
         return PARAMETER_ENVID;
+    if (of_mail && rules->mt_priority && slice_equal_nocase(name, SLICE("MT-PRIORITY")))
+        return PARAMETER_MT_PRIORITY;
     if (!of_mail && rules->dsn && slice_equal_nocase(name, SLICE("NOTIFY")))
         return PARAMETER_NOTIFY;
     if (!of_mail && rules->dsn && slice_equal_nocase(name, SLICE("ORCPT")))
@@ -150,6 +153,18 @@ static bool take_body(struct slice value, bool *ret_is_8bit)
     return *ret_is_8bit || slice_equal_nocase(value, SLICE("7BIT"));
 }
 
+// priority-value = (["-"] NZDIGIT) / "0" (RFC 6710 5)
+static bool take_priority(struct slice value, struct smtp_mail_params *mail)
+{
+    bool is_negative = value.len == 2 && value.data[0] == '-';
+    value = slice_skip(value, is_negative);
+    if (value.len != 1 || value.data[0] < '0' + is_negative || value.data[0] > '9')
+        return false;
+    mail->has_priority = true;
+    mail->priority = (int8_t)(is_negative ? '0' - value.data[0] : value.data[0] - '0');
+    return true;
+}
+
 static bool take_parameter(enum parameter p, struct slice whole, struct slice value,
                            const struct command_rules *rules, struct command *c)
 {
@@ -166,6 +181,7 @@ static bool take_parameter(enum parameter p, struct slice whole, struct slice va
     case PARAMETER_XVERP: // its value could name other characters than "+" and "="
         c->mail.verp = true;
         return value.data == NULL || slice_equal(value, SLICE("+="));
+    case PARAMETER_MT_PRIORITY: return take_priority(value, &c->mail);
     case PARAMETER_UNKNOWN: return false;
     }
     return false;

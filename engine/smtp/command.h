@@ -1,7 +1,7 @@
 // engine/smtp/command.h: one command line of a client, taken apart.
 //
 // Owns:         the grammar of commands and their ESMTP parameters (RFC 5321 4.1, 1870, 3030,
-//               3461, 6152, 6531), and what is refused for its form alone.
+//               3461, 6152, 6531, 6710), and what is refused for its form alone.
 // Knows not of: the order of commands, replies' destination, what the server does about it.
 // Read first:   command_parse().
 #ifndef POSTHASTE_SMTP_COMMAND_H
@@ -34,13 +34,15 @@ struct smtp_mail_params {
     uint64_t size_bytes; // SIZE=, 0: not said
     bool is_8bit;        // BODY=8BITMIME (or BINARYMIME is refused)
     bool smtputf8;
-    bool verp;        // XVERP, an extension that Postfix has made known
-    struct slice dsn; // "RET=... ENVID=..." as given, checked, or empty
+    bool verp;         // XVERP, an extension that Postfix has made known
+    bool has_priority; // MT-PRIORITY=
+    int8_t priority;   // -9 to 9
+    struct slice dsn;  // "RET=... ENVID=..." as given, checked, or empty
 };
 
 // Which parameters are known: what the server offers, and what the transaction has declared.
 struct command_rules {
-    bool eightbitmime, smtputf8, dsn, verp;
+    bool eightbitmime, smtputf8, dsn, verp, mt_priority;
     bool in_utf8; // MAIL said SMTPUTF8: its recipients may hold bytes >= 0x80
 };
 

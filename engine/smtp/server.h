@@ -1,5 +1,5 @@
 // engine/smtp/server.h: the server side of SMTP (RFC 5321, 2920, 3030, 1870, 6152, 6531, 3461,
-// 2034), without I/O and without a clock.
+// 2034, 6710), without I/O and without a clock.
 //
 // Owns:         the order of commands, replies and their order, content unframed.
 // Knows not of: sockets, who may relay, where content goes, what a message's fate is.
@@ -49,7 +49,7 @@ struct smtp_server_options {
     struct slice banner;        // behind the hostname in the 220; "ESMTP posthaste"
     uint64_t message_bytes_max; // SIZE, of the stored form; 0: no limit
     uint32_t rcpt_count_max;    // in one transaction; 0: no limit
-    bool pipelining, chunking, eightbitmime, smtputf8, dsn, enhanced_codes, verp;
+    bool pipelining, chunking, eightbitmime, smtputf8, dsn, enhanced_codes, verp, mt_priority;
 };
 
 enum smtp_server_event_kind {

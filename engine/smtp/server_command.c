@@ -223,6 +223,7 @@ static bool on_line(struct smtp_server *s, struct slice line, struct buffer *out
         .smtputf8 = s->options->smtputf8,
         .dsn = s->options->dsn,
         .verp = s->options->verp,
+        .mt_priority = s->options->mt_priority,
         .in_utf8 = s->transaction.smtputf8,
     };
     struct command c;

@@ -12,7 +12,7 @@ void server_say_greeting(struct smtp_server *s, struct buffer *out)
     server_say(s, SLICE("\r\n"), out);
 }
 
-#define OFFERS_MAX 8
+#define OFFERS_MAX 9
 
 static unsigned list_offers(const struct smtp_server_options *o, struct slice size,
                             struct slice ret_offers[OFFERS_MAX])
@@ -33,6 +33,8 @@ static unsigned list_offers(const struct smtp_server_options *o, struct slice si
         ret_offers[count++] = SLICE("CHUNKING");
     if (o->verp)
         ret_offers[count++] = SLICE("XVERP");
+    if (o->mt_priority)
+        ret_offers[count++] = SLICE("MT-PRIORITY");
     return count;
 }
 

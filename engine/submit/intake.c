@@ -2,6 +2,7 @@
 
 #include "engine/base/check.h"
 #include "engine/message/fields.h"
+#include "engine/submit/orders.h"
 #include "engine/submit/session.h"
 
 #include <stdio.h>
@@ -42,6 +43,8 @@ static const char *on_mail(struct session *s, struct session_room *room,
     s->message->is_8bit = e->mail.is_8bit;
     s->message->events_only = room->o.listeners[s->listener].events_only;
     s->message->verp = e->mail.verp || room->o.listeners[s->listener].verp;
+    s->message->priority = e->mail.has_priority ? e->mail.priority
+                                                : room->o.listeners[s->listener].priority;
     return NULL;
 }
 
@@ -176,10 +179,24 @@ static bool take_key(struct session *s, struct session_room *room)
     return true;
 }
 
+static enum fate take_orders(struct session *s, struct orders *ret)
+{
+    *ret = (struct orders){.has_priority = false};
+    if (!s->header.has_orders)
+        return FATE_TAKEN;
+    switch (orders_take(s->message, ret)) {
+    case ORDERS_FINE: return FATE_TAKEN;
+    case ORDERS_BAD_PRIORITY: return FATE_PRIORITY_BAD;
+    case ORDERS_BAD_CAMPAIGN: return FATE_CAMPAIGN_BAD;
+    }
+    CHECK(false);
+}
+
 static enum fate take_message(struct session *s, struct session_room *room,
                               const struct smtp_server_event *e)
 {
     struct message *m = s->message;
+    struct orders orders;
     header_scan_end(&s->header);
     if (s->header.received_count > TRACE_RECEIVED_MAX)
         return FATE_LOOP;
@@ -187,6 +204,9 @@ static enum fate take_message(struct session *s, struct session_room *room,
         return FATE_NO_MEMORY;
     if (s->header.has_key && !take_key(s, room))
         return FATE_KEY_BAD;
+    enum fate fate = take_orders(s, &orders);
+    if (fate != FATE_TAKEN)
+        return fate;
     m->received_wall_us = io_wall_us(room->o.io);
     m->arrived_us = io_now_us(room->o.io);
     m->id = message_id_make(m->received_wall_us, room->o.worker, &room->last_id);
@@ -196,6 +216,7 @@ static enum fate take_message(struct session *s, struct session_room *room,
     m->is_8bit |= e->has_8bit;
     m->has_dot_lines = e->has_dot_lines;
     write_trace(s, room);
+    orders_carry_out(&orders, m);
     message_list_add(&room->complete, m);
     s->message = NULL; // its fate comes by session_verdict()
     room->counters.messages++;

@@ -1,4 +1,5 @@
 // What is read becomes messages, and verdicts on them come back.
+#include "engine/submit/orders.h"
 #include "engine/submit/pickup_parts.h"
 
 #include "engine/base/check.h"
@@ -155,6 +156,8 @@ static bool begin_message(struct pickup *p, struct pickup_file *f, const struct 
     f->message->is_8bit = e->mail.is_8bit;
     f->message->events_only = f->format.rules->events_only;
     f->message->verp = e->mail.verp || f->format.rules->verp;
+    f->message->priority = e->mail.has_priority ? e->mail.priority
+                                                : pickup_folder_of(p, f)->place->rules.priority;
     return true;
 }
 
@@ -242,9 +245,21 @@ static void write_trace(struct pickup *p, const struct pickup_file *f, struct me
     message_put_in_front(m, slice_make(out, trace_write(&t, &f->header, out)));
 }
 
+static bool take_orders(struct pickup_file *f, struct orders *ret)
+{
+    *ret = (struct orders){.has_priority = false};
+    enum orders_fault fault = f->header.has_orders ? orders_take(f->message, ret) : ORDERS_FINE;
+    if (fault != ORDERS_FINE)
+        pickup_file_is_bad(
+            f, line_of(&f->window, f->ordinal), "its message %u: %s", (unsigned)f->ordinal,
+            fault == ORDERS_BAD_PRIORITY ? ORDERS_PRIORITY_HELP : ORDERS_CAMPAIGN_HELP);
+    return fault == ORDERS_FINE;
+}
+
 static bool end_message(struct pickup *p, struct pickup_file *f, const struct pickup_event *e)
 {
     struct message *m = f->message;
+    struct orders orders;
     header_scan_end(&f->header);
     if (f->header.received_count > TRACE_RECEIVED_MAX) {
         pickup_file_is_bad(f, line_of(&f->window, f->ordinal),
@@ -252,6 +267,8 @@ static bool end_message(struct pickup *p, struct pickup_file *f, const struct pi
                            (unsigned)f->ordinal);
         return false;
     }
+    if (!take_orders(f, &orders))
+        return false;
     m->received_wall_us = io_wall_us(p->o.io);
     m->arrived_us = io_now_us(p->o.io);
     m->id = message_id_make(m->received_wall_us, p->o.worker, p->o.last_id);
@@ -264,6 +281,7 @@ static bool end_message(struct pickup *p, struct pickup_file *f, const struct pi
     if (f->header.has_key)
         cut_keys(m);
     write_trace(p, f, m);
+    orders_carry_out(&orders, m);
     set_pending(&f->window, f->ordinal, m->block_bytes); // its verdict may come at once
     if (pickup_submit(p, &f->message))
         return true;

@@ -171,6 +171,7 @@ enum pickup_step pickup_envelope_command(struct pickup_format *f, struct slice c
                                          struct pickup_event *e)
 {
     const struct command_rules rules = {.eightbitmime = true,
+                                        .mt_priority = true,
                                         .smtputf8 = true,
                                         .dsn = true,
                                         .verp = true,

@@ -35,6 +35,7 @@
 
 struct pickup_rules {
     bool recipients_from_header;
+    int8_t priority;            // of messages that say nothing else
     uint64_t message_bytes_max; // of the stored form
     uint32_t rcpt_count_max;    // of one message
     bool events_only;           // its senders get no reports

@@ -40,6 +40,8 @@ enum fate {
     FATE_FAILED,
     FATE_KEY_OTHER,
     FATE_KEY_BAD,
+    FATE_PRIORITY_BAD,
+    FATE_CAMPAIGN_BAD,
 };
 
 struct session {

@@ -28,6 +28,7 @@ struct submit_listener {
     uint32_t relay_from_count;
     uint32_t session_count_max;
     _Atomic uint32_t *session_count; // on all workers
+    int8_t priority;                 // of mail that comes here and says nothing else
     uint64_t idle_us;                // no command and no content for so long: 421
     bool events_only;                // its senders get no reports
     bool verp;                       // all of its messages have it

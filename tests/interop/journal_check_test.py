@@ -194,7 +194,7 @@ class Sound(Case):
                 ("padding", ([result(ONE, FAILED, text=b"")], {}), "its padding is not zero"),
                 ("batch", ([], {"reserved": 1}),
                  "what is reserved in the batch's header is not zero"),
-                ("message", ([message(ONE, reserved=1)], {}),
+                ("message", ([message(ONE, reserved=bytes([1, 0, 0, 0, 0, 0]))], {}),
                  "what is reserved in it is not zero")):
             with self.subTest(name):
                 segment = Segment()

@@ -48,7 +48,7 @@ def opens(previous_epoch=0, previous_end=0):
 
 
 def message(number, rcpts=("a@one.example",), content=b"Subject: x\r\n\r\nx\r\n", sender="s@x.org",
-            gap=b"", **wrong):
+            gap=b"", campaign=b"", priority=0, **wrong):
     """A MESSAGE. `wrong`: fields of its fixed part, and `table`, that shall be otherwise."""
     texts, table, group_count, last = sender.encode() + gap, b"", 0, None
     for rcpt in rcpts:
@@ -61,11 +61,12 @@ def message(number, rcpts=("a@one.example",), content=b"Subject: x\r\n\r\nx\r\n"
     fields = {"id": number, "received": WALL_US, "content_bytes": len(content),
               "envelope_bytes": len(texts) + len(table), "rcpts_offset": len(texts),
               "rcpt_count": len(rcpts), "job_count": group_count, "sender_bytes": len(sender),
-              "dsn_bytes": 0, "flags": 0, "key": bytes(16), "key_content": 0, "reserved": 0}
+              "dsn_bytes": 0, "flags": 0, "key": bytes(16), "key_content": 0,
+              "campaign_bytes": len(campaign), "priority": priority, "reserved": bytes(6)}
     table = wrong.pop("table", table)
     assert not set(wrong) - set(fields), wrong
-    return MESSAGE, (struct.pack("<QQQIIIIHHI16sQQ", *(fields | wrong).values()) +
-                     texts + table + content)
+    return MESSAGE, (struct.pack("<QQQIIIIHHI16sQBb6s", *(fields | wrong).values()) +
+                     texts + table + campaign + content)
 
 
 def state(number, states, jobs=((0, 1),), job_count=None, rcpt_count=None):

@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#define ORDERS_SEED UINT64_C(0x6f7264657273)
+
 // --- the world
 
 static void draw_world(struct plan *p, struct random *r, bool fair)
@@ -379,6 +381,22 @@ static void draw_routes(struct plan *p)
     }
 }
 
+// With dice of its own: all else of a seed's plan stays as it is.
+static void draw_orders(struct plan *p)
+{
+    static const struct slice priorities[] = {
+        SLICE_EMPTY, SLICE("transactional"), SLICE("normal"), SLICE("bulk"), SLICE("-9"),
+    };
+    struct random r;
+    random_init(&r, p->seed ^ ORDERS_SEED);
+    for (uint32_t i = 0; i < p->load_count; i++) {
+        p->loads[i].priority = priorities[random_below(&r, COUNT_OF(priorities))];
+        p->loads[i].campaign_count = percent(&r, 50) ? between(&r, 1, 8) : 0;
+    }
+    for (uint32_t i = 0; i < p->config.listener_count; i++)
+        p->config.listeners[i].priority = (int32_t)between(&r, 0, 18) - 9;
+}
+
 void plan_draw(struct plan *p, uint64_t seed, bool fair)
 {
     struct random r;
@@ -396,6 +414,7 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     plan_draw_journal(p, &r, fair);
     if (!fair && percent(&r, 30))
         p->end = percent(&r, 50) ? END_STOPPED : END_CUT_OFF;
+    draw_orders(p);
     p->stop_after_messages = between(&r, 0, p->message_count);
     draw_routes(p);
     p->cut_off_after_us = percent(&r, 30) ? 0 : between(&r, 0, 3000000);

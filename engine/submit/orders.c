@@ -1,0 +1,66 @@
+#include "engine/submit/orders.h"
+
+#include "engine/message/fields.h"
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+// A field's body may be folded in front of its text, and ends with a line end.
+static struct slice without_folds(struct slice body)
+{
+    while (body.len > 0 && is_blank(body.data[0]))
+        body = slice_skip(body, 1);
+    while (body.len > 0 && is_blank(body.data[body.len - 1]))
+        body = slice_take(body, body.len - 1);
+    return body;
+}
+
+static enum orders_fault take_priority(struct orders *o, struct slice text)
+{
+    if (o->has_priority || !priority_parse(text, &o->priority))
+        return ORDERS_BAD_PRIORITY;
+    o->has_priority = true;
+    return ORDERS_FINE;
+}
+
+static enum orders_fault take_campaign(struct orders *o, struct slice name)
+{
+    if (o->campaign_len > 0 || !campaign_name_valid(name))
+        return ORDERS_BAD_CAMPAIGN;
+    memcpy(o->campaign, name.data, name.len);
+    o->campaign_len = (uint8_t)name.len;
+    return ORDERS_FINE;
+}
+
+// All other fields close up, and then what is left behind these is cut once.
+enum orders_fault orders_take(struct message *m, struct orders *ret)
+{
+    const struct slice content = message_content(m);
+    struct slice rest = content;
+    struct header_field field;
+    size_t kept = 0;
+    enum orders_fault fault = ORDERS_FINE;
+    *ret = (struct orders){.has_priority = false};
+    while (fault == ORDERS_FINE && fields_next(&rest, &field)) {
+        if (header_field_is(&field, SLICE(TRACE_PRIORITY_FIELD))) {
+            fault = take_priority(ret, without_folds(field.body));
+        } else if (header_field_is(&field, SLICE(TRACE_CAMPAIGN_FIELD))) {
+            fault = take_campaign(ret, without_folds(field.body));
+        } else {
+            message_close_up(m, kept, (size_t)(field.whole.data - content.data), field.whole.len);
+            kept += field.whole.len;
+        }
+    }
+    if (fault == ORDERS_FINE)
+        message_cut(m, kept, content.len - rest.len - kept);
+    return fault;
+}
+
+void orders_carry_out(const struct orders *o, struct message *m)
+{
+    if (o->has_priority)
+        m->priority = o->priority;
+    message_set_campaign(m, slice_make(o->campaign, o->campaign_len));
+}
