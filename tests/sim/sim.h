@@ -197,6 +197,7 @@ struct world {
     struct sim_request *free_requests;
     struct sim_socket **descriptors;
     uint32_t descriptor_top; // no higher one was ever open
+    uint32_t descriptor_low; // no lower one is free
     struct sim_socket **listeners;
     uint32_t listener_count, listener_room;
     struct io_address black_holes[SIM_BLACK_HOLES_MAX];

@@ -27,7 +27,7 @@ static size_t pipe_bytes_of(struct world *w)
 
 int sim_descriptor_take(struct world *w, struct sim_socket *s)
 {
-    uint32_t at = 0;
+    uint32_t at = w->descriptor_low;
     while (at < w->options.descriptors_max && w->descriptors[at])
         at++;
     if (at == w->options.descriptors_max)
@@ -35,6 +35,7 @@ int sim_descriptor_take(struct world *w, struct sim_socket *s)
     if (at >= w->descriptor_top)
         w->descriptor_top = at + 1;
     w->descriptors[at] = s;
+    w->descriptor_low = at + 1;
     return s->fd = SIM_FD_FIRST + (int)at;
 }
 
@@ -182,7 +183,10 @@ void sim_socket_close(struct world *w, struct sim_socket *s)
     }
     if (s->group)
         s->group->open_count--;
-    w->descriptors[s->fd - SIM_FD_FIRST] = NULL;
+    uint32_t at = (uint32_t)(s->fd - SIM_FD_FIRST);
+    w->descriptors[at] = NULL;
+    if (at < w->descriptor_low)
+        w->descriptor_low = at;
     free(s->in.bytes);
     free(s);
 }

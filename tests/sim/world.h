@@ -68,7 +68,7 @@ struct world_options {
 
 enum world_cut { WORLD_CUT_DICE, WORLD_CUT_BYTE, WORLD_CUT_FEW, WORLD_CUT_ANY, WORLD_CUT_NONE };
 
-#define WORLD_GROUPS_MAX 256
+#define WORLD_GROUPS_MAX 16384
 #define WORLD_TURNS_AT_ONE_TIME_MAX 2000000 // more without the clock moving: somebody spins
 
 struct world *world_new(const struct world_options *options); // CHECKs that it is the only one

@@ -1,0 +1,202 @@
+// tests/day_test.c: a day in the life of an engine, in a simulated world: very many recipients at
+// domains that are as domains are: few large providers and many small hosts, some greylist, one
+// provider turns everybody away for two hours, one domain is dead until its mail expires.
+//
+//     POSTHASTE_DAY=1000000 day_test    so many recipients (20,000 when not said), at a fiftieth of
+//                                       as many domains
+#include "engine/base/check.h"
+#include "engine/config_settings.h"
+#include "tests/sim/day_stage.h"
+#include "tests/suite.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <urcu/urcu-qsbr.h>
+
+#define RCPTS_DEFAULT 20000
+#define RCPTS_PER_DOMAIN 50
+#define PROVIDERS 4         // sites, each of a twelfth of the domains
+#define DOMAINS_PER_SITE 10 // of the others
+#define GREYLIST_EVERY 5    // of the other sites
+#define DEAD_SITE PROVIDERS // of one domain
+#define DEAD_LIFE_US (6 * DAY_HOUR)
+#define BLOCKED_FROM_US (5 * DAY_SECOND)
+#define BLOCKED_UNTIL_US (BLOCKED_FROM_US + 2 * DAY_HOUR)
+// How long mail may take where nothing stands in its way but other mail, and where it has to come
+// again, up to an hour later each time.
+#define FAIR_US (600 * DAY_SECOND)
+#define AGAIN_US (2 * DAY_HOUR)
+
+static uint64_t count_of(const char *name, uint64_t usual)
+{
+    const char *text = getenv(name);
+    return text ? strtoull(text, NULL, 10) : usual;
+}
+
+static struct io_address address_of(uint32_t site)
+{
+    char text[32];
+    struct io_address a;
+    snprintf(text, sizeof(text), "5.%u.%u.%u", site / 62500, site / 250 % 250, site % 250 + 1);
+    CHECK(io_address_parse(slice_of_text(text), HOSTS_PORT, &a));
+    return a;
+}
+
+static void make_room(struct day_stage *s)
+{
+    s->domains = calloc(s->domain_count, sizeof(*s->domains));
+    s->sites = calloc(s->site_count, sizeof(*s->sites));
+    s->site_connections_max = calloc(s->site_count, sizeof(*s->site_connections_max));
+    s->rules = calloc(s->domain_count, sizeof(*s->rules));
+    CHECK(s->domains && s->sites && s->site_connections_max && s->rules);
+    config_section_defaults(CONFIG_DOMAIN, &s->fallback);
+    for (uint32_t i = 0; i < s->site_count; i++) {
+        s->sites[i] = (struct host_site){.address = address_of(i),
+                                         .messages_max = s->fallback.messages_per_connection,
+                                         .rcpts_max = s->fallback.rcpts_per_transaction};
+        s->site_connections_max[i] = s->fallback.connections;
+    }
+}
+
+static void give_back(struct day_stage *s)
+{
+    day_release(s);
+    free(s->domains);
+    free(s->sites);
+    free(s->site_connections_max);
+    free(s->rules);
+}
+
+static int compare_rules(const void *a, const void *b)
+{
+    const struct limits_rule *left = a, *right = b;
+    return strcmp(left->domain, right->domain);
+}
+
+static void add_rule(struct day_stage *s, uint32_t domain, const struct limits *l)
+{
+    struct limits_rule *r = &s->rules[s->rule_count++];
+    snprintf(r->domain, sizeof(r->domain), "d%04u.example", domain + 1);
+    r->limits = *l;
+}
+
+// --- the day
+
+static void place_domains(struct day_stage *s)
+{
+    struct limits provider = s->fallback, dead = s->fallback;
+    provider.connections = 8;
+    provider.messages_per_connection = 50;
+    provider.rcpts_per_transaction = 5;
+    dead.retry.lifetime_us = DEAD_LIFE_US;
+    for (uint32_t i = 0; i < s->domain_count; i++) {
+        uint32_t others = s->site_count - PROVIDERS - 1;
+        s->domains[i].site = PROVIDERS + 1 + i % others;
+        if (i % 12 < PROVIDERS) {
+            s->domains[i].site = i % 12;
+            add_rule(s, i, &provider);
+        } else if (i == PROVIDERS) {
+            s->domains[i].site = DEAD_SITE;
+            add_rule(s, i, &dead);
+        } else if (i == PROVIDERS + 1) {
+            s->domains[i].site = DAY_NO_SITE;
+        }
+    }
+    qsort(s->rules, s->rule_count, sizeof(*s->rules), compare_rules);
+    for (uint32_t i = 0; i < PROVIDERS; i++) {
+        s->site_connections_max[i] = provider.connections;
+        s->sites[i].messages_max = provider.messages_per_connection;
+        s->sites[i].rcpts_max = provider.rcpts_per_transaction;
+    }
+}
+
+static void temper_sites(struct day_stage *s)
+{
+    s->sites[0].temper = HOST_BLOCKS;
+    s->sites[0].from_us = s->sites[0].until_us = UINT64_C(1000) * DAY_SECOND; // the world's start
+    s->sites[0].from_us += BLOCKED_FROM_US;
+    s->sites[0].until_us += BLOCKED_UNTIL_US;
+    s->sites[DEAD_SITE].temper = HOST_DEAD;
+    for (uint32_t i = DEAD_SITE + 1; i < s->site_count; i += GREYLIST_EVERY)
+        s->sites[i].temper = HOST_GREYLISTS;
+}
+
+// Until when a domain's mail must have had its end.
+static uint64_t patience_us(const struct day_stage *s, const struct day_domain *d)
+{
+    if (d->site == DEAD_SITE)
+        return DEAD_LIFE_US + AGAIN_US;
+    if (d->site == DAY_NO_SITE || s->sites[d->site].temper == HOST_SERVES)
+        return s->loaded_us + FAIR_US;
+    if (s->sites[d->site].temper == HOST_BLOCKS)
+        return BLOCKED_UNTIL_US + AGAIN_US;
+    return s->loaded_us + AGAIN_US;
+}
+
+static void check_domains(struct day_stage *s)
+{
+    for (uint32_t i = 0; i < s->domain_count; i++) {
+        const struct day_domain *d = &s->domains[i];
+        bool lost = d->site == DEAD_SITE || d->site == DAY_NO_SITE;
+        if ((lost ? d->delivered : d->failed) > 0)
+            day_complain(s, "domain %u: %" PRIu64 " delivered, %" PRIu64 " failed", i + 1,
+                         d->delivered, d->failed);
+        if (d->last_us > patience_us(s, d))
+            day_complain(s, "domain %u starved: its last is %" PRIu64 " s after the start", i + 1,
+                         d->last_us / DAY_SECOND);
+    }
+    CU_ASSERT(s->sites[0].refusals > 0); // it was asked while it turned everybody away
+}
+
+static void a_day_in_the_life(void)
+{
+    uint64_t rcpts = count_of("POSTHASTE_DAY", RCPTS_DEFAULT);
+    struct day_stage *s = calloc(1, sizeof(*s));
+    CHECK(s && rcpts >= RCPTS_PER_DOMAIN * 60);
+    s->name = "day";
+    s->seed = count_of("POSTHASTE_DAY_SEED", 1);
+    s->worker_count = 2;
+    s->durable = rcpts <= 200000; // the simulated disk keeps all that was ever written in memory
+    s->connection_count_max = 2000;
+    s->domain_count = (uint32_t)(rcpts / RCPTS_PER_DOMAIN);
+    s->site_count = PROVIDERS + 1 + s->domain_count / DOMAINS_PER_SITE;
+    make_room(s);
+    place_domains(s);
+    temper_sites(s);
+    // A newsletter in ten campaigns, and single messages that somebody waits for.
+    s->loads[0] = (struct load_plan){.message_count = rcpts / 10 * 9 / DAY_RCPTS_PER_MESSAGE,
+                                     .session_count = 50,
+                                     .rcpt_count = DAY_RCPTS_PER_MESSAGE,
+                                     .priority = SLICE("bulk"),
+                                     .campaign_count = 10};
+    s->loads[1] = (struct load_plan){.message_count = rcpts / 10,
+                                     .session_count = 5,
+                                     .rcpt_count = 1,
+                                     .priority = SLICE("transactional")};
+    day_play(s);
+    check_domains(s);
+    CU_ASSERT_EQUAL(s->complaint_count, 0);
+    printf("\n    %" PRIu64 " recipients at %u domains, %u sites: handed over in %" PRIu64
+           " s, all at their end after %" PRIu64 " s; %" PRIu64 " delivered, %" PRIu64
+           " times deferred, %" PRIu64 " failed; %" PRIu64 " connections, %u at once; half within "
+           "%" PRIu64 " ms, 99%% within %" PRIu64 " s ",
+           rcpts, s->domain_count, s->site_count, s->loaded_us / DAY_SECOND,
+           s->drained_us / DAY_SECOND, s->sum.deliver.delivered, s->sum.deliver.deferred,
+           s->sum.deliver.failed, s->sum.deliver.connections_opened,
+           s->sum.deliver.connections_peak, day_latency_us(s, s->domain_count, 500000) / 1000,
+           day_latency_us(s, s->domain_count, 990000) / DAY_SECOND);
+    give_back(s);
+    free(s);
+}
+
+static const struct suite_test tests[] = {
+    {"a day in the life", a_day_in_the_life},
+};
+
+int main(int argc, char **argv)
+{
+    urcu_qsbr_register_thread();
+    int result = suite_main("day", tests, COUNT_OF(tests), argc, argv);
+    urcu_qsbr_unregister_thread();
+    return result;
+}
