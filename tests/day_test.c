@@ -4,6 +4,7 @@
 //
 //     POSTHASTE_DAY=1000000 day_test    so many recipients (20,000 when not said), at a fiftieth of
 //                                       as many domains
+//     POSTHASTE_TARPITS=10000 day_test tarpits    hosts that say a byte every ten seconds (300)
 #include "engine/base/check.h"
 #include "engine/config_settings.h"
 #include "tests/sim/day_stage.h"
@@ -20,12 +21,17 @@
 #define GREYLIST_EVERY 5    // of the other sites
 #define DEAD_SITE PROVIDERS // of one domain
 #define DEAD_LIFE_US (6 * DAY_HOUR)
-#define BLOCKED_FROM_US (5 * DAY_SECOND)
+#define BLOCKED_FROM_US DAY_SECOND
 #define BLOCKED_UNTIL_US (BLOCKED_FROM_US + 2 * DAY_HOUR)
 // How long mail may take where nothing stands in its way but other mail, and where it has to come
 // again, up to an hour later each time.
 #define FAIR_US (600 * DAY_SECOND)
 #define AGAIN_US (2 * DAY_HOUR)
+
+#define TARPITS_DEFAULT 300
+#define TARPIT_LIFE_US (600 * DAY_SECOND)
+#define GOOD_HOSTS 50
+#define GOOD_MESSAGES 6000
 
 static uint64_t count_of(const char *name, uint64_t usual)
 {
@@ -189,7 +195,60 @@ static void a_day_in_the_life(void)
     free(s);
 }
 
+// --- tarpits
+
+// The 99th percentile of what goes to hosts that are as they should be.
+static uint64_t beside_others_us(uint64_t others, bool drip, struct counters *ret)
+{
+    struct day_stage *s = calloc(1, sizeof(*s));
+    CHECK(s);
+    s->name = drip ? "beside tarpits" : "beside good hosts";
+    s->seed = 1;
+    s->worker_count = 2;
+    s->connection_count_max = (uint32_t)others;
+    s->site_count = s->domain_count = GOOD_HOSTS + (uint32_t)others;
+    make_room(s);
+    s->fallback.retry.lifetime_us = TARPIT_LIFE_US;
+    for (uint32_t i = 0; i < s->domain_count; i++) {
+        s->domains[i].site = i;
+        if (drip && i >= GOOD_HOSTS)
+            s->sites[i].temper = HOST_DRIPS;
+    }
+    s->loads[0] = (struct load_plan){
+        .message_count = GOOD_MESSAGES, .rate_per_s = 20, .session_count = 5, .rcpt_count = 1};
+    s->load_domain_count[0] = GOOD_HOSTS;
+    s->load_after_us[1] = 60 * DAY_SECOND; // when the good hosts are known
+    s->loads[1] = (struct load_plan){.message_count = others * 3,
+                                     .rate_per_s = (double)others / 5,
+                                     .session_count = 20,
+                                     .rcpt_count = 1};
+    day_play(s);
+    CU_ASSERT_EQUAL(s->complaint_count, 0);
+    uint64_t us = day_latency_us(s, GOOD_HOSTS, 990000);
+    *ret = s->sum;
+    give_back(s);
+    free(s);
+    return us;
+}
+
+// There are half as many connections as the tarpits want at first.
+static void tarpits_delay_nobody_else(void)
+{
+    uint64_t others = count_of("POSTHASTE_TARPITS", TARPITS_DEFAULT);
+    struct counters good, bad;
+    uint64_t good_us = beside_others_us(others, false, &good);
+    uint64_t bad_us = beside_others_us(others, true, &bad);
+    printf("\n    99%% of the mail to %u good hosts within %" PRIu64 " ms beside %" PRIu64
+           " others, within %" PRIu64 " ms beside as many tarpits; %u connections at once, %" PRIu64
+           " gave way ",
+           GOOD_HOSTS, good_us / 1000, others, bad_us / 1000, bad.deliver.connections_peak,
+           bad.deliver.gave_way);
+    CU_ASSERT(bad.deliver.gave_way > 0);
+    CU_ASSERT(bad_us <= good_us + good_us / 2);
+}
+
 static const struct suite_test tests[] = {
+    {"tarpits delay nobody else", tarpits_delay_nobody_else},
     {"a day in the life", a_day_in_the_life},
 };
 

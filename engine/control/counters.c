@@ -21,6 +21,7 @@ void counters_add(struct counters *sum, const struct counters *c)
     sum->deliver.connections_failed += c->deliver.connections_failed;
     sum->deliver.connections_reused += c->deliver.connections_reused;
     sum->deliver.lent += c->deliver.lent;
+    sum->deliver.gave_way += c->deliver.gave_way;
     sum->deliver.transactions_ahead += c->deliver.transactions_ahead;
     sum->deliver.connections_peak += c->deliver.connections_peak;
     sum->deliver.transactions += c->deliver.transactions;
@@ -67,6 +68,7 @@ void counters_print(const struct counters *c, struct json *j)
     json_u64(j, "connections-peak", c->deliver.connections_peak);
     json_u64(j, "connections-failed", c->deliver.connections_failed);
     json_u64(j, "connections-reused", c->deliver.connections_reused);
+    json_u64(j, "connections-gave-way", c->deliver.gave_way);
     json_u64(j, "jobs-lent", c->deliver.lent);
     json_u64(j, "transactions-ahead", c->deliver.transactions_ahead);
     json_u64(j, "transactions", c->deliver.transactions);

@@ -75,8 +75,10 @@ void conn_enter(struct deliver *d, struct conn *c, enum conn_state state)
     s->spare_count -= conn_is_spare(c);
     s->open_count -= conn_is_open(c);
     s->opening_count -= conn_is_opening(c);
-    if (state == CONN_CLOSING)
+    if (state == CONN_CLOSING) {
         conn_close(c, d->io);
+        crowd_left(d, c);
+    }
     c->state = (uint8_t)state;
     s->spare_count += conn_is_spare(c);
     s->open_count += conn_is_open(c);
@@ -382,6 +384,7 @@ void attempt_gone(struct deliver *d, struct conn *c)
     CHECK(!c->want_send);
     conn_release(c);
     slab_give(&d->conns, c->index);
+    crowd_gone(d, s);
     s->conn_count--;
     d->counters.connections--;
     dispatch_site(d, s);
@@ -498,6 +501,7 @@ void attempt_events(struct deliver *d, struct conn *c, struct slice bytes)
     while (c->state != CONN_CLOSING) {
         uint64_t replies_before = smtp_client_replies(&c->client);
         struct smtp_event e = smtp_client_feed(&c->client, &bytes);
+        c->replied |= smtp_client_replies(&c->client) > replies_before;
         c->moved |= e.kind != SMTP_MORE || smtp_client_replies(&c->client) > replies_before;
         switch (e.kind) {
         case SMTP_MORE: return;

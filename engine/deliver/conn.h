@@ -43,6 +43,9 @@ struct conn {
     bool broke_rules;   // it ended since the server said what fits no command
     bool timed_out;     // it was silent for too long
     bool gone;          // nothing is lent any more; the turn's list still holds it
+    bool is_waiting;    // in a list of those that wait for an answer: crowd.c's, with the next two
+    bool is_stuck;      // they have waited for long
+    bool replied;       // to a command of ours, since crowd_moved()
     bool session_ready; // it has been IDLE once: a failure now is not the host's refusal
     int fd;
     uint32_t message_count; // that got a verdict
@@ -53,6 +56,8 @@ struct conn {
     struct conn *next;      // the list of the willing
     struct conn *prev;      // the list of the willing
     struct conn *send_next; // the turn's list
+    struct conn *wait_next, *wait_prev;
+    uint64_t waits_since_us;
     struct wheel_timer timer;
     uint64_t deadline_us; // the timer may fire earlier, and is armed again then
     uint64_t sent_bytes;  // stream position: taken by the kernel

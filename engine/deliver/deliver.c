@@ -108,6 +108,7 @@ void deliver_on_timer(struct deliver *d, struct wheel_timer *t)
     if (token.op == DELIVER_OP_SWEEP) {
         targets_expire(d, io_now_us(d->io));
         targets_sweep(d, io_now_us(d->io));
+        crowd_sweep(d, io_now_us(d->io));
         dispatch_starved(d, UINT32_MAX);
         wheel_arm(d->o.wheel, t, io_now_us(d->io) + SWEEP_US);
         return;

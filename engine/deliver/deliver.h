@@ -9,6 +9,7 @@
 //          dispatch.c     joins work, permission and connection
 //          attempt.c      what a connection's replies and end mean for the jobs on it
 //          outbox.c  results on their way home
+//          crowd.c   which site may have a connection when there are too few for all
 //          fetch.c   messages that are not in memory are read back
 //          lend.c    a site that is too hot for one worker is served by several
 //          recall.c  jobs go home untried: their home has asked for them, or a hold keeps them
@@ -57,7 +58,8 @@ struct deliver_counters {
     uint64_t transactions_ahead; // that began before the one in front of them was answered
     uint64_t delivered, deferred, failed, in_doubt;
     uint64_t fetched, fetches_failed;
-    uint64_t lent; // jobs, to other workers
+    uint64_t lent;     // jobs, to other workers
+    uint64_t gave_way; // connections that were closed since others wanted them
     uint32_t connections, connections_peak, sites;
 };
 

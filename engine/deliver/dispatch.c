@@ -26,25 +26,32 @@ static void site_starves(struct deliver *d, struct site *s)
 {
     if (s->starved)
         return;
+    struct starved_queue *q = &d->starved[s->is_prompt ? STARVED_PROMPT : STARVED_OTHERS];
     s->starved = true;
     s->starved_next = NULL;
-    if (d->starved_last)
-        d->starved_last->starved_next = s;
+    if (q->last)
+        q->last->starved_next = s;
     else
-        d->starved_first = s;
-    d->starved_last = s;
+        q->first = s;
+    q->last = s;
+}
+
+static void wake_starved(struct deliver *d, struct starved_queue *q, uint32_t count_max)
+{
+    for (; q->first && count_max > 0; count_max--) {
+        struct site *s = q->first;
+        q->first = s->starved_next;
+        if (!q->first)
+            q->last = NULL;
+        s->starved = false;
+        dispatch_site(d, s);
+    }
 }
 
 void dispatch_starved(struct deliver *d, uint32_t count_max)
 {
-    for (; d->starved_first && count_max > 0; count_max--) {
-        struct site *s = d->starved_first;
-        d->starved_first = s->starved_next;
-        if (!d->starved_first)
-            d->starved_last = NULL;
-        s->starved = false;
-        dispatch_site(d, s);
-    }
+    for (int rank = 0; rank < STARVED_RANKS; rank++)
+        wake_starved(d, &d->starved[rank], count_max);
 }
 
 void dispatch_site_unused(struct deliver *d, struct site *s)
@@ -153,10 +160,11 @@ static bool job_starves(const struct deliver *d, const struct job *j)
     return !entry_message(j->entry) && !fetch_has_room(d, j);
 }
 
-// How many more messages its connections can take, those that are being opened too.
+// How many more messages its connections can take, those that are being opened too, unless they
+// have waited for long.
 static uint32_t site_room(const struct site *s)
 {
-    uint64_t room = (uint64_t)s->open_count * s->pace.window;
+    uint64_t room = (uint64_t)(s->open_count - s->stuck_count) * s->pace.window;
     return room > s->transaction_count ? (uint32_t)(room - s->transaction_count) : 0;
 }
 
@@ -192,7 +200,7 @@ static struct job *site_next_job(struct deliver *d, struct site *s, struct loan 
 static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_t address)
 {
     uint32_t index;
-    struct conn *c = slab_take(&d->conns, &index);
+    struct conn *c = crowd_may_connect(d, s) ? slab_take(&d->conns, &index) : NULL;
     if (!c) {
         site_starves(d, s);
         return false;
@@ -226,6 +234,7 @@ static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_
                           io_now_us(d->io) + retry_address_us(&s->limits.retry));
         return true;
     }
+    crowd_opened(d, s);
     s->conn_count++;
     s->open_count++;
     s->spare_count++;
@@ -435,6 +444,7 @@ static void conn_say(struct deliver *d, struct conn *c)
     if (!c->moved && !(was_silent && !wire_empty(&c->wire)))
         return;
     c->moved = false;
+    crowd_moved(d, c);
     c->deadline_us = io_now_us(d->io) + conn_patience_us(c, d->o.connect_timeout_us, d->o.idle_us);
     if (!wheel_armed(&c->timer) || c->timer.due_us > c->deadline_us)
         wheel_arm(d->o.wheel, &c->timer, c->deadline_us);

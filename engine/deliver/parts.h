@@ -91,6 +91,17 @@ struct question {
     struct site *site;     // stays while it asks: `ask_count`
 };
 
+// Connections that wait for an answer, the longest first.
+struct conn_queue {
+    struct conn *first, *last;
+};
+
+// Sites that want a connection and can have none now, the longest first; by who is served first.
+enum starved_rank { STARVED_PROMPT, STARVED_OTHERS, STARVED_RANKS };
+struct starved_queue {
+    struct site *first, *last;
+};
+
 struct deliver {
     struct deliver_options o;
     struct io *io;
@@ -102,8 +113,10 @@ struct deliver {
     struct slab questions;
     struct slab fetches;
     struct site *site_buckets[SITE_BUCKETS];
-    struct site *dirty_sites;                  // dispatch looks at them in this turn
-    struct site *starved_first, *starved_last; // no connection was to be had for them
+    struct site *dirty_sites; // dispatch looks at them in this turn
+    struct starved_queue starved[STARVED_RANKS];
+    struct conn_queue waiting, stuck; // crowd.c's, as is the next
+    uint32_t slow_count;              // connections of sites that are not prompt
     struct conn *send_first;
     struct target *again_first;            // to drain again
     struct target *idle_first, *idle_last; // by idle_since_us
@@ -168,7 +181,7 @@ void targets_release(struct deliver *d);                // what the table does n
 void dispatch_site(struct deliver *d, struct site *s); // marks it for this turn
 void dispatch_on_address(struct deliver *d, struct site *s, uint8_t host,
                          const struct dns_address_answer *a);
-void dispatch_starved(struct deliver *d, uint32_t count_max); // the longest waiting ones first
+void dispatch_starved(struct deliver *d, uint32_t count_max); // of each rank, the longest first
 void dispatch_sites(struct deliver *d); // work for connections, connections for work
 void dispatch_fetched(struct deliver *d, struct site *s, struct job *j);
 void dispatch_flush(struct deliver *d); // what connections have to say goes out
@@ -183,6 +196,14 @@ void recall(struct deliver *d, struct letter *l);
 bool job_is_held(const struct deliver *d, const struct job *j, const struct message *m);
 // A held job that was taken, borrowed (then `loan` is not NULL) or not, goes home.
 void job_stays(struct deliver *d, struct loan *loan, uint32_t item, struct job *j);
+
+// crowd.c
+bool crowd_may_connect(struct deliver *d, const struct site *s); // false: it starves
+void crowd_opened(struct deliver *d, const struct site *s);      // before it counts one more
+void crowd_gone(struct deliver *d, const struct site *s);        // before it counts one less
+void crowd_moved(struct deliver *d, struct conn *c);             // so did its deadline
+void crowd_left(struct deliver *d, struct conn *c);              // it closes
+void crowd_sweep(struct deliver *d, uint64_t now_us);            // now and then
 
 // lend.c
 void lend(struct deliver *d, struct site *s); // what a hot site cannot begin by itself

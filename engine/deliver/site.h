@@ -90,6 +90,8 @@ struct site {
     uint32_t transaction_count; // on all of them
     struct pace pace;           // learned: how far they speak ahead of its replies
     bool proven;                // a session became ready, and none has failed to since
+    bool is_prompt;             // it has answered in time lately: crowd.c's, as is the next
+    uint32_t stuck_count;       // connections that have waited for long
     uint32_t connections_now;   // learned cap; UINT32_MAX: none
     uint64_t cap_until_us;
 

@@ -72,9 +72,8 @@ static void start_load(struct day_stage *s, uint32_t nth)
 {
     struct day_load *l = &s->feeders[nth];
     l->plan = s->loads[nth];
-    l->done = l->plan.message_count == 0;
-    if (l->done)
-        return;
+    uint32_t domains = s->load_domain_count[nth];
+    CHECK(load_domains_number(&l->domains, domains ? domains : s->domain_count) == 0);
     CHECK(io_new(&l->io, &io_options) == 0);
     world_is_elsewhere(l->io);
     l->plan.worker = nth;
@@ -88,10 +87,27 @@ static void start_load(struct day_stage *s, uint32_t nth)
     l->plan.peers = s->addresses;
     l->plan.peer_count = 1;
     l->plan.content = s->content;
-    l->plan.domains = s->load_domains;
+    l->plan.domains = l->domains;
     l->plan.ledger_fd = -1;
     CHECK(load_worker_new(&l->worker, l->io, &l->plan) == 0);
     io_wait(l->io, load_worker_due_us(l->worker));
+}
+
+// Those whose time has come.
+static void start_loads(struct day_stage *s)
+{
+    uint64_t next_us = UINT64_MAX;
+    for (uint32_t i = 0; i < DAY_LOADS; i++) {
+        uint64_t at_us = s->began_us + s->load_after_us[i];
+        s->feeders[i].done |= s->loads[i].message_count == 0;
+        if (s->feeders[i].done || s->feeders[i].worker)
+            continue;
+        if (at_us <= world_now_us(s->world))
+            start_load(s, i);
+        else if (at_us < next_us)
+            next_us = at_us;
+    }
+    io_wait(s->keeper, next_us);
 }
 
 static void start_hosts(struct day_stage *s)
@@ -130,10 +146,8 @@ static void start(struct day_stage *s)
     io_wait(s->keeper, UINT64_MAX);
     life_begin(&s->life, s->world, s->keeper, &s->config, 0, s->worker_count, s->addresses);
     CHECK(load_content_generate(&s->content, 300, 600) == 0);
-    CHECK(load_domains_number(&s->load_domains, s->domain_count) == 0);
     start_hosts(s);
-    for (uint32_t i = 0; i < DAY_LOADS; i++)
-        start_load(s, i);
+    start_loads(s);
 }
 
 // --- the turns
@@ -143,7 +157,7 @@ static void owner_has_turn(struct day_stage *s, const struct io *io)
     if (life_has_turn(&s->life, io))
         return;
     if (io == s->keeper)
-        io_wait(s->keeper, UINT64_MAX);
+        start_loads(s);
     if (io == s->hosts.io && !s->hosts_done)
         s->hosts_done = !hosts_turn(&s->hosts);
     for (uint32_t i = 0; i < DAY_LOADS; i++) {
@@ -253,7 +267,8 @@ static void read_event(struct day_stage *s, struct slice line)
     r->domain = (uint32_t)domain - 1;
     r->delivered += delivered;
     r->failed += failed;
-    r->deferred += !delivered && !failed && r->deferred < UINT8_MAX;
+    if (!delivered && !failed && r->deferred < UINT8_MAX)
+        r->deferred++;
     r->latency_us = time_us > id_us ? time_us - id_us : 0;
     r->end_us = time_us - WORLD_WALL_START_S * DAY_SECOND - s->began_us;
     d->delivered += delivered;
@@ -343,12 +358,13 @@ void day_play(struct day_stage *s)
 
 void day_release(struct day_stage *s)
 {
-    for (uint32_t i = 0; i < DAY_LOADS; i++)
+    for (uint32_t i = 0; i < DAY_LOADS; i++) {
         if (s->feeders[i].worker)
             load_worker_free(s->feeders[i].worker);
+        load_domains_free(s->feeders[i].domains);
+    }
     hosts_free(&s->hosts);
     load_content_free(s->content);
-    load_domains_free(s->load_domains);
     io_free(s->keeper);
     for (uint32_t i = 0; i < DAY_LOADS; i++)
         io_free(s->feeders[i].io);

@@ -33,6 +33,7 @@ struct day_load {
     struct io *io;
     struct load_plan plan;
     struct load_worker *worker;
+    struct load_domains *domains;
     bool done;
 };
 
@@ -50,7 +51,9 @@ struct day_stage {
     struct limits fallback;
     struct limits_rule *rules; // sorted
     uint32_t rule_count;
-    struct load_plan loads[DAY_LOADS]; // message_count 0: not there
+    struct load_plan loads[DAY_LOADS];     // message_count 0: not there
+    uint32_t load_domain_count[DAY_LOADS]; // to the first ones only; 0: to all
+    uint64_t load_after_us[DAY_LOADS];     // since the world began
     // The stage's:
     uint32_t complaint_count;
     struct world *world;
@@ -59,7 +62,6 @@ struct day_stage {
     struct life life;
     struct io_address addresses[LIFE_ADDRESSES_MAX];
     struct load_content *content;
-    struct load_domains *load_domains;
     struct day_load feeders[DAY_LOADS];
     struct hosts hosts;
     bool hosts_done;
