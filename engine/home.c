@@ -16,6 +16,8 @@ int home_init(struct home *h, const struct home_options *o)
     if (o->found) {
         h->jobs = o->found->jobs;
         o->found->jobs = (struct slab){0};
+        h->campaigns = o->found->campaigns;
+        o->found->campaigns = (struct campaigns){0};
         h->journal_messages_found = o->found->message_count;
     } else {
         slab_init(&h->jobs, sizeof(struct job), JOBS_MAX);
@@ -77,6 +79,7 @@ void home_release(struct home *h)
     free_messages(h);
     notices_release(&h->notices);
     slab_release(&h->jobs);
+    campaigns_release(&h->campaigns);
     keyring_release(&h->keyring);
     journal_release(&h->journal);
     storage_release(&h->storage);
@@ -123,6 +126,7 @@ void home_entry_done(struct home *h, struct entry *e)
         return; // again when it is settled, or not pinned any more
     journal_forget(&h->journal, e);
     message_free(&h->blocks, entry_message(e));
+    campaigns_drop(&h->campaigns, e->campaign);
     entry_free(&h->jobs, e);
 }
 

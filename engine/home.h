@@ -21,6 +21,7 @@
 #include "engine/notices.h"
 #include "engine/policy/limits.h"
 #include "engine/storage.h"
+#include "queue/campaigns.h"
 #include "queue/post.h"
 
 struct home_counters {
@@ -49,6 +50,7 @@ struct home {
     struct message_list decided; // fates of messages that did not reach the journal
     struct slab jobs;
     struct calendar calendar;
+    struct campaigns campaigns;
     uint64_t journal_messages_found;
     uint64_t delay_report_us; // a message that waits so long is worth a word
     uint64_t parked_count;    // jobs that a hold keeps
@@ -78,7 +80,8 @@ struct home_options {
 
 // What was found at start, for one home (engine/recovery.h).
 struct home_found {
-    struct slab jobs;   // with their entries; due_s counts from the start's now
+    struct slab jobs; // with their entries; due_s counts from the start's now
+    struct campaigns campaigns;
     uint32_t *segments; // oldest first
     uint32_t segment_count;
     uint64_t message_count;

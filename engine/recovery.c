@@ -52,6 +52,7 @@ struct recovery {
     struct recovery_options o;
     struct recover recover;
     struct slab *homes;
+    struct campaigns *campaigns; // of each home
     struct found_segment *segments;
     uint32_t segment_count, segment_room;
     uint32_t next; // of the segments: for this step, or to be loaded
@@ -477,6 +478,8 @@ static void all_understood(struct recovery *r)
         bring_forward(r, &r->homes[i]);
         home->jobs = r->homes[i];
         r->homes[i] = (struct slab){0};
+        home->campaigns = r->campaigns[i];
+        r->campaigns[i] = (struct campaigns){0};
         for (uint32_t k = 0; k < home->segment_count; k++)
             home->message_count += segment_at(r->o.table, home->segments[k])->live_count;
     }
@@ -573,14 +576,16 @@ struct recovery *recovery_new(const struct recovery_options *options)
         return NULL;
     r->o = *options;
     r->homes = calloc(options->home_count, sizeof(*r->homes));
+    r->campaigns = calloc(options->home_count, sizeof(*r->campaigns));
     r->front = malloc(SCAN_FRONT_BYTES);
     r->segment_room = SEGMENTS_ROOM_FIRST;
     r->segments = calloc(r->segment_room, sizeof(*r->segments));
-    if (!r->homes || !r->front || !r->segments ||
+    if (!r->homes || !r->campaigns || !r->front || !r->segments ||
         !recover_init(&r->recover, options->domains, options->table, r->homes)) {
         recovery_free(r);
         return NULL;
     }
+    r->recover.campaigns = r->campaigns;
     for (uint32_t i = 0; i < options->home_count; i++)
         slab_init(&r->homes[i], sizeof(struct job), JOBS_MAX);
     list_segments(r);
@@ -605,6 +610,9 @@ void recovery_free(struct recovery *r)
         return;
     for (uint32_t i = 0; r->homes && i < r->o.home_count; i++)
         free_jobs(&r->homes[i]);
+    for (uint32_t i = 0; r->campaigns && i < r->o.home_count; i++)
+        campaigns_release(&r->campaigns[i]);
+    free(r->campaigns);
     recover_release(&r->recover);
     free(r->homes);
     free(r->front);

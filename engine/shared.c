@@ -79,6 +79,7 @@ void shared_release(struct shared *s)
     free(s->ios);
     for (uint32_t i = 0; s->found && i < s->worker_count; i++) {
         slab_release(&s->found[i].jobs);
+        campaigns_release(&s->found[i].campaigns);
         free(s->found[i].segments);
     }
     free(s->found);

@@ -57,7 +57,7 @@ struct entry {
     };
     uint32_t payload_bytes : 31; // of the record
     uint32_t has_spread : 1;
-    uint16_t campaign; // campaign_number() of its name
+    uint16_t campaign; // its number: queue/campaigns.h
     int8_t priority;
     bool only_open : 1; // the home's, without a spread: the only job is not over
     bool only_out : 1;  // the home's, without a spread: and not in its calendar

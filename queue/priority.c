@@ -52,5 +52,5 @@ uint16_t campaign_number(struct slice name)
 {
     if (name.len == 0)
         return CAMPAIGN_NONE;
-    return (uint16_t)(1 + slice_hash(name, CAMPAIGN_SEED) % UINT16_MAX);
+    return (uint16_t)(1 + slice_hash(name, CAMPAIGN_SEED) % (UINT16_MAX - 1u));
 }

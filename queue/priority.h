@@ -35,9 +35,8 @@ const char *priority_print(int priority, char text[PRIORITY_TEXT_BYTES]);
 
 // 1 to CAMPAIGN_NAME_BYTES_MAX printable ASCII characters; no blank at either end.
 bool campaign_name_valid(struct slice name);
-// The same on each worker and in every life of the engine. Two names may share a number: then they
-// share turns, and who must tell them apart looks at the names. An empty one has CAMPAIGN_NONE, and
-// no other has.
+// 1 to UINT16_MAX - 1, the same on each worker and in every life of the engine: the number that a
+// campaign has where no other one has it (queue/campaigns.h). CAMPAIGN_NONE for an empty name.
 uint16_t campaign_number(struct slice name);
 
 #endif

@@ -111,7 +111,10 @@ static void drop_entry(struct recover *r, struct entry *e)
 {
     for (uint32_t i = 0; i < entry_job_count(e); i++)
         drop_domain(entry_job(e, i));
-    entry_free(&r->homes[entry_job(e, 0)->home], e);
+    uint32_t home = entry_job(e, 0)->home;
+    if (r->campaigns)
+        campaigns_drop(&r->campaigns[home], e->campaign);
+    entry_free(&r->homes[home], e);
 }
 
 static bool find_domains(struct recover *r, struct entry *e, const struct message_rcpt *rcpts,
@@ -216,7 +219,9 @@ static bool on_message(struct recover *r, const struct scan_record *record, uint
         return false;
     e->id = m.id;
     e->priority = m.priority;
-    e->campaign = campaign_number(record_message_campaign(&m, record->payload));
+    struct slice campaign = record_message_campaign(&m, record->payload);
+    e->campaign = r->campaigns ? campaigns_take(&r->campaigns[home], campaign)
+                               : campaign_number(campaign);
     e->place = place_make(segment, record->offset);
     e->payload_bytes = (uint32_t)record->payload.len & INT32_MAX;
     if (!find_domains(r, e, rcpts, envelope) || !on_key_of_message(r, &m))

@@ -8,6 +8,7 @@
 #ifndef POSTHASTE_QUEUE_RECOVER_H
 #define POSTHASTE_QUEUE_RECOVER_H
 
+#include "queue/campaigns.h"
 #include "queue/domain.h"
 #include "queue/scan.h"
 #include "queue/segment.h"
@@ -30,8 +31,9 @@ struct recovered_key {
 struct recover {
     struct domain_table *domains;
     const struct segment_table *segments;
-    struct slab *homes; // of struct job, one for each home
-    struct entry **ids; // open addressing; NULL: free
+    struct slab *homes;          // of struct job, one for each home
+    struct campaigns *campaigns; // one for each home; NULL: numbers are enough
+    struct entry **ids;          // open addressing; NULL: free
     uint64_t id_slots, id_count;
     uint64_t id_last;           // the highest
     uint32_t domain_count_kept; // in the table, after it was looked through the last time
