@@ -158,6 +158,12 @@ struct dns_entry *dns_cache_find(struct dns_cache *c, enum dns_answer_kind kind,
     return e;
 }
 
+bool dns_cache_has_failed(struct dns_cache *c, enum dns_answer_kind kind, struct slice name)
+{
+    const struct dns_entry *e = *find_link(c, hash_of(c, kind, name), kind, name);
+    return e && e->status == DNS_TRY_LATER;
+}
+
 void dns_cache_put(struct dns_cache *c, struct dns_entry *e)
 {
     struct slice name = dns_entry_name(e);

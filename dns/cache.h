@@ -46,6 +46,9 @@ void dns_cache_release(struct dns_cache *c);
 // Borrowed until the next call. NULL: not known, or no longer.
 struct dns_entry *dns_cache_find(struct dns_cache *c, enum dns_answer_kind kind, struct slice name,
                                  uint64_t now_us);
+// Is the last that was heard of it, expired or not, that it could not be looked up? For as long as
+// that has not been dropped.
+bool dns_cache_has_failed(struct dns_cache *c, enum dns_answer_kind kind, struct slice name);
 // Takes a reference of its own, in place of an older entry of this kind and name.
 void dns_cache_put(struct dns_cache *c, struct dns_entry *e);
 

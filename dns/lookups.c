@@ -25,6 +25,7 @@ struct lookup {
     uint8_t sent_count;     // queries
     uint8_t answered_count; // of them
     uint8_t name_bytes;
+    bool doubtful; // it failed the last time
     char name[DNS_NAME_BYTES_MAX + 1];
 };
 
@@ -38,7 +39,7 @@ int dns_lookups_init(struct dns_lookups *l, const struct dns_lookups_options *op
     slab_init(&l->askers, sizeof(struct asker), DNS_ASKERS_MAX);
     for (unsigned i = 0; i < DNS_LOOKUP_BUCKETS; i++)
         l->buckets[i] = SLAB_NONE;
-    l->line_first = l->line_last = SLAB_NONE;
+    l->line = l->doubtful_line = (struct dns_line){SLAB_NONE, SLAB_NONE};
     l->ready_first = l->ready_last = SLAB_NONE;
     return 0;
 }
@@ -136,8 +137,13 @@ static uint32_t find_lookup(struct dns_lookups *l, uint64_t hash, enum dns_answe
     return i;
 }
 
+static struct dns_line *line_of(struct dns_lookups *l, const struct lookup *k)
+{
+    return k->doubtful ? &l->doubtful_line : &l->line;
+}
+
 static uint32_t new_lookup(struct dns_lookups *l, uint64_t hash, enum dns_answer_kind kind,
-                           struct slice name)
+                           struct slice name, bool doubtful)
 {
     uint32_t i;
     struct lookup *k = slab_take(&l->lookups, &i);
@@ -145,18 +151,20 @@ static uint32_t new_lookup(struct dns_lookups *l, uint64_t hash, enum dns_answer
         return SLAB_NONE;
     k->hash = hash;
     k->kind = (uint8_t)kind;
+    k->doubtful = doubtful;
     k->name_bytes = (uint8_t)name.len;
     memcpy(k->name, name.data, name.len);
     k->asker_first = k->asker_last = SLAB_NONE;
     k->bucket_next = *bucket_of(l, hash);
     *bucket_of(l, hash) = i;
 
+    struct dns_line *line = line_of(l, k);
     k->line_next = SLAB_NONE;
-    if (l->line_first == SLAB_NONE)
-        l->line_first = i;
+    if (line->first == SLAB_NONE)
+        line->first = i;
     else
-        lookup_at(l, l->line_last)->line_next = i;
-    l->line_last = i;
+        lookup_at(l, line->last)->line_next = i;
+    line->last = i;
     return i;
 }
 
@@ -175,6 +183,7 @@ bool dns_lookups_ask(struct dns_lookups *l, enum dns_answer_kind kind, struct sl
         make_ready(l, asker, entry_without_query(l, kind, name, now_us));
         return true;
     }
+    bool doubtful = dns_cache_has_failed(&l->cache, kind, name);
     struct dns_entry *known = dns_cache_find(&l->cache, kind, name, now_us);
     if (known) {
         l->counters.cache_hits++;
@@ -186,7 +195,7 @@ bool dns_lookups_ask(struct dns_lookups *l, enum dns_answer_kind kind, struct sl
     if (lookup != SLAB_NONE)
         l->counters.shared++;
     else
-        lookup = new_lookup(l, hash, kind, name);
+        lookup = new_lookup(l, hash, kind, name, doubtful);
     if (lookup == SLAB_NONE) {
         slab_give(&l->askers, asker);
         return false;
@@ -198,10 +207,24 @@ bool dns_lookups_ask(struct dns_lookups *l, enum dns_answer_kind kind, struct sl
 
 // --- queries and responses
 
+// Whose turn it is, or SLAB_NONE.
+static uint32_t next_in_line(const struct dns_lookups *l)
+{
+    uint32_t max = l->options.query_count_max;
+    bool doubtful_may = l->doubtful_line.first != SLAB_NONE && l->doubtful_count <= max / 4;
+    if (l->query_count >= max)
+        return SLAB_NONE;
+    if (doubtful_may && l->passed_count + 1 >= DNS_DOUBTFUL_EVERY)
+        return l->doubtful_line.first;
+    if (l->line.first != SLAB_NONE)
+        return l->line.first;
+    return doubtful_may ? l->doubtful_line.first : SLAB_NONE;
+}
+
 bool dns_lookups_next_query(struct dns_lookups *l, struct dns_query *ret)
 {
-    uint32_t lookup = l->line_first;
-    if (lookup == SLAB_NONE || l->query_count >= l->options.query_count_max)
+    uint32_t lookup = next_in_line(l);
+    if (lookup == SLAB_NONE)
         return false;
     struct lookup *k = lookup_at(l, lookup);
     enum dns_type address_type = k->sent_count == 0 ? DNS_TYPE_A : DNS_TYPE_AAAA;
@@ -212,7 +235,10 @@ bool dns_lookups_next_query(struct dns_lookups *l, struct dns_query *ret)
         .name = lookup_name(k),
     };
     if (++k->sent_count == query_count_of((enum dns_answer_kind)k->kind))
-        l->line_first = k->line_next;
+        line_of(l, k)->first = k->line_next;
+    l->doubtful_count += k->doubtful;
+    bool passes = !k->doubtful && l->doubtful_line.first != SLAB_NONE;
+    l->passed_count = passes ? l->passed_count + 1 : 0;
     l->query_count++;
     l->counters.queries++;
     return true;
@@ -335,6 +361,7 @@ void dns_lookups_on_response(struct dns_lookups *l, const struct dns_query *quer
     CHECK(k && k->answered_count < k->sent_count && l->query_count > 0);
     k->answered_count++;
     l->query_count--;
+    l->doubtful_count -= k->doubtful;
     if (response->status == DNS_TRY_LATER)
         l->counters.failures++;
     uint64_t expires_us = expiry_us(l, response, now_us);

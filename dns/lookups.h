@@ -7,6 +7,8 @@
 //   ask -> known: an answer waits
 //       -> under way: one more asker of that lookup
 //       -> new lookup, in line for its queries: MX one, addresses two (A and AAAA)
+//          what failed the last time stands in a line of its own, which may have a quarter of all
+//          queries under way: name servers that do not answer keep others' names waiting once
 //   last response of a lookup -> cache -> an answer waits for each asker
 #ifndef POSTHASTE_DNS_LOOKUPS_H
 #define POSTHASTE_DNS_LOOKUPS_H
@@ -18,6 +20,7 @@
 
 #define DNS_ASKERS_MAX (1u << 20)
 #define DNS_LOOKUP_BUCKETS 4096
+#define DNS_DOUBTFUL_EVERY 8 // one of so many queries at least, while they have room
 #define DNS_FAILURE_TTL_US (5 * 1000 * 1000) // RFC 2308 7 allows five minutes
 
 struct dns_lookups_options {
@@ -38,6 +41,10 @@ struct dns_lookups_counters {
     uint64_t asked, cache_hits, shared, queries, failures;
 };
 
+struct dns_line {
+    uint32_t first, last;
+};
+
 struct dns_lookups {
     struct dns_lookups_options options;
     struct dns_lookups_counters counters;
@@ -45,7 +52,9 @@ struct dns_lookups {
     struct slab lookups;
     struct slab askers;
     uint32_t buckets[DNS_LOOKUP_BUCKETS]; // lookups under way
-    uint32_t line_first, line_last;       // lookups whose queries have not all been sent
+    struct dns_line line, doubtful_line;  // lookups whose queries have not all been sent
+    uint32_t doubtful_count;              // of the queries outstanding
+    uint32_t passed_count;                // queries while a doubtful one waited
     uint32_t ready_first, ready_last;     // askers whose answer is there
     uint32_t query_count;                 // outstanding
     // What the answer taken last points to: a struct mx_set, or addresses.

@@ -282,6 +282,38 @@ static const struct {
     {DNS_ANSWER_ADDRESS, "a\n.org", "1 no domain until 100:"},
 };
 
+// What failed the last time waits apart, and takes no more than a quarter of the queries (and one
+// more, so that it is at least one).
+static void test_doubtful_names(void)
+{
+    struct dns_lookups *l = new_lookups(8);
+    struct dns_query q[8], fresh;
+    char name[32];
+    for (unsigned i = 0; i < 8; i++) {
+        snprintf(name, sizeof(name), "dead%u.example", i);
+        ask(l, DNS_ANSWER_MX, name, i, 0);
+        CU_ASSERT_STRING_NOT_EQUAL(next_query(l, &q[i]), "-");
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        respond(l, &q[i], DNS_TRY_LATER, 0, "", 0);
+        CU_ASSERT_STRING_NOT_EQUAL(next_answer(l), "-");
+    }
+    for (unsigned i = 0; i < 8; i++) { // their failure is forgotten, and asked for again
+        snprintf(name, sizeof(name), "dead%u.example", i);
+        ask(l, DNS_ANSWER_MX, name, i, 10 * SECOND);
+    }
+    ask(l, DNS_ANSWER_MX, "alive.example", 9, 10 * SECOND);
+    CU_ASSERT_STRING_EQUAL(next_query(l, &fresh), "MX alive.example");
+    for (unsigned i = 0; i < 3; i++)
+        CU_ASSERT_STRING_NOT_EQUAL(next_query(l, &q[i]), "-");
+    CU_ASSERT_STRING_EQUAL(next_query(l, &q[3]), "-");
+    ask(l, DNS_ANSWER_MX, "also.example", 10, 10 * SECOND); // there is room for it
+    CU_ASSERT_STRING_EQUAL(next_query(l, &fresh), "MX also.example");
+    respond(l, &q[0], DNS_NO_DOMAIN, 30, "", 10 * SECOND);
+    CU_ASSERT_STRING_EQUAL(next_query(l, &q[0]), "MX dead3.example");
+    free_lookups(l);
+}
+
 static void test_without_query(void)
 {
     struct dns_lookups *l = new_lookups(3);
@@ -318,6 +350,7 @@ static const struct suite_test tests[] = {
     {"many addresses", test_many_addresses},
     {"shared", test_shared},
     {"queries in line", test_queries_in_line},
+    {"doubtful names", test_doubtful_names},
     {"without query", test_without_query},
     {"released under way", test_released_under_way},
 };
