@@ -59,7 +59,7 @@ static void write_recipients(struct load_message *m, struct load_author *a)
 }
 
 // How posthaste is told when a message shall go (X-Posthaste-Priority:, X-Posthaste-Campaign:).
-static char *put_orders(char *to, struct load_message *m, const struct load_author *a)
+static char *put_wishes(char *to, struct load_message *m, const struct load_author *a)
 {
     if (a->priority.len > 0) {
         to = text_put(to, SLICE("X-Posthaste-Priority: "));
@@ -71,7 +71,7 @@ static char *put_orders(char *to, struct load_message *m, const struct load_auth
         to = text_put_number(to, m->number % a->campaign_count + 1);
         to = text_put(to, SLICE("\r\n"));
     }
-    m->orders_bytes = (uint32_t)(to - m->head);
+    m->wishes_bytes = (uint32_t)(to - m->head);
     return to;
 }
 
@@ -117,7 +117,7 @@ static char *put_addresses(char *to, const struct load_message *m, const struct 
 // begin with the LF of a CRLF (load_content_pool) leaves one byte of its length to the subject.
 static void write_generated(struct load_message *m, struct load_author *a, uint64_t wall_us)
 {
-    char *to = put_message_id(put_orders(m->head, m, a), m, a);
+    char *to = put_message_id(put_wishes(m->head, m, a), m, a);
     to = put_date(to, a, wall_us);
     to = put_addresses(to, m, a);
     to = text_put(to, SLICE("Subject: Message "));
@@ -151,7 +151,7 @@ static void write_from_file(struct load_message *m, struct load_author *a, uint6
         m->transaction.content.piece_count = 1;
         return;
     }
-    char *to = put_message_id(put_orders(m->head, m, a), m, a);
+    char *to = put_message_id(put_wishes(m->head, m, a), m, a);
     if (!file->has_date)
         to = put_date(to, a, wall_us);
     m->transaction.content.pieces[0] = slice_make(m->head, (size_t)(to - m->head));
@@ -165,7 +165,7 @@ void load_message_write(struct load_message *m, struct load_author *a, uint64_t 
     m->number = number;
     m->content_us = m->end_bytes = 0;
     m->refused_count = 0;
-    m->orders_bytes = 0;
+    m->wishes_bytes = 0;
     memset(m->refused, 0, (a->rcpt_count + 63) / 64 * sizeof(m->refused[0]));
     m->transaction = (struct smtp_transaction){.tag = tag, .sender = a->from};
     write_recipients(m, a);
@@ -197,7 +197,7 @@ void load_message_hash(const struct load_message *m, struct load_author *a,
     uint8_t digest[SHA256_BYTES];
     const struct content *content = &m->transaction.content;
     sha256_start(a->hash);
-    sha256_add(a->hash, slice_skip(content->pieces[0], m->orders_bytes));
+    sha256_add(a->hash, slice_skip(content->pieces[0], m->wishes_bytes));
     for (unsigned i = 1; i < content->piece_count; i++)
         sha256_add(a->hash, content->pieces[i]);
     sha256_end(a->hash, digest);

@@ -27,7 +27,7 @@ struct load_message {
     uint64_t size_bytes;
     uint32_t refused_count;
     uint64_t refused[(LOAD_RCPTS_MAX + 63) / 64]; // a bit for each recipient
-    uint32_t orders_bytes;                        // at the front of `head`: see load_message_hash()
+    uint32_t wishes_bytes;                        // at the front of `head`: see load_message_hash()
     struct slice id;                              // in `head`, or in the file it was made from
     const struct load_file *file;                 // NULL: generated
     char head[LOAD_HEAD_BYTES_MAX];

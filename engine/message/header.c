@@ -24,7 +24,7 @@ static void field_begins(struct header_scan *s)
         s->has_key = true;
     else if (slice_equal_nocase(name, SLICE(TRACE_PRIORITY_FIELD)) ||
              slice_equal_nocase(name, SLICE(TRACE_CAMPAIGN_FIELD)))
-        s->has_orders = true;
+        s->has_wishes = true;
     else if (slice_equal_nocase(name, SLICE("Received")) && s->received_count < UINT16_MAX)
         s->received_count++;
 }

@@ -32,7 +32,7 @@ struct header_scan {
     bool ended;
     bool has_date, has_message_id;
     bool has_key;          // X-Posthaste-Key, at least one
-    bool has_orders;       // X-Posthaste-Priority or -Campaign, at least one
+    bool has_wishes;       // X-Posthaste-Priority or -Campaign, at least one
     bool needs_empty_line; // valid when it has ended
     uint16_t received_count;
     /* the rest is header.c's */

@@ -2,8 +2,8 @@
 
 #include "engine/base/check.h"
 #include "engine/message/fields.h"
-#include "engine/submit/orders.h"
 #include "engine/submit/session.h"
+#include "engine/submit/wishes.h"
 
 #include <stdio.h>
 
@@ -179,15 +179,15 @@ static bool take_key(struct session *s, struct session_room *room)
     return true;
 }
 
-static enum fate take_orders(struct session *s, struct orders *ret)
+static enum fate take_wishes(struct session *s, struct wishes *ret)
 {
-    *ret = (struct orders){.has_priority = false};
-    if (!s->header.has_orders)
+    *ret = (struct wishes){.has_priority = false};
+    if (!s->header.has_wishes)
         return FATE_TAKEN;
-    switch (orders_take(s->message, ret)) {
-    case ORDERS_FINE: return FATE_TAKEN;
-    case ORDERS_BAD_PRIORITY: return FATE_PRIORITY_BAD;
-    case ORDERS_BAD_CAMPAIGN: return FATE_CAMPAIGN_BAD;
+    switch (wishes_take(s->message, ret)) {
+    case WISHES_FINE: return FATE_TAKEN;
+    case WISHES_BAD_PRIORITY: return FATE_PRIORITY_BAD;
+    case WISHES_BAD_CAMPAIGN: return FATE_CAMPAIGN_BAD;
     }
     CHECK(false);
 }
@@ -196,7 +196,7 @@ static enum fate take_message(struct session *s, struct session_room *room,
                               const struct smtp_server_event *e)
 {
     struct message *m = s->message;
-    struct orders orders;
+    struct wishes wishes;
     header_scan_end(&s->header);
     if (s->header.received_count > TRACE_RECEIVED_MAX)
         return FATE_LOOP;
@@ -204,7 +204,7 @@ static enum fate take_message(struct session *s, struct session_room *room,
         return FATE_NO_MEMORY;
     if (s->header.has_key && !take_key(s, room))
         return FATE_KEY_BAD;
-    enum fate fate = take_orders(s, &orders);
+    enum fate fate = take_wishes(s, &wishes);
     if (fate != FATE_TAKEN)
         return fate;
     m->received_wall_us = io_wall_us(room->o.io);
@@ -216,7 +216,7 @@ static enum fate take_message(struct session *s, struct session_room *room,
     m->is_8bit |= e->has_8bit;
     m->has_dot_lines = e->has_dot_lines;
     write_trace(s, room);
-    orders_carry_out(&orders, m);
+    wishes_carry_out(&wishes, m);
     message_list_add(&room->complete, m);
     s->message = NULL; // its fate comes by session_verdict()
     room->counters.messages++;

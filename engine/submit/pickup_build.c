@@ -1,6 +1,6 @@
 // What is read becomes messages, and verdicts on them come back.
-#include "engine/submit/orders.h"
 #include "engine/submit/pickup_parts.h"
+#include "engine/submit/wishes.h"
 
 #include "engine/base/check.h"
 #include "engine/message/fields.h"
@@ -245,21 +245,21 @@ static void write_trace(struct pickup *p, const struct pickup_file *f, struct me
     message_put_in_front(m, slice_make(out, trace_write(&t, &f->header, out)));
 }
 
-static bool take_orders(struct pickup_file *f, struct orders *ret)
+static bool take_wishes(struct pickup_file *f, struct wishes *ret)
 {
-    *ret = (struct orders){.has_priority = false};
-    enum orders_fault fault = f->header.has_orders ? orders_take(f->message, ret) : ORDERS_FINE;
-    if (fault != ORDERS_FINE)
+    *ret = (struct wishes){.has_priority = false};
+    enum wishes_fault fault = f->header.has_wishes ? wishes_take(f->message, ret) : WISHES_FINE;
+    if (fault != WISHES_FINE)
         pickup_file_is_bad(
             f, line_of(&f->window, f->ordinal), "its message %u: %s", (unsigned)f->ordinal,
-            fault == ORDERS_BAD_PRIORITY ? ORDERS_PRIORITY_HELP : ORDERS_CAMPAIGN_HELP);
-    return fault == ORDERS_FINE;
+            fault == WISHES_BAD_PRIORITY ? WISHES_PRIORITY_HELP : WISHES_CAMPAIGN_HELP);
+    return fault == WISHES_FINE;
 }
 
 static bool end_message(struct pickup *p, struct pickup_file *f, const struct pickup_event *e)
 {
     struct message *m = f->message;
-    struct orders orders;
+    struct wishes wishes;
     header_scan_end(&f->header);
     if (f->header.received_count > TRACE_RECEIVED_MAX) {
         pickup_file_is_bad(f, line_of(&f->window, f->ordinal),
@@ -267,7 +267,7 @@ static bool end_message(struct pickup *p, struct pickup_file *f, const struct pi
                            (unsigned)f->ordinal);
         return false;
     }
-    if (!take_orders(f, &orders))
+    if (!take_wishes(f, &wishes))
         return false;
     m->received_wall_us = io_wall_us(p->o.io);
     m->arrived_us = io_now_us(p->o.io);
@@ -281,7 +281,7 @@ static bool end_message(struct pickup *p, struct pickup_file *f, const struct pi
     if (f->header.has_key)
         cut_keys(m);
     write_trace(p, f, m);
-    orders_carry_out(&orders, m);
+    wishes_carry_out(&wishes, m);
     set_pending(&f->window, f->ordinal, m->block_bytes); // its verdict may come at once
     if (pickup_submit(p, &f->message))
         return true;

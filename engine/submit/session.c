@@ -1,7 +1,7 @@
 #include "engine/submit/session.h"
 
 #include "engine/base/check.h"
-#include "engine/submit/orders.h"
+#include "engine/submit/wishes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -196,8 +196,8 @@ const char *session_refusal(enum fate fate)
     case FATE_FAILED: return "451 4.3.0 The journal cannot be written, try again later";
     case FATE_KEY_OTHER: return "550 5.6.0 This submission key came with another message";
     case FATE_KEY_BAD: return "550 5.6.0 " TRACE_KEY_FIELD ": give one, of 1 to 255 characters";
-    case FATE_PRIORITY_BAD: return "550 5.6.0 " ORDERS_PRIORITY_HELP;
-    case FATE_CAMPAIGN_BAD: return "550 5.6.0 " ORDERS_CAMPAIGN_HELP;
+    case FATE_PRIORITY_BAD: return "550 5.6.0 " WISHES_PRIORITY_HELP;
+    case FATE_CAMPAIGN_BAD: return "550 5.6.0 " WISHES_CAMPAIGN_HELP;
     case FATE_UNKNOWN:
     case FATE_TAKEN: break;
     }

@@ -1,4 +1,4 @@
-#include "engine/submit/orders.h"
+#include "engine/submit/wishes.h"
 
 #include "engine/message/fields.h"
 
@@ -17,33 +17,33 @@ static struct slice without_folds(struct slice body)
     return body;
 }
 
-static enum orders_fault take_priority(struct orders *o, struct slice text)
+static enum wishes_fault take_priority(struct wishes *o, struct slice text)
 {
     if (o->has_priority || !priority_parse(text, &o->priority))
-        return ORDERS_BAD_PRIORITY;
+        return WISHES_BAD_PRIORITY;
     o->has_priority = true;
-    return ORDERS_FINE;
+    return WISHES_FINE;
 }
 
-static enum orders_fault take_campaign(struct orders *o, struct slice name)
+static enum wishes_fault take_campaign(struct wishes *o, struct slice name)
 {
     if (o->campaign_len > 0 || !campaign_name_valid(name))
-        return ORDERS_BAD_CAMPAIGN;
+        return WISHES_BAD_CAMPAIGN;
     memcpy(o->campaign, name.data, name.len);
     o->campaign_len = (uint8_t)name.len;
-    return ORDERS_FINE;
+    return WISHES_FINE;
 }
 
 // All other fields close up, and then what is left behind these is cut once.
-enum orders_fault orders_take(struct message *m, struct orders *ret)
+enum wishes_fault wishes_take(struct message *m, struct wishes *ret)
 {
     const struct slice content = message_content(m);
     struct slice rest = content;
     struct header_field field;
     size_t kept = 0;
-    enum orders_fault fault = ORDERS_FINE;
-    *ret = (struct orders){.has_priority = false};
-    while (fault == ORDERS_FINE && fields_next(&rest, &field)) {
+    enum wishes_fault fault = WISHES_FINE;
+    *ret = (struct wishes){.has_priority = false};
+    while (fault == WISHES_FINE && fields_next(&rest, &field)) {
         if (header_field_is(&field, SLICE(TRACE_PRIORITY_FIELD))) {
             fault = take_priority(ret, without_folds(field.body));
         } else if (header_field_is(&field, SLICE(TRACE_CAMPAIGN_FIELD))) {
@@ -53,12 +53,12 @@ enum orders_fault orders_take(struct message *m, struct orders *ret)
             kept += field.whole.len;
         }
     }
-    if (fault == ORDERS_FINE)
+    if (fault == WISHES_FINE)
         message_cut(m, kept, content.len - rest.len - kept);
     return fault;
 }
 
-void orders_carry_out(const struct orders *o, struct message *m)
+void wishes_carry_out(const struct wishes *o, struct message *m)
 {
     if (o->has_priority)
         m->priority = o->priority;
