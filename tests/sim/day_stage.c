@@ -63,6 +63,7 @@ static void configure(struct day_stage *s)
     c->listener_count = 1;
     config_section_defaults(CONFIG_LISTEN, &c->listeners[0]);
     CHECK(io_address_parse(SLICE("unix:/submit.sock"), 0, &c->listeners[0].address));
+    c->listeners[0].bounces = BOUNCES_EVENT; // who sends a newsletter reads the events
     c->durable = s->durable;
     c->segment_bytes = 1024 * 1024;
     c->delivery.connection_count_max = s->connection_count_max;
