@@ -5,6 +5,7 @@
 #include "engine/order_change.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
+#include "engine/deliver/deliver.h"
 #include "engine/home.h"
 
 #include <stdlib.h>
@@ -93,6 +94,16 @@ static void retry_act(struct order_place *p, struct order *o, const struct walke
         home_hurry(p->home, w->job);
 }
 
+// Before any job goes out, no site rests.
+static enum order_step retry_visit(struct order_place *p, struct order *o)
+{
+    if (o->round > 0)
+        return change_visit(p, o);
+    if (!o->dry_run)
+        deliver_try_now(p->deliver);
+    return ORDER_OVER;
+}
+
 static bool retry_begin(struct order *o)
 {
     return change_begin(o, retry_act);
@@ -103,9 +114,9 @@ const struct order_kind order_retry = {
     .changes = true,
     .selects = true,
     .must_select = true,
-    .rounds = 1,
+    .rounds = 2,
     .begin = retry_begin,
-    .visit = change_visit,
+    .visit = retry_visit,
     .end = change_end,
     .release = change_release,
 };

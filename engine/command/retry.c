@@ -5,7 +5,8 @@
 static const char help[] =
     "usage: posthaste retry SELECTOR... [--dry-run] [--json]\n"
     "\n"
-    "Deferred mail is tried at once, as if its time had come. What a hold keeps stays.\n"
+    "Deferred mail is tried at once, as if its time had come, also where a site could not be\n"
+    "reached lately. What a hold keeps stays.\n"
     "\n" CHANGE_SELECTOR_HELP CHANGE_HELP;
 
 enum command_exit command_retry(int argc, char **argv)

@@ -187,6 +187,12 @@ void deliver_set_limits(struct deliver *d, const struct limits_table *limits)
     targets_take_limits(d);
 }
 
+void deliver_try_now(struct deliver *d)
+{
+    for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1))
+        site_try_now(slab_at(&d->sites, i));
+}
+
 void deliver_stop(struct deliver *d)
 {
     d->stopping = true;

@@ -86,6 +86,9 @@ void deliver_set_holds(struct deliver *d, const struct holds *holds);
 // used.
 void deliver_set_limits(struct deliver *d, const struct limits_table *limits);
 
+// Sites that rest, since they could not be reached, are tried as soon as there is mail for them.
+void deliver_try_now(struct deliver *d);
+
 // Starts no more transactions, lets those under way end, and closes what is idle.
 void deliver_stop(struct deliver *d);
 bool deliver_stopped(const struct deliver *d); // nothing under way any more

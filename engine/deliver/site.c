@@ -176,6 +176,14 @@ void site_serves(struct site *s)
     s->rests_until_us = 0;
 }
 
+void site_try_now(struct site *s)
+{
+    s->rests_until_us = 0;
+    for (uint32_t h = 0; h < s->set->count; h++)
+        for (uint8_t i = 0; i < s->hosts[h].address_count; i++)
+            s->hosts[h].addresses[i].rests_until_us = 0;
+}
+
 void site_address_serves(struct site *s, const struct io_address *a)
 {
     address_note(s, a, 0, 0);

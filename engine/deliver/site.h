@@ -138,6 +138,8 @@ void site_rest_address(struct site *s, const struct io_address *a, uint64_t unti
 void site_suspect_address(struct site *s, const struct io_address *a, uint64_t now_us);
 // A walk is over, and none of its addresses served: it rests for so long, and longer each time.
 void site_rest(struct site *s, uint64_t now_us, struct random *dice);
+// Somebody says that it is worth a try: neither it nor any of its addresses rests.
+void site_try_now(struct site *s);
 void site_serves(struct site *s); // a session became ready: forgets such walks
 void site_address_serves(struct site *s, const struct io_address *a); // forgets that it failed
 

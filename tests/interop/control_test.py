@@ -319,6 +319,16 @@ class Changing(Operated):
         self.assertEqual(self.change(engine, "retry", "--all")["recipients"], 1)
         self.assertEqual(engine.outcomes(message, 2)[-1]["attempt"], 2)
 
+    def test_retry_where_the_site_rests(self):
+        engine = self.engine(domain="retry-first = 1h  retry-max = 2h")
+        exchanger = self.exchanger({"greeting": b"421 4.3.2 not today\r\n"})
+        message = self.submit(engine, exchanger)
+        engine.outcomes(message)
+        eventually(lambda: self.states(engine) == ["deferred"], "the deferral")
+        exchanger.script.clear()
+        self.assertEqual(self.change(engine, "retry", "--all")["recipients"], 1)
+        self.assertEqual(engine.outcomes(message, 2)[-1]["event"], "delivered")
+
     def test_purge(self):
         engine = self.engine()
         one, other = self.exchanger(LATER), self.exchanger(LATER)
