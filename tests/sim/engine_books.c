@@ -397,7 +397,8 @@ static void look_at_batches(struct books *b, const struct survey *s, uint32_t li
 {
     const struct plan *p = b->plan;
     bool unreadable = p->world.faults.read_failure + p->disk.fail_nth > 0;
-    if (s->untold_count > 0 && !unreadable)
+    bool purged = p->operates && p->purges; // maybe: of that nobody is told
+    if (s->untold_count > 0 && !unreadable && !purged)
         books_complain(b, "%.*s: life %u leaves %u who have failed without a report in that batch",
                        SLICE_ARG(s->untold), life, s->untold_count);
     if (s->early_count > 0)
