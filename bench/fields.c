@@ -37,7 +37,8 @@ size_t fields_leading_trace(struct slice content)
     for (;;) {
         struct slice rest = slice_skip(content, length);
         if (!slice_starts_nocase(rest, SLICE("Received:")) &&
-            !slice_starts_nocase(rest, SLICE("Return-Path:")))
+            !slice_starts_nocase(rest, SLICE("Return-Path:")) &&
+            !slice_starts_nocase(rest, SLICE("DKIM-Signature:")))
             return length;
         length += field_length(rest);
     }

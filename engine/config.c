@@ -71,6 +71,8 @@ static int check_value(cfg_t *section, cfg_opt_t *option)
         struct route_hosts hosts;
         struct route_reply reply;
         struct retry_steps steps;
+        struct setting_texts texts;
+        struct dkim_names fields;
     } scratch = {.addresses.count = 0};
     struct refusal reason;
     const struct setting *s = setting_named(section_named(cfg_name(section)), cfg_opt_name(option));
@@ -358,6 +360,79 @@ static bool store_domains(struct config *c, cfg_t *file)
     return sort_rules(c, file);
 }
 
+// --- dkim
+
+static bool selector_is_repeated(const struct setting_texts *selectors)
+{
+    for (uint32_t i = 0; i < selectors->count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (strcmp(selectors->items[i], selectors->items[k]) == 0)
+                return true;
+    return false;
+}
+
+static bool store_dkim(struct config_dkim *d, cfg_t *section)
+{
+    static const struct setting domain = {.name = "dkim", .kind = SETTING_HOST};
+    struct refusal reason;
+    const char *fault = NULL;
+    if (!setting_parse(&domain, slice_of_text(cfg_title(section)), d->domain, &reason)) {
+        cfg_error(section, "%s", reason.text);
+        return false;
+    }
+    store_section(CONFIG_DKIM, section, d);
+    if (d->keys.count == 0 || d->selectors.count != d->keys.count)
+        fault = "it takes a selector for each key, and one key at least";
+    else if (selector_is_repeated(&d->selectors))
+        fault = "two keys cannot have the same selector";
+    for (uint32_t i = 0; i < d->selectors.count && !fault; i++)
+        if (strlen(d->selectors.items[i]) > DKIM_SELECTOR_BYTES_MAX)
+            fault = "a selector is longer than 63 bytes";
+    if (fault)
+        cfg_error(section, "dkim \"%s\": %s", cfg_title(section), fault);
+    return !fault;
+}
+
+static int compare_dkim(const void *a, const void *b)
+{
+    const struct config_dkim *left = a, *right = b;
+    return strcmp(left->domain, right->domain);
+}
+
+static bool sort_dkim(struct config *c, cfg_t *file)
+{
+    qsort(c->dkim, c->dkim_count, sizeof(*c->dkim), compare_dkim);
+    for (uint32_t i = 1; i < c->dkim_count; i++)
+        if (compare_dkim(&c->dkim[i - 1], &c->dkim[i]) == 0) {
+            cfg_error(file, "dkim \"%s\" has more than one section", c->dkim[i].domain);
+            return false;
+        }
+    return true;
+}
+
+// As with domains, all start from the default one.
+static bool store_all_dkim(struct config *c, cfg_t *file)
+{
+    unsigned count = cfg_size(file, "dkim");
+    c->dkim = calloc(count + 1, sizeof(*c->dkim));
+    if (!c->dkim)
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        if (is_default(cfg_getnsec(file, "dkim", i)))
+            store_section(CONFIG_DKIM, cfg_getnsec(file, "dkim", i), &c->dkim_default);
+    for (unsigned i = 0; i < count; i++) {
+        cfg_t *section = cfg_getnsec(file, "dkim", i);
+        struct config_dkim *d = &c->dkim[c->dkim_count];
+        if (is_default(section))
+            continue;
+        *d = c->dkim_default;
+        if (!store_dkim(d, section))
+            return false;
+        c->dkim_count++;
+    }
+    return sort_dkim(c, file);
+}
+
 static bool store_file(struct config *c, cfg_t *file)
 {
     for (int i = CONFIG_TOP; i < CONFIG_SECTION_COUNT; i++) {
@@ -373,7 +448,7 @@ static bool store_file(struct config *c, cfg_t *file)
     for (unsigned i = 0; i < cfg_size(file, "pickup"); i++)
         if (!store_pickup(c, cfg_getnsec(file, "pickup", i)))
             return false;
-    return store_routes(c, file) && store_domains(c, file);
+    return store_routes(c, file) && store_domains(c, file) && store_all_dkim(c, file);
 }
 
 static bool load_file(struct config *c, const char *path, struct refusal *why)
@@ -406,6 +481,8 @@ struct config *config_load(const char *file_path, const struct config_place *pla
             config_section_defaults((enum config_section)i,
                                     config_section_base(c, (enum config_section)i));
     config_section_defaults(CONFIG_DOMAIN, &c->limits.fallback);
+    config_section_defaults(CONFIG_DKIM, &c->dkim_default);
+    config_dkim_usual(&c->dkim_default);
     if ((file_path && !load_file(c, file_path, why)) || !config_place_defaults(c, place, why)) {
         config_free(c);
         return NULL;
@@ -419,5 +496,6 @@ void config_free(struct config *c)
         return;
     free(c->rules);
     free(c->routes);
+    free(c->dkim);
     free(c);
 }

@@ -10,6 +10,7 @@
 #ifndef POSTHASTE_CONFIG_H
 #define POSTHASTE_CONFIG_H
 
+#include "engine/message/dkim.h"
 #include "engine/policy/limits.h"
 #include "engine/setting.h"
 
@@ -79,6 +80,19 @@ struct config_delivery {
     uint64_t delay_report_us; // how long is long
 };
 
+enum config_unsigned { CONFIG_UNSIGNED_DEFER, CONFIG_UNSIGNED_SEND };
+
+// dkim "example.net" { ... }
+struct config_dkim {
+    char domain[SETTING_TEXT_BYTES];
+    struct setting_texts selectors; // as many of one as of the other
+    struct setting_texts keys;      // their files
+    bool subdomains;
+    enum config_unsigned without_key; // what becomes of mail whose key is missing
+    struct dkim_names fields;         // what is signed
+    struct dkim_names oversign;       // and so that none can be added
+};
+
 struct config {
     char hostname[SETTING_TEXT_BYTES];
     char user[SETTING_TEXT_BYTES]; // empty: stay who we are
@@ -102,6 +116,9 @@ struct config {
     struct route *routes;       // route "relay" { ... }, by name
     struct limits_table limits; // domain "default" { ... }, domain "example.org" { ... }
     struct limits_rule *rules;  // what limits.rules points to
+    struct config_dkim dkim_default;
+    struct config_dkim *dkim; // by domain
+    uint32_t dkim_count;
 };
 
 // What defaults depend on: who starts the engine, and where.

@@ -20,6 +20,9 @@ static bool print_setting(const struct setting *s, const void *base, const char 
     case SETTING_NETWORKS:
     case SETTING_DURATIONS:
     case SETTING_HOSTS:
+    case SETTING_PATHS:
+    case SETTING_SELECTORS:
+    case SETTING_FIELDS:
         if (*(const uint32_t *)value == 0) // the count comes first in all of them
             return true;
         break;
@@ -103,6 +106,18 @@ static bool print_domains(const struct config *c, struct buffer *out)
     return true;
 }
 
+// The default one says nothing where no domain's mail is signed.
+static bool print_dkim(const struct config *c, struct buffer *out)
+{
+    if (c->dkim_count > 0 &&
+        !print_section(CONFIG_DKIM, SLICE(CONFIG_DOMAIN_DEFAULT), &c->dkim_default, out))
+        return false;
+    for (uint32_t i = 0; i < c->dkim_count; i++)
+        if (!print_section(CONFIG_DKIM, slice_of_text(c->dkim[i].domain), &c->dkim[i], out))
+            return false;
+    return true;
+}
+
 // All sections of one kind.
 static bool print_kind(enum config_section section, const struct config *c, struct buffer *out)
 {
@@ -112,6 +127,7 @@ static bool print_kind(enum config_section section, const struct config *c, stru
     case CONFIG_PICKUP: return print_pickups(c, out);
     case CONFIG_ROUTE: return print_routes(c, out);
     case CONFIG_DOMAIN: return print_domains(c, out);
+    case CONFIG_DKIM: return print_dkim(c, out);
     default: return print_settings(section, base, "", out);
     }
 }
@@ -152,5 +168,5 @@ bool config_print(const struct config *c, struct buffer *out)
            print_section(CONFIG_EVENTS, SLICE_EMPTY, c, out) &&
            print_section(CONFIG_CONTROL, SLICE_EMPTY, c, out) &&
            print_section(CONFIG_METRICS, SLICE_EMPTY, c, out) && print_routes(c, out) &&
-           print_domains(c, out);
+           print_domains(c, out) && print_dkim(c, out);
 }

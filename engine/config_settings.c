@@ -142,6 +142,21 @@ static const struct setting domain_settings[] = {
      .usual = "5d"},
 };
 
+static const char *const unsigned_words[] = {
+    [CONFIG_UNSIGNED_DEFER] = "defer", [CONFIG_UNSIGNED_SEND] = "send", NULL};
+_Static_assert(sizeof(enum config_unsigned) == sizeof(uint32_t), "what SETTING_WORD writes");
+_Static_assert(SETTING_TEXTS_MAX <= DKIM_KEYS_MAX, "a table takes all that a file may name");
+
+static const struct setting dkim_settings[] = {
+    {"selector", SETTING_SELECTORS, AT(config_dkim, selectors)},
+    {"key", SETTING_PATHS, AT(config_dkim, keys)},
+    {"subdomains", SETTING_YES_NO, AT(config_dkim, subdomains), .usual = "no"},
+    {"unsigned", SETTING_WORD, AT(config_dkim, without_key), .words = unsigned_words,
+     .usual = "defer"},
+    {"fields", SETTING_FIELDS, AT(config_dkim, fields)},
+    {"oversign", SETTING_FIELDS, AT(config_dkim, oversign)},
+};
+
 #define SETTINGS(table) .settings = (table), .setting_count = COUNT_OF(table)
 
 const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
@@ -156,6 +171,7 @@ const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_CONTROL] = {"control", false, SETTINGS(control_settings)},
     [CONFIG_METRICS] = {"metrics", false, SETTINGS(metrics_settings)},
     [CONFIG_DOMAIN] = {"domain", true, SETTINGS(domain_settings)},
+    [CONFIG_DKIM] = {"dkim", true, SETTINGS(dkim_settings)},
 };
 
 void *config_section_base(struct config *c, enum config_section section)
@@ -172,6 +188,7 @@ void *config_section_base(struct config *c, enum config_section section)
     case CONFIG_PICKUP:
     case CONFIG_ROUTE:
     case CONFIG_DOMAIN:
+    case CONFIG_DKIM:
     case CONFIG_SECTION_COUNT: break;
     }
     return NULL;
@@ -186,4 +203,49 @@ void config_section_defaults(enum config_section section, void *base)
         if (s->usual)
             CHECK(setting_parse(s, slice_of_text(s->usual), setting_at(s, base), &reason));
     }
+}
+
+// RFC 6376 5.4.1, RFC 8058 4, and what else receivers show or act upon. What a mailing list adds or
+// changes without touching the rest is not oversigned.
+void config_dkim_usual(struct config_dkim *d)
+{
+    static const char *const fields[] = {
+        "from",
+        "to",
+        "cc",
+        "subject",
+        "date",
+        "message-id",
+        "reply-to",
+        "mime-version",
+        "content-type",
+        "sender",
+        "in-reply-to",
+        "content-transfer-encoding",
+        "references",
+        "list-id",
+        "list-help",
+        "list-post",
+        "list-owner",
+        "list-archive",
+        "feedback-id",
+        "resent-from",
+        "list-subscribe",
+        "resent-to",
+        "resent-cc",
+        "list-unsubscribe",
+        "resent-date",
+        "resent-sender",
+        "list-unsubscribe-post",
+        "auto-submitted",
+        "resent-message-id",
+    };
+    static const char *const oversigned[] = {
+        "from",       "to",       "cc",           "subject",      "date",
+        "message-id", "reply-to", "mime-version", "content-type", "content-transfer-encoding",
+    };
+    for (uint32_t i = 0; i < COUNT_OF(fields); i++)
+        CHECK(dkim_names_add(&d->fields, slice_of_text(fields[i]), false));
+    for (uint32_t i = 0; i < COUNT_OF(oversigned); i++)
+        CHECK(dkim_names_add(&d->oversign, slice_of_text(oversigned[i]), false));
 }

@@ -16,6 +16,7 @@ enum config_section {
     CONFIG_CONTROL,
     CONFIG_METRICS,
     CONFIG_DOMAIN,
+    CONFIG_DKIM,
     CONFIG_SECTION_COUNT,
 };
 
@@ -29,7 +30,7 @@ struct config_section_table {
 extern const struct config_section_table config_sections[CONFIG_SECTION_COUNT];
 
 // The struct that the offsets of a section's settings count from. NULL for titled sections: those
-// are config_listener, config_pickup, route and limits.
+// are config_listener, config_pickup, route, limits and config_dkim.
 void *config_section_base(struct config *c, enum config_section section);
 
 // The setting's value in the struct at `base`.
@@ -40,6 +41,9 @@ static inline void *setting_at(const struct setting *s, void *base)
 
 // Fills the struct at `base` with the defaults of the section.
 void config_section_defaults(enum config_section section, void *base);
+
+// What is signed, where the file has said nothing.
+void config_dkim_usual(struct config_dkim *d);
 
 // Fills what depends on the place, where the file has said nothing.
 bool config_place_defaults(struct config *c, const struct config_place *place, struct refusal *why);

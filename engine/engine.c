@@ -93,7 +93,8 @@ static bool listen_for_operator(const struct io_address *address, uint32_t mode,
     return true;
 }
 
-struct engine *engine_new(const struct config *config, struct refusal *why)
+struct engine *engine_new(const struct config *config, const struct dkim_table *dkim,
+                          struct refusal *why)
 {
     struct engine *e = calloc(1, sizeof(*e));
     struct thread *threads = calloc(config->worker_count, sizeof(*threads));
@@ -104,6 +105,7 @@ struct engine *engine_new(const struct config *config, struct refusal *why)
         return NULL;
     }
     e->config = config;
+    e->shared.dkim = dkim;
     e->threads = threads;
     pthread_mutex_init(&e->gate, NULL);
     for (uint32_t i = 0; i < config->worker_count; i++)
@@ -288,13 +290,21 @@ static void serve(struct thread *t)
     }
 }
 
+// Twice what each core could do, since the site that has the work may be one worker's.
+static unsigned offload_threads(const struct engine *e)
+{
+    uint32_t workers = e->shared.worker_count;
+    uint32_t count = (2 * process_core_count() + workers - 1) / workers;
+    return count < IO_OFFLOAD_THREADS_MAX ? count : IO_OFFLOAD_THREADS_MAX;
+}
+
 static void *thread_main(void *argument)
 {
     struct thread *t = argument;
     struct engine *e = t->engine;
     bool no_ring = false;
     urcu_qsbr_register_thread();
-    int error = io_new(&t->io, &(struct io_options){0});
+    int error = io_new(&t->io, &(struct io_options){.offload_threads = offload_threads(e)});
     if (error < 0)
         no_ring = true;
     else

@@ -6,6 +6,7 @@
 #define POSTHASTE_ENGINE_H
 
 #include "engine/config.h"
+#include "engine/message/dkim_table.h"
 #include "engine/refusal.h"
 
 struct engine;
@@ -14,7 +15,8 @@ struct holds;
 // Binds the listeners, with whatever rights the process still has; no thread and no ring is made
 // yet, so that rights can be dropped behind it. NULL, with a reason, when
 // something is in the way. `config` stays the caller's, and must outlive the engine.
-struct engine *engine_new(const struct config *config, struct refusal *why);
+struct engine *engine_new(const struct config *config, const struct dkim_table *dkim,
+                          struct refusal *why);
 // Descriptors of the caller's, open for as long as the engine runs.
 struct engine_files {
     int signal_fd;        // a signalfd; the signals are blocked

@@ -13,7 +13,8 @@
 bool setting_is_list(const struct setting *s)
 {
     return s->kind == SETTING_ADDRESSES || s->kind == SETTING_NETWORKS ||
-           s->kind == SETTING_DURATIONS || s->kind == SETTING_HOSTS;
+           s->kind == SETTING_DURATIONS || s->kind == SETTING_HOSTS || s->kind == SETTING_PATHS ||
+           s->kind == SETTING_SELECTORS || s->kind == SETTING_FIELDS;
 }
 
 void setting_clear_list(const struct setting *s, void *value)
@@ -333,6 +334,28 @@ static bool parse_reply(struct slice text, struct route_reply *ret, struct refus
     return true;
 }
 
+// --- DKIM
+
+static bool parse_text_of(const struct setting *s, struct slice text, struct setting_texts *list,
+                          struct refusal *why)
+{
+    if (list->count == SETTING_TEXTS_MAX)
+        return refuse(why, "more than %d of them", SETTING_TEXTS_MAX);
+    bool is_good = s->kind == SETTING_PATHS ? parse_path(text, list->items[list->count], why)
+                                            : parse_host(text, list->items[list->count], why);
+    list->count += is_good;
+    return is_good;
+}
+
+static bool parse_field(struct slice text, struct dkim_names *list, struct refusal *why)
+{
+    if (list->count == DKIM_NAMES_MAX)
+        return refuse(why, "more than %d fields", DKIM_NAMES_MAX);
+    if (!dkim_names_add(list, text, false))
+        return refuse(why, "'%.*s' is not the name of a header field", SLICE_ARG(text));
+    return true;
+}
+
 // --- all kinds
 
 static bool has_control_character(struct slice text)
@@ -374,6 +397,9 @@ bool setting_parse(const struct setting *s, struct slice text, void *value, stru
     case SETTING_ROUTE: return parse_route(text, value, why);
     case SETTING_HOSTS: return parse_route_host(text, value, why);
     case SETTING_REPLY: return parse_reply(text, value, why);
+    case SETTING_PATHS:
+    case SETTING_SELECTORS: return parse_text_of(s, text, value, why);
+    case SETTING_FIELDS: return parse_field(text, value, why);
     }
     CHECK(false); // no such kind
 }
@@ -445,6 +471,24 @@ static bool print_factor(uint32_t value, struct buffer *out)
     return buffer_printf(out, value % 100 ? "\"%g\"" : "%g", (double)value / 100);
 }
 
+static bool print_texts(const struct setting_texts *list, struct buffer *out)
+{
+    bool is_ok = buffer_append_byte(out, '{');
+    for (uint32_t i = 0; i < list->count; i++)
+        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
+                setting_print_quoted(slice_of_text(list->items[i]), out);
+    return is_ok && buffer_append_byte(out, '}');
+}
+
+static bool print_fields(const struct dkim_names *list, struct buffer *out)
+{
+    bool is_ok = buffer_append_byte(out, '{');
+    for (uint32_t i = 0; i < list->count; i++)
+        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
+                setting_print_quoted(slice_of_text(list->items[i].text), out);
+    return is_ok && buffer_append_byte(out, '}');
+}
+
 bool setting_print(const struct setting *s, const void *value, struct buffer *out)
 {
     char text[UNITS_TEXT_BYTES];
@@ -471,6 +515,9 @@ bool setting_print(const struct setting *s, const void *value, struct buffer *ou
     case SETTING_ROUTE: return setting_print_quoted(slice_of_text(value), out);
     case SETTING_HOSTS: return print_hosts(value, out);
     case SETTING_REPLY: return print_reply(value, out);
+    case SETTING_PATHS:
+    case SETTING_SELECTORS: return print_texts(value, out);
+    case SETTING_FIELDS: return print_fields(value, out);
     }
     CHECK(false); // no such kind
 }

@@ -12,12 +12,14 @@
 #include "engine/base/buffer.h"
 #include "engine/io/address.h"
 #include "engine/io/network.h"
+#include "engine/message/dkim_fields.h"
 #include "engine/policy/retry.h"
 #include "engine/policy/route.h"
 #include "engine/refusal.h"
 
 #define SETTING_TEXT_BYTES 256
 #define SETTING_LIST_MAX 64
+#define SETTING_TEXTS_MAX 4
 
 // A kind decides what type of value a setting has in its struct.
 enum setting_kind {
@@ -39,6 +41,9 @@ enum setting_kind {
     SETTING_ROUTE,     // char[ROUTE_NAME_BYTES]: a route's name, which may not be there
     SETTING_HOSTS,     // struct route_hosts: names or addresses, maybe with ports
     SETTING_REPLY,     // struct route_reply: a 4xx or 5xx, maybe an enhanced code, words
+    SETTING_PATHS,     // struct setting_texts: absolute
+    SETTING_SELECTORS, // struct setting_texts: of DKIM keys, a domain name each
+    SETTING_FIELDS,    // struct dkim_names: of header fields
 };
 
 struct setting_addresses {
@@ -49,6 +54,11 @@ struct setting_addresses {
 struct setting_networks {
     uint32_t count;
     struct io_network items[SETTING_LIST_MAX];
+};
+
+struct setting_texts {
+    uint32_t count;
+    char items[SETTING_TEXTS_MAX][SETTING_TEXT_BYTES];
 };
 
 struct setting {

@@ -5,6 +5,7 @@
 
 #include "engine/config.h"
 #include "engine/home.h"
+#include "engine/message/dkim_table.h"
 #include "engine/policy/holds.h"
 #include "engine/submit/pickup.h"
 #include "engine/submit/submit.h"
@@ -22,6 +23,7 @@ struct config_kept {
 
 struct shared {
     const struct config *config;
+    const struct dkim_table *dkim; // NULL: no mail is signed
     uint32_t worker_count;
     struct inbox *inboxes;        // one a worker
     struct io **ios;              // one a worker: for wake-ups

@@ -4,6 +4,7 @@
 #include "queue/grouping.h"
 
 #include <stdalign.h>
+#include <stdlib.h>
 
 // The most that a client's word about the size of its content makes us set aside; beyond that the
 // block grows with what has really come.
@@ -63,8 +64,24 @@ struct message *message_new(struct block_pool *p, struct slice sender, struct sl
 
 void message_free(struct block_pool *p, struct message *m)
 {
-    if (m)
-        block_give(p, m, m->block_bytes);
+    if (!m)
+        return;
+    free(atomic_load_explicit(&m->preface, memory_order_acquire));
+    block_give(p, m, m->block_bytes);
+}
+
+void message_add_preface(struct message *m, struct message_preface *preface)
+{
+    struct message_preface *none = NULL;
+    if (!atomic_compare_exchange_strong_explicit(&m->preface, &none, preface, memory_order_acq_rel,
+                                                 memory_order_relaxed))
+        free(preface);
+}
+
+struct slice message_preface(const struct message *m)
+{
+    const struct message_preface *preface = atomic_load_explicit(&m->preface, memory_order_acquire);
+    return preface ? slice_make(preface->text, preface->bytes) : SLICE_EMPTY;
 }
 
 struct message *message_copy(struct block_pool *p, const struct message *m)
@@ -76,6 +93,7 @@ struct message *message_copy(struct block_pool *p, const struct message *m)
     memcpy(copy, m, m->used_bytes);
     p->bytes_copied += m->used_bytes;
     copy->block_bytes = bytes;
+    atomic_init(&copy->preface, NULL);
     copy->entry = NULL;
     copy->next_waiting = NULL;
     return copy;

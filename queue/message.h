@@ -9,7 +9,8 @@
 //          (queue/grouping.h, which also drops duplicates).
 // Life:    built by the home, written to the journal, freed as soon as nobody needs the bytes in
 //          memory; read back by whoever delivers it (queue/message_record.h).
-// Threads: built and freed by one worker. From commit on the bytes are read only.
+// Threads: built and freed by one worker. From commit on the bytes are read only; a preface may be
+//          added once, by any.
 #ifndef POSTHASTE_QUEUE_MESSAGE_H
 #define POSTHASTE_QUEUE_MESSAGE_H
 
@@ -17,6 +18,8 @@
 #include "queue/message_id.h"
 #include "queue/priority.h"
 #include "queue/recipient.h"
+
+#include <stdatomic.h>
 
 #define MESSAGE_RCPTS_MAX 50000
 #define MESSAGE_TRACE_BYTES 1024u // room for what is put in front of the content
@@ -28,8 +31,15 @@ struct buffer;
 struct entry;
 struct notice;
 
+// Fields that are sent in front of the content and stand nowhere on disk: a signature.
+struct message_preface {
+    size_t bytes;
+    char text[];
+};
+
 struct message {
     size_t block_bytes; // of the block that this stands at the start of
+    _Atomic(struct message_preface *) preface;
     size_t used_bytes;
     uint64_t id;
     uint64_t received_wall_us;
@@ -40,6 +50,7 @@ struct message {
     bool smtputf8;
     bool has_dot_lines;
     bool envelope_sealed;
+    bool has_body_hash; // not of one that was read back
     bool has_key;
     bool events_only; // no reports to its sender: he reads the events
     bool verp;        // see engine/message/verp.h
@@ -47,6 +58,7 @@ struct message {
     uint8_t campaign_len;          // it stands right in front of the content
     uint8_t key[FORMAT_KEY_BYTES]; // a digest of who submits and of his key
     uint64_t key_content;          // a digest of what came with it
+    uint8_t body_hash[32];         // of what is signed of the content
     uint16_t sender_len;
     uint16_t dsn_len;
     uint32_t texts_offset;   // of the recipients, while they are added
@@ -113,7 +125,12 @@ struct slice message_rcpt_address(const struct message *m, uint32_t rcpt);
 struct slice message_rcpt_dsn(const struct message *m, uint32_t rcpt);
 struct slice message_rcpt_domain(const struct message *m, uint32_t rcpt);
 
-// A copy in a block of this pool; whose jobs it has is not copied. NULL without memory.
+// From the heap, taken over: it goes with the message. Of several the first stays.
+void message_add_preface(struct message *m, struct message_preface *preface);
+struct slice message_preface(const struct message *m); // empty: there is none
+
+// A copy in a block of this pool; whose jobs it has is not copied, nor its
+// preface. NULL without memory.
 struct message *message_copy(struct block_pool *p, const struct message *m);
 
 // Messages in order, linked by next_waiting: each is in one list at a time.

@@ -54,7 +54,8 @@ struct message *message_read_new(struct block_pool *p, uint32_t payload_bytes, v
         return NULL;
     // This much must hold if it is never filled; the rest of the struct is read over.
     m->block_bytes = block_bytes;
-    _Static_assert(offsetof(struct message, block_bytes) + sizeof(m->block_bytes) <=
+    atomic_init(&m->preface, NULL);
+    _Static_assert(offsetof(struct message, preface) + sizeof(m->preface) <=
                        sizeof(struct message) - MESSAGE_RECORD_FRONT,
                    "stays as it is while the record is read");
     *ret_to = (char *)m + front;

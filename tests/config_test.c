@@ -152,6 +152,17 @@ static const struct value_case value_cases[] = {
      "    retry-growth = 2\n    retry-first = \"2m\"\n"},
     {"domain \"default\" { via = null }\ndomain \"a.example\" { via = mx }",
      "domain \"a.example\" {\n    via = \"mx\"\n"},
+    {"dkim \"A.example\" { selector = s1 key = \"/k/s1.pem\" }",
+     "dkim \"a.example\" {\n    selector = {\"s1\"}\n    key = {\"/k/s1.pem\"}\n    subdomains = no\n"
+     "    unsigned = \"defer\"\n    fields = {\"from\", \"to\", "},
+    {"dkim \"a.example\" { selector = {s1, e1} key = {/k/s1, /k/e1} unsigned = send subdomains = yes }",
+     "    selector = {\"s1\", \"e1\"}\n    key = {\"/k/s1\", \"/k/e1\"}\n    subdomains = yes\n"
+     "    unsigned = \"send\"\n"},
+    // A list that is given replaces the default one.
+    {"dkim \"a.example\" { key = /k }\ndkim \"default\" { selector = s1 key = /d oversign = "
+     "{From, To} fields = {\"X-One\"} }",
+     "    selector = {\"s1\"}\n    key = {\"/k\"}\n    subdomains = no\n    unsigned = \"defer\"\n"
+     "    fields = {\"x-one\"}\n    oversign = {\"from\", \"to\"}\n"},
 };
 
 static void test_values(void)
@@ -241,6 +252,24 @@ static const struct error_case error_cases[] = {
     {"route \"a\" { host = a.example }\nroute \"a\" { host = b.example }",
      "2: found duplicate title"},
     {"domain { }", "1: missing title for section 'domain'"},
+    {"dkim \"a..b\" { selector = s key = /k }", "1: 'a..b' is not a domain name"},
+    {"dkim \"a.example\" { }", "1: dkim \"a.example\": it takes a selector for each key, and one"},
+    {"dkim \"a.example\" { selector = s }", "1: dkim \"a.example\": it takes a selector for each"},
+    {"dkim \"a.example\" { selector = {s, t} key = /k }", "it takes a selector for each key"},
+    {"dkim \"a.example\" { selector = {s, s} key = {/k, /l} }",
+     "two keys cannot have the same selector"},
+    {"dkim \"a.example\" { selector = \"a b\" key = /k }",
+     "1: selector: 'a b' is not a domain name"},
+    {"dkim \"a.example\" { selector = s key = k }", "1: key: 'k' is not an absolute path"},
+    {"dkim \"a.example\" { selector = s key = {/1, /2, /3, /4, /5} }",
+     "1: key: more than 4 of them"},
+    {"dkim \"a.example\" {\nfields = {\"a b\"} }",
+     "2: fields: 'a b' is not the name of a header field"},
+    {"dkim \"a.example\" { unsigned = never }",
+     "1: unsigned: 'never' is not known: it is \"defer\" or \"send\""},
+    {"dkim \"a.example\" { selector = s key = /k }\ndkim \"A.example\" { selector = s key = /k }",
+     "dkim \"a.example\" has more than one section"},
+    {"dkim { }", "1: missing title for section 'dkim'"},
     // Comments must not disturb the count of lines.
     {"# one\n\n# two\n#three\nworkers = 0", "5: workers"},
     {"// one\n//two\nworkers = 0", "3: workers"},

@@ -2,17 +2,35 @@
 #include "engine/base/log.h"
 #include "engine/command/command.h"
 #include "engine/config.h"
+#include "engine/dkim_keys.h"
+#include "engine/privileges.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 static const char help[] =
     "usage: posthaste check [-c FILE]\n"
     "\n"
     "Reads the configuration and prints all that is in force, defaults too, in the file's own\n"
-    "syntax. Or says what is wrong with it, where, and exits with 1. It changes nothing.\n"
+    "syntax. Or says what is wrong with it, where, and exits with 1: a DKIM key that may not be used is\n"
+    "wrong; one that is not there is told of. It changes nothing.\n"
     "\n"
     "  -c, --config FILE   the file; without it, the defaults\n"
     "  -h, --help          this\n";
+
+// As serve would, for the user that it would run as; where there is none yet, for ours.
+static bool keys_are_sound(const struct config *config, struct refusal *why)
+{
+    struct privileges user;
+    struct refusal no_user;
+    struct dkim_table *dkim;
+    if (!privileges_find(config->user, &user, &no_user))
+        user.uid = geteuid();
+    if (!dkim_keys_read(config, user.uid, &dkim, why))
+        return false;
+    dkim_table_free(dkim);
+    return true;
+}
 
 enum command_exit command_check(int argc, char **argv)
 {
@@ -25,8 +43,9 @@ enum command_exit command_check(int argc, char **argv)
         return code;
     config_place_now(&place);
     struct config *config = config_load(file, &place, &why);
-    if (!config) {
+    if (!config || !keys_are_sound(config, &why)) {
         log_line(LOG_LEVEL_ERROR, "%s", why.text);
+        config_free(config);
         return COMMAND_FAILED;
     }
     buffer_init(&text, 2 * CONFIG_FILE_BYTES_MAX); // what the file leaves out is printed too

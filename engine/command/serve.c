@@ -4,6 +4,7 @@
 #include "engine/command/command.h"
 #include "engine/config.h"
 #include "engine/directory.h"
+#include "engine/dkim_keys.h"
 #include "engine/engine.h"
 #include "engine/holds_file.h"
 #include "engine/privileges.h"
@@ -148,6 +149,7 @@ static enum command_exit serve(const struct config *c, const char *file, struct 
 {
     struct privileges user;
     struct state_dir state;
+    struct dkim_table *dkim = NULL;
     enum command_exit code = COMMAND_FAILED;
     if (!privileges_find(c->user, &user, why) ||
         !state_dir_open(&state, c->state_dir, user.uid, user.gid, why))
@@ -169,8 +171,9 @@ static enum command_exit serve(const struct config *c, const char *file, struct 
     files.holds_fd = holds_file_open(state.dir_fd, c->state_dir, user.uid, user.gid, &holds, why);
     if (files.holds_fd < 0)
         goto done;
-    struct engine *e = make_socket_folders(c, &user, why) && make_pickups(c, &user, why)
-                           ? engine_new(c, why)
+    struct engine *e = make_socket_folders(c, &user, why) && make_pickups(c, &user, why) &&
+                               dkim_keys_read(c, user.uid, &dkim, why)
+                           ? engine_new(c, dkim, why)
                            : NULL;
     if (e && own_sockets(c, &user, why) && privileges_drop(&user, why) &&
         engine_run(e, &files, why))
@@ -178,6 +181,7 @@ static enum command_exit serve(const struct config *c, const char *file, struct 
     else if (e && engine_disk_failed(e))
         code = COMMAND_TRY_LATER;
     engine_free(e);
+    dkim_table_free(dkim);
 done:
     if (files.events_fd > STDOUT_FILENO)
         close(files.events_fd);

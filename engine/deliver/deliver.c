@@ -33,6 +33,12 @@ int deliver_new(struct deliver **ret, const struct deliver_options *options)
     slab_init(&d->sites, sizeof(struct site), SITES_MAX);
     slab_init(&d->questions, sizeof(struct question), QUESTIONS_MAX);
     slab_init(&d->fetches, sizeof(struct fetch), FETCHES_MAX);
+    if (!sign_init(d)) {
+        sign_release(d);
+        free(d->pages);
+        free(d);
+        return -ENOMEM;
+    }
     // Its op says that no connection is meant.
     struct io_token sweep = {0, 0, options->io_owner, DELIVER_OP_SWEEP};
     memcpy(&d->sweep_timer.owner, &sweep, sizeof(sweep));
@@ -50,6 +56,7 @@ void deliver_free(struct deliver *d)
     slab_release(&d->conns);
     slab_release(&d->transactions);
     slab_release(&d->fetches);
+    sign_release(d);
     for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1)) {
         struct site *s = slab_at(&d->sites, i);
         CHECK(!s->fetched_first);
@@ -97,6 +104,8 @@ void deliver_on_done(struct deliver *d, const struct io_done *done)
 {
     if (done->token.op == DELIVER_OP_FETCH)
         fetch_on_done(d, done);
+    else if (done->token.op == DELIVER_OP_SIGN)
+        sign_on_done(d, done);
     else
         attempt_on_done(d, done);
 }
@@ -140,8 +149,10 @@ static void forget_fetched(struct deliver *d)
 {
     for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1)) {
         struct site *s = slab_at(&d->sites, i);
-        for (struct job *j = s->fetched_first; j; j = j->next)
+        for (struct job *j = s->fetched_first; j; j = j->next) {
+            target_forget_next(job_target(j)); // it will not move any more
             outbox_forget_message(d, j);
+        }
         s->fetched_first = s->fetched_last = NULL;
         s->fetched_count = 0;
     }
@@ -210,7 +221,8 @@ void deliver_stop(struct deliver *d)
 bool deliver_stopped(const struct deliver *d)
 {
     return d->stopping && d->conns.item_count == 0 && d->fetches.item_count == 0 &&
-           d->lease_count == 0 && d->borrowed_site_count == 0 && d->borrowed_count == 0;
+           d->signings.item_count == 0 && d->lease_count == 0 && d->borrowed_site_count == 0 &&
+           d->borrowed_count == 0;
 }
 
 void deliver_abandon(struct deliver *d)

@@ -11,6 +11,7 @@
 //          outbox.c  results on their way home
 //          crowd.c   which site may have a connection when there are too few for all
 //          fetch.c   messages that are not in memory are read back
+//          sign.c    messages of domains with DKIM keys are signed
 //          lend.c    a site that is too hot for one worker is served by several
 //          recall.c  jobs go home untried: their home has asked for them, or a hold keeps them
 // A turn:  deliver_on_done(), deliver_on_timer(), deliver_on_letter() as they come, and then one
@@ -21,6 +22,7 @@
 #include "dns/resolver.h"
 #include "engine/base/wheel.h"
 #include "engine/io/io.h"
+#include "engine/message/dkim_table.h"
 #include "engine/policy/holds.h"
 #include "engine/policy/limits.h"
 #include "queue/post.h"
@@ -39,7 +41,8 @@ struct deliver_options {
     struct block_pool *blocks;            // for messages that are read back
     const struct segment_table *segments; // where from
     const struct limits_table *limits;
-    const struct holds *holds; // at first (deliver_set_holds()); NULL: none
+    const struct holds *holds;     // at first (deliver_set_holds()); NULL: none
+    const struct dkim_table *dkim; // NULL: no mail is signed
     struct slice helo_name;
     uint32_t worker;
     uint8_t io_owner;     // token.owner of our requests
@@ -58,8 +61,9 @@ struct deliver_counters {
     uint64_t transactions_ahead; // that began before the one in front of them was answered
     uint64_t delivered, deferred, failed, in_doubt;
     uint64_t fetched, fetches_failed;
-    uint64_t lent;     // jobs, to other workers
-    uint64_t gave_way; // connections that were closed since others wanted them
+    uint64_t lent;                          // jobs, to other workers
+    uint64_t gave_way;                      // connections that were closed since others wanted them
+    uint64_t signatures, signatures_failed; // messages
     uint32_t connections, connections_peak, sites;
 };
 

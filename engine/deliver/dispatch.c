@@ -119,20 +119,22 @@ static void conn_start_job(struct deliver *d, struct conn *c, struct transaction
     attempt_events(d, c, SLICE_EMPTY); // what the machine can tell without asking the server
 }
 
-void dispatch_fetched(struct deliver *d, struct site *s, struct job *j)
+void dispatch_not_prepared(struct deliver *d, struct site *s, struct job *j,
+                           const struct failure *why)
+{
+    struct target *t = job_target(j);
+    CHECK(s->fetch_count > 0);
+    s->fetch_count--;
+    dispatch_site(d, s);
+    outbox_whole_job(d, j, VERDICT_LATER, why, NULL);
+    target_job_left(d, t);
+}
+
+void dispatch_prepared(struct deliver *d, struct site *s, struct job *j)
 {
     CHECK(s->fetch_count > 0);
     s->fetch_count--;
     dispatch_site(d, s);
-    if (!j->message) {
-        struct target *t = job_target(j);
-        struct failure why;
-        failure_set(&why, 451, (struct enhanced_code){4, 3, 0},
-                    SLICE("the message cannot be read back from the journal"));
-        outbox_whole_job(d, j, VERDICT_LATER, &why, NULL);
-        target_job_left(d, t);
-        return;
-    }
     j->next = NULL;
     if (s->fetched_last)
         s->fetched_last->next = j;
@@ -154,10 +156,10 @@ static struct job *site_take_fetched(struct site *s)
     return j;
 }
 
-// Must it be read back, and is there no memory for that now?
+// Must it be read back or signed, and is there no memory for that now?
 static bool job_starves(const struct deliver *d, const struct job *j)
 {
-    return !entry_message(j->entry) && !fetch_has_room(d, j);
+    return !sign_has_room(d) || (!entry_message(j->entry) && !fetch_has_room(d, j));
 }
 
 // How many more messages its connections can take, those that are being opened too, unless they
@@ -168,8 +170,33 @@ static uint32_t site_room(const struct site *s)
     return room > s->transaction_count ? (uint32_t)(room - s->transaction_count) : 0;
 }
 
-// The next job whose message is in memory. Those that must be read back are asked for: as many as
-// there is room for.
+// Asks for what the job that was taken lacks: its message, or that one's signature. It comes back
+// by dispatch_prepared(). False: no memory now.
+static bool job_prepare(struct deliver *d, struct site *s, struct job *j, bool *ret_ready)
+{
+    struct failure why;
+    *ret_ready = job_is_held(d, j, j->message); // nothing is done for that in vain
+    if (*ret_ready)
+        return true;
+    if (!j->message) {
+        bool asked = fetch_ask(d, j, FETCH_TO_DELIVER);
+        s->fetch_count += asked;
+        return asked;
+    }
+    s->fetch_count++;
+    switch (sign_job(d, j, &why)) {
+    case SIGN_NOT_WANTED:
+        s->fetch_count--;
+        *ret_ready = true;
+        break;
+    case SIGN_ASKED: break;
+    case SIGN_FAILED: dispatch_not_prepared(d, s, j, &why); break;
+    }
+    return true;
+}
+
+// The next job whose message is in memory, and signed if need be. What others lack is asked for: of
+// as many as there is room for.
 static struct job *site_next_job(struct deliver *d, struct site *s, struct loan **ret_loan,
                                  uint32_t *ret_item)
 {
@@ -181,16 +208,15 @@ static struct job *site_next_job(struct deliver *d, struct site *s, struct loan 
             site_starves(d, s); // until some is given back
             return NULL;
         }
+        bool ready;
         j = target_take(s);
-        if (j->message || job_is_held(d, j, NULL)) // the latter would be read back for nothing
-            return j;
-        if (!fetch_ask(d, j, FETCH_TO_DELIVER)) {
+        if (!job_prepare(d, s, j, &ready)) {
             target_requeue(d, job_target(j), j);
             site_starves(d, s);
             return NULL;
         }
-        s->fetch_count++;
-        j = NULL;
+        if (!ready)
+            j = NULL;
     }
     return j;
 }

@@ -75,6 +75,24 @@ static struct message *fetch_result(struct deliver *d, const struct fetch *f, in
     return NULL;
 }
 
+// Its site has it again, unless it is to be signed first.
+static void fetched(struct deliver *d, struct job *j)
+{
+    struct site *s = job_target(j)->site;
+    struct failure why;
+    enum sign_step step = SIGN_FAILED;
+    if (j->message)
+        step = sign_job(d, j, &why);
+    else
+        failure_set(&why, 451, (struct enhanced_code){4, 3, 0},
+                    SLICE("the message cannot be read back from the journal"));
+    switch (step) {
+    case SIGN_NOT_WANTED: dispatch_prepared(d, s, j); break;
+    case SIGN_ASKED: break;
+    case SIGN_FAILED: dispatch_not_prepared(d, s, j, &why); break;
+    }
+}
+
 void fetch_on_done(struct deliver *d, const struct io_done *done)
 {
     struct fetch *f = slab_find(&d->fetches, done->token.index, done->token.generation);
@@ -94,7 +112,7 @@ void fetch_on_done(struct deliver *d, const struct io_done *done)
     enum fetch_purpose purpose = f->purpose;
     slab_give(&d->fetches, done->token.index);
     switch (purpose) {
-    case FETCH_TO_DELIVER: dispatch_fetched(d, job_target(j)->site, j); break;
+    case FETCH_TO_DELIVER: fetched(d, j); break;
     case FETCH_TO_END: target_end_fetched(d, job_target(j), j); break;
     case FETCH_TO_EXPIRE: target_expire_fetched(d, job_target(j), j); break;
     }

@@ -11,8 +11,8 @@
 //   borrower: no job, no connection left -> LETTER_LEASE_OVER
 //
 // A borrowed job is the borrower's to write, and its domain the owner's. Only jobs whose messages
-// are in memory are lent. The two kinds of letters may cross: a lease that is over while a loan is
-// under way goes on with that one, and is over again later.
+// are in memory, and signed where they shall be, are lent. The two kinds of letters may cross: a
+// lease that is over while a loan is under way goes on with that one, and is over again later.
 
 #include "engine/base/check.h"
 #include "engine/deliver/parts.h"
@@ -86,9 +86,10 @@ static void lease_end(struct deliver *d, struct lease *l)
     dispatch_site(d, s);
 }
 
-static bool may_be_lent(const struct job *j)
+static bool may_be_lent(const struct deliver *d, const struct job *j)
 {
-    return j && entry_message(j->entry);
+    const struct message *m = j ? entry_message(j->entry) : NULL;
+    return m && !sign_wanted(d, m);
 }
 
 // Loans under way: twice what the borrower's connections can take at once, since a loan comes back
@@ -115,7 +116,8 @@ static enum priority_class class_to_lend(const struct site *s)
 // Is there so much that others should help, and of the kind that may be lent?
 static bool site_has_loan(const struct deliver *d, const struct site *s)
 {
-    return s->ready_count > d->o.spread_above && may_be_lent(target_first_of(s, class_to_lend(s)));
+    return s->ready_count > d->o.spread_above &&
+           may_be_lent(d, target_first_of(s, class_to_lend(s)));
 }
 
 static void loan_send(struct deliver *d, struct site *s, struct lease *lease)
@@ -124,7 +126,7 @@ static void loan_send(struct deliver *d, struct site *s, struct lease *lease)
     struct loan *loan = calloc(1, sizeof(*loan));
     CHECK(loan); // a kilobyte, and few of them at a time
     loan->rank = (uint8_t)rank;
-    while (loan->item_count < LOAN_JOBS_MAX && may_be_lent(target_first_of(s, rank))) {
+    while (loan->item_count < LOAN_JOBS_MAX && may_be_lent(d, target_first_of(s, rank))) {
         struct job *j = target_take_of(s, rank);
         loan->items[loan->item_count++] = (struct loan_item){j, job_target(j)};
     }
@@ -151,7 +153,7 @@ void lend(struct deliver *d, struct site *s)
     uint32_t part = limits_part(&s->limits, workers);
     if (s->borrowed || d->stopping || d->paused)
         return;
-    s->hot = s->ready_count > d->o.spread_above && part > 0;
+    s->hot = part > 0 && site_has_loan(d, s);
     for (uint32_t i = 1; i < workers && s->hot; i++) {
         uint32_t worker = (d->o.worker + i) % workers;
         struct lease *l = lease_with(s, worker);

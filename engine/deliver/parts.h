@@ -11,6 +11,7 @@
 #define QUESTIONS_MAX 1000000u
 #define FETCHES_MAX 100000u
 #define TRANSACTIONS_MAX 1000000u
+#define SIGNING_BUCKETS 1024u
 #define LOAN_JOBS_MAX 64u
 
 enum target_state {
@@ -112,6 +113,10 @@ struct deliver {
     struct slab sites;
     struct slab questions;
     struct slab fetches;
+    struct slab signings;                                // sign.c has these
+    struct signing *signing_buckets[SIGNING_BUCKETS];    // under way, by message
+    struct dkim_signer *signers[IO_OFFLOAD_THREADS_MAX]; // each for the thread of that number
+    size_t sign_room;                                    // of a message's signatures
     struct site *site_buckets[SITE_BUCKETS];
     struct site *dirty_sites; // dispatch looks at them in this turn
     struct starved_queue starved[STARVED_RANKS];
@@ -145,7 +150,7 @@ static inline struct target *job_target(const struct job *j)
 }
 
 // token.op beyond those of connections (conn.h).
-enum { DELIVER_OP_SWEEP = CONN_OP_COUNT, DELIVER_OP_FETCH };
+enum { DELIVER_OP_SWEEP = CONN_OP_COUNT, DELIVER_OP_FETCH, DELIVER_OP_SIGN };
 
 // target.c
 struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
@@ -172,6 +177,7 @@ void target_end_fetched(struct deliver *d, struct target *t, struct job *j);
 // What has waited among the ready ones for longer than it may live fails, now and then.
 void targets_expire(struct deliver *d, uint64_t now_us);
 void target_expire_fetched(struct deliver *d, struct target *t, struct job *j);
+void target_forget_next(struct target *t); // the exchangers that it was to move to
 void targets_drain_again(struct deliver *d);
 void targets_take_limits(struct deliver *d);            // there is another table of limits
 void targets_sweep(struct deliver *d, uint64_t now_us); // forgets idle domains
@@ -183,7 +189,10 @@ void dispatch_on_address(struct deliver *d, struct site *s, uint8_t host,
                          const struct dns_address_answer *a);
 void dispatch_starved(struct deliver *d, uint32_t count_max); // of each rank, the longest first
 void dispatch_sites(struct deliver *d); // work for connections, connections for work
-void dispatch_fetched(struct deliver *d, struct site *s, struct job *j);
+// A job that its site's fetch_count counts has its message, signed if need be; or it ends for now.
+void dispatch_prepared(struct deliver *d, struct site *s, struct job *j);
+void dispatch_not_prepared(struct deliver *d, struct site *s, struct job *j,
+                           const struct failure *why);
 void dispatch_flush(struct deliver *d); // what connections have to say goes out
 void dispatch_site_unused(struct deliver *d, struct site *s); // frees it when nothing hangs on it
 
@@ -221,11 +230,25 @@ void lend_give_back_all(struct deliver *d, struct site *s); // that have not beg
 void lend_look_over(struct deliver *d, struct site *s);
 
 // fetch.c
-// Reads the job's message back; dispatch_fetched(), target_end_fetched() or target_expire_fetched()
-// gets the job then, without a message when that could not be. False: no memory now.
+// Reads the job's message back. To be delivered, dispatch_prepared() or dispatch_not_prepared()
+// gets the job then; else target_end_fetched() or target_expire_fetched(), without a message when
+// that could not be. False: no memory now.
 bool fetch_ask(struct deliver *d, struct job *j, enum fetch_purpose purpose);
 bool fetch_has_room(const struct deliver *d, const struct job *j);
 void fetch_on_done(struct deliver *d, const struct io_done *done);
+
+// sign.c
+bool sign_init(struct deliver *d); // false without memory
+void sign_release(struct deliver *d);
+bool sign_has_room(const struct deliver *d);
+bool sign_wanted(const struct deliver *d, const struct message *m); // and not there yet
+enum sign_step {
+    SIGN_NOT_WANTED, // it may go
+    SIGN_ASKED,      // dispatch_prepared() or dispatch_not_prepared() gets the job
+    SIGN_FAILED,     // it must wait: *ret_why
+};
+enum sign_step sign_job(struct deliver *d, struct job *j, struct failure *ret_why);
+void sign_on_done(struct deliver *d, const struct io_done *done);
 
 // attempt.c
 void attempt_on_done(struct deliver *d, const struct io_done *done);

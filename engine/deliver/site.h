@@ -78,9 +78,9 @@ struct site {
     struct turns turns;                       // of the classes
     uint32_t ready_count;                     // jobs
     uint32_t target_count;                    // domains attached
-    struct job *fetched_first, *fetched_last; // out of the ready lists, read back from disk
+    struct job *fetched_first, *fetched_last; // out of the ready lists, read back or signed
     uint32_t fetched_count;
-    uint32_t fetch_count; // of jobs that are being read back
+    uint32_t fetch_count; // of jobs that are being read back, or signed
 
     struct conn *willing_first; // connections that may be given one more message
     uint32_t conn_count;        // all of its connections

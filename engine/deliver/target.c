@@ -394,6 +394,12 @@ static bool target_move(struct deliver *d, struct target *t, const struct mx_set
     return true;
 }
 
+void target_forget_next(struct target *t)
+{
+    free(t->next_set);
+    t->next_set = NULL;
+}
+
 // A job of it has left its transaction. True: it is still ours.
 static bool target_moves_on(struct deliver *d, struct target *t)
 {

@@ -39,10 +39,11 @@ void transaction_start(struct transaction *t, const struct job *j, uint32_t rcpt
         .dsn = message_dsn(m),
         .is_8bit = m->is_8bit,
         .smtputf8 = m->smtputf8,
-        .content = {.pieces = {message_content(m)},
-                    .piece_count = 1,
-                    .has_dot_lines = m->has_dot_lines},
+        .content = {.has_dot_lines = m->has_dot_lines},
     };
+    if (message_preface(m).len > 0)
+        t->smtp.content.pieces[t->smtp.content.piece_count++] = message_preface(m);
+    t->smtp.content.pieces[t->smtp.content.piece_count++] = message_content(m);
 }
 
 uint32_t transaction_add(struct transaction *t, struct job *j, uint32_t rcpt_count_max)

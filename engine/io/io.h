@@ -12,10 +12,10 @@
 // as a completion. Memory lent to a request stays lent until its completion with `ended`.
 //
 // Every request ends with exactly one completion that has `ended` set. One-shot requests (connect,
-// send, poll, all of files but watch) have only that one; standing ones (accept, receive, watch) go
-// on until an error, the end of the stream, or io_cancel(). A standing request may also end with a
-// good result, when the kernel has no room left to keep it: take the result, and ask again if more
-// is wanted.
+// send, poll, offload, all of files but watch) have only that one; standing ones (accept, receive,
+// watch) go on until an error, the end of the stream, or io_cancel(). A standing request may also
+// end with a good result, when the kernel has no room left to keep it: take the result, and ask
+// again if more is wanted.
 #ifndef POSTHASTE_IO_IO_H
 #define POSTHASTE_IO_IO_H
 
@@ -51,6 +51,7 @@ struct io_options {
     uint32_t entries;              // submission queue; 0: IO_ENTRIES_DEFAULT
     uint32_t receive_buffer_count; // power of two, at most 32768; 0: the default
     uint32_t receive_buffer_bytes; // 0: the default
+    unsigned offload_threads;      // at most IO_OFFLOAD_THREADS_MAX; 0: one
 };
 // Newer kernels (seen on 6.18) count a ring against the user's RLIMIT_MEMLOCK, often 8 MiB: at this
 // size, 110 KiB, it holds some 70.
@@ -58,6 +59,7 @@ struct io_options {
 #define IO_RECEIVE_BUFFER_COUNT_DEFAULT 512
 #define IO_RECEIVE_BUFFER_BYTES_DEFAULT (16 * 1024)
 #define IO_SEND_PIECES_MAX 64 // iovecs in one io_send()
+#define IO_OFFLOAD_THREADS_MAX 16
 
 // -ENOSYS, -EPERM or -EACCES: the kernel or the container forbids io_uring (io_new_explain()).
 int io_new(struct io **ret_io, const struct io_options *options);
@@ -133,6 +135,17 @@ struct io_peer {
     uint32_t uid;
 };
 int io_peer_of(struct io *io, int fd, struct io_peer *ret_peer); // 0 or -errno
+
+// --- work off the loop
+
+// On a thread of this io, of which there are `offload_threads` once this was asked for; `thread` is
+// its number. Work is begun in the order in which it was asked for.
+typedef void io_work(void *argument, unsigned thread);
+
+// `argument`, and all that the work uses, stays lent until the completion: result 0, or -errno when
+// there is no thread for it and it was not done. It is not cancelled: io_free() waits for what has
+// begun.
+void io_offload(struct io *io, io_work *work, void *argument, struct io_token token);
 
 // --- files
 //

@@ -12,11 +12,13 @@
 #include "engine/io/watch.h"
 
 #include "engine/base/check.h"
+#include "engine/io/offload.h"
 #include "engine/io/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -55,6 +57,8 @@ struct io {
     uint32_t buffer_count;
     uint32_t buffer_bytes;
     uint32_t buffers_free;
+    struct offload *offload; // NULL: nobody has asked for it yet
+    unsigned offload_threads;
     char watch_names[WATCH_NAMES_BYTES];
 };
 
@@ -65,7 +69,7 @@ char *ring_watch_names(struct io *io)
 
 // --- tokens of our own requests, whose completions stay in here
 
-enum ring_own { RING_WAKE, RING_CANCEL, RING_CLOSE };
+enum ring_own { RING_WAKE, RING_CANCEL, RING_CLOSE, RING_OFFLOAD };
 
 static uint64_t token_bits(struct io_token token)
 {
@@ -153,6 +157,7 @@ int io_new(struct io **ret_io, const struct io_options *options)
     struct io *io = calloc(1, sizeof(*io));
     if (!io)
         return -ENOMEM;
+    io->offload_threads = o.offload_threads ? o.offload_threads : 1;
     int error = flight_init(&io->flight) ? 0 : -ENOMEM;
     if (!error)
         error = make_ring(io, o.entries ? o.entries : IO_ENTRIES_DEFAULT);
@@ -283,6 +288,15 @@ static void ask_silently(struct io_uring_sqe *sqe, enum ring_own what)
     sqe->user_data = own_token(what);
 }
 
+void ring_ask_to_fail(struct io *io, int fd, int error, struct io_token token)
+{
+    struct io_uring_sqe *sqe = ring_entry(io);
+    io_uring_prep_nop(sqe);
+    struct flight_request *request = ring_ask_about(io, sqe, fd, token);
+    request->kind = FLIGHT_FAILED;
+    request->value = error;
+}
+
 // What needs the kernel's network but not the ring is in socket.c.
 int io_connect(struct io *io, const struct io_address *peer, const struct io_address *local,
                struct io_token token)
@@ -381,6 +395,26 @@ void io_close(struct io *io, int fd)
     io->closes_in_flight++;
 }
 
+static void await_offloaded(struct io *io)
+{
+    struct io_uring_sqe *sqe = ring_entry(io);
+    io_uring_prep_poll_add(sqe, offload_fd(io->offload), POLLIN);
+    sqe->user_data = own_token(RING_OFFLOAD);
+}
+
+void io_offload(struct io *io, io_work *work, void *argument, struct io_token token)
+{
+    if (!io->offload) {
+        int error = offload_new(&io->offload, io->offload_threads);
+        if (error < 0) {
+            ring_ask_to_fail(io, -1, error, token);
+            return;
+        }
+        await_offloaded(io);
+    }
+    offload_ask(io->offload, work, argument, token);
+}
+
 void io_wake(struct io *io, struct io *other)
 {
     struct io_uring_sqe *sqe = ring_entry(io);
@@ -427,6 +461,10 @@ static int enter(struct io *io, uint64_t due_us)
 
 void io_wait(struct io *io, uint64_t due_us)
 {
+    if (io->offload)
+        offload_hand_over(io->offload);
+    if (io->offload && offload_has_next(io->offload))
+        due_us = 0;
     int error = enter(io, due_us);
     // Time is up; a signal came; memory is short, and what was not submitted goes out next time.
     // Not among them is -EBADR: a completion is lost, and with it what we know of our requests.
@@ -481,6 +519,10 @@ static bool read_completion(struct io *io, const struct io_uring_cqe *cqe, struc
             CHECK(io->closes_in_flight > 0 && cqe->res != -EBADF); // closed twice?
             io->closes_in_flight--;
         }
+        if (done.token.op == RING_OFFLOAD && !io->ending) {
+            offload_fetch(io->offload);
+            await_offloaded(io);
+        }
         return false;
     }
     if (io->ending)
@@ -493,15 +535,26 @@ static bool read_completion(struct io *io, const struct io_uring_cqe *cqe, struc
     return true;
 }
 
+static bool next_offloaded(struct io *io, struct io_done *ret_done)
+{
+    struct io_token token;
+    if (!io->offload || !offload_next(io->offload, &token))
+        return false;
+    *ret_done = (struct io_done){.token = token, .ended = true};
+    return true;
+}
+
 bool io_next(struct io *io, struct io_done *ret_done)
 {
+    if (next_offloaded(io, ret_done))
+        return true;
     while (io->completions_left > 0) {
         struct io_uring_cqe *cqe;
         CHECK(io_uring_peek_cqe(&io->ring, &cqe) == 0);
         bool theirs = read_completion(io, cqe, ret_done);
         io_uring_cqe_seen(&io->ring, cqe);
         io->completions_left--;
-        if (theirs)
+        if (theirs || next_offloaded(io, ret_done))
             return true;
     }
     return false;
@@ -546,6 +599,8 @@ void io_free(struct io *io)
     if (!io)
         return;
     io->ending = true;
+    offload_free(io->offload);
+    io->offload = NULL;
     if (io->ring_made) {
         cancel_all(io);
         io_uring_queue_exit(&io->ring);

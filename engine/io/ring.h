@@ -20,6 +20,9 @@ struct flight_request *ring_ask(struct io *io, struct io_uring_sqe *sqe, struct 
 struct flight_request *ring_ask_about(struct io *io, struct io_uring_sqe *sqe, int fd,
                                       struct io_token token);
 
+// What went wrong before the kernel could be asked comes back like all else.
+void ring_ask_to_fail(struct io *io, int fd, int error, struct io_token token);
+
 // WATCH_NAMES_BYTES for the names in a completion, until the next one.
 char *ring_watch_names(struct io *io);
 

@@ -120,21 +120,11 @@ void io_unlink(struct io *io, int dir_fd, const char *name, struct io_token toke
 
 // --- a watch: polls of an inotify descriptor, one after the other under the same token
 
-// What went wrong before the kernel could be asked comes back like all else.
-static void ask_to_fail(struct io *io, int fd, int error, struct io_token token)
-{
-    struct io_uring_sqe *sqe = ring_entry(io);
-    io_uring_prep_nop(sqe);
-    struct flight_request *request = ring_ask_about(io, sqe, fd, token);
-    request->kind = FLIGHT_FAILED;
-    request->value = error;
-}
-
 void io_watch(struct io *io, int dir_fd, struct io_token token)
 {
     int watch_fd = watch_open(dir_fd);
     if (watch_fd < 0) {
-        ask_to_fail(io, dir_fd, watch_fd, token);
+        ring_ask_to_fail(io, dir_fd, watch_fd, token);
         return;
     }
     struct io_uring_sqe *sqe = ring_entry(io);

@@ -32,6 +32,7 @@ static void field_begins(struct header_scan *s)
 static void section_ends(struct header_scan *s, bool at_empty_line)
 {
     s->ended = true;
+    s->at_empty_line = at_empty_line;
     s->needs_empty_line = !at_empty_line && !s->any_field;
 }
 
@@ -67,7 +68,7 @@ static void line_begins(struct header_scan *s, char c)
     }
 }
 
-void header_scan(struct header_scan *s, struct slice bytes)
+struct slice header_scan(struct header_scan *s, struct slice bytes)
 {
     while (!s->ended && bytes.len > 0) {
         if (!s->in_line) {
@@ -82,6 +83,7 @@ void header_scan(struct header_scan *s, struct slice bytes)
             bytes = slice_skip(bytes, line_len + 1);
         }
     }
+    return bytes;
 }
 
 void header_scan_end(struct header_scan *s)

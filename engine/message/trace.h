@@ -34,6 +34,7 @@ struct header_scan {
     bool has_key;          // X-Posthaste-Key, at least one
     bool has_wishes;       // X-Posthaste-Priority or -Campaign, at least one
     bool needs_empty_line; // valid when it has ended
+    bool at_empty_line;    // it has ended at one's first byte
     uint16_t received_count;
     /* the rest is header.c's */
     bool any_field, in_line, in_name, name_ended;
@@ -41,8 +42,8 @@ struct header_scan {
     char name[sizeof(TRACE_CAMPAIGN_FIELD)]; // the longest name that we look for, and one more
 };
 
-// Looks at the next bytes; costs nothing once `ended`.
-void header_scan(struct header_scan *s, struct slice bytes);
+// Looks at the next bytes; costs nothing once `ended`. Returns those that it did not look at.
+struct slice header_scan(struct header_scan *s, struct slice bytes);
 // No more content comes: a section that has not ended by itself ends here.
 void header_scan_end(struct header_scan *s);
 

@@ -19,6 +19,7 @@ static void drop_message(struct session *s, struct session_room *room)
     message_free(room->o.blocks, s->message);
     s->message = NULL;
     s->header = (struct header_scan){0};
+    body_hash_restart(&s->body_hash);
     s->no_memory = false;
 }
 
@@ -83,9 +84,11 @@ static const char *on_data(struct session *s, struct session_room *room)
 
 static void on_content(struct session *s, struct session_room *room, struct slice bytes)
 {
-    header_scan(&s->header, bytes);
+    struct slice rest = header_scan(&s->header, bytes);
     if (!s->no_memory && !message_add_content(room->o.blocks, &s->message, bytes))
         s->no_memory = true; // read to its end, and refused then
+    if (!s->no_memory)
+        body_hash_add(&s->body_hash, room->o.dkim, s->message, &s->header, rest);
 }
 
 static void write_trace(struct session *s, struct session_room *room)
@@ -215,6 +218,7 @@ static enum fate take_message(struct session *s, struct session_room *room,
     m->waiter_slot = session_next_slot(s);
     m->is_8bit |= e->has_8bit;
     m->has_dot_lines = e->has_dot_lines;
+    body_hash_end(&s->body_hash, m);
     write_trace(s, room);
     wishes_carry_out(&wishes, m);
     message_list_add(&room->complete, m);

@@ -62,6 +62,7 @@ void pickup_free(struct pickup *p)
         CHECK(p->files[i].state == PICKUP_FILE_FREE);
         pickup_format_release(&p->files[i].format);
         free(p->files[i].chunk);
+        body_hash_release(&p->files[i].body_hash);
     }
     sha256_free(p->sha256);
     free(p->files);

@@ -69,6 +69,8 @@ int pickup_open(struct pickup_place *place, const char *dir_path);
 void pickup_close(struct pickup_place *place);
 
 struct session_room;
+struct dkim_table;
+
 struct pickup_options {
     struct io *io;
     struct wheel *wheel;
@@ -76,7 +78,8 @@ struct pickup_options {
     const struct pickup_place *places;
     uint32_t place_count;
     struct slice hostname;
-    uint64_t *last_id; // the worker's, for message_id_make()
+    const struct dkim_table *dkim; // NULL: no mail is signed
+    uint64_t *last_id;             // the worker's, for message_id_make()
     uint32_t worker;
     uint8_t io_owner;
     struct session_room *room; // for pickup_submit()

@@ -147,6 +147,7 @@ static bool begin_message(struct pickup *p, struct pickup_file *f, const struct 
     if (f->skipping)
         return true;
     f->header = (struct header_scan){.ended = false};
+    body_hash_restart(&f->body_hash);
     f->message = message_new(p->o.blocks, e->address.text, e->mail.dsn, 0);
     if (!f->message) {
         pickup_file_put_off(p, f);
@@ -189,9 +190,11 @@ static bool add_rcpt(struct pickup *p, struct pickup_file *f, const struct picku
 
 static bool add_content(struct pickup *p, struct pickup_file *f, struct slice bytes)
 {
-    header_scan(&f->header, bytes);
-    if (message_add_content(p->o.blocks, &f->message, bytes))
+    struct slice rest = header_scan(&f->header, bytes);
+    if (message_add_content(p->o.blocks, &f->message, bytes)) {
+        body_hash_add(&f->body_hash, p->o.dkim, f->message, &f->header, rest);
         return true;
+    }
     pickup_file_put_off(p, f);
     return false;
 }
@@ -277,6 +280,7 @@ static bool end_message(struct pickup *p, struct pickup_file *f, const struct pi
     m->session_generation = f->generation;
     m->is_8bit |= e->has_8bit;
     m->has_dot_lines = e->has_dot_lines;
+    body_hash_end(&f->body_hash, m);
     set_key(p, f, m);
     if (f->header.has_key)
         cut_keys(m);

@@ -22,6 +22,7 @@
 
 #include "engine/base/random.h"
 #include "engine/message/trace.h"
+#include "engine/submit/body_hash.h"
 #include "engine/submit/pickup.h"
 #include "engine/tls/digest.h"
 
@@ -112,6 +113,7 @@ struct pickup_file {
     bool at_end;
     struct message *message; // being built
     struct header_scan header;
+    struct body_hash body_hash;
     bool skipping;    // this message has had its verdict
     uint32_t ordinal; // of the message read last; the first one is 1
     struct pickup_window window;

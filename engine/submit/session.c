@@ -338,5 +338,6 @@ void session_release(struct session *s, struct session_room *room)
     message_free(room->o.blocks, s->message);
     buffer_release(&s->out);
     buffer_release(&s->sent);
+    body_hash_release(&s->body_hash);
     smtp_server_release(&s->machine);
 }

@@ -7,6 +7,7 @@
 #define POSTHASTE_SUBMIT_SESSION_H
 
 #include "engine/message/trace.h"
+#include "engine/submit/body_hash.h"
 #include "engine/submit/submit.h"
 #include "engine/tls/digest.h"
 
@@ -65,8 +66,9 @@ struct session {
     uint32_t content_bytes; // received since then
     struct wheel_timer timer;
     struct io_peer peer;
-    struct message *message;               // being built
-    struct header_scan header;             // of its content
+    struct message *message;   // being built
+    struct header_scan header; // of its content
+    struct body_hash body_hash;
     uint8_t fates[SERVER_UNCOMMITTED_MAX]; // enum fate: a ring, of messages without verdict
     uint64_t ids[SERVER_UNCOMMITTED_MAX];  // of those with FATE_TAKEN
     uint8_t fate_first, fate_count;

@@ -34,6 +34,8 @@ struct submit_listener {
     bool verp;                       // all of its messages have it
 };
 
+struct dkim_table;
+
 struct submit_options {
     struct io *io;
     struct wheel *wheel;
@@ -41,6 +43,7 @@ struct submit_options {
     const struct journal *journal;    // only to ask whether it accepts
     const _Atomic uint32_t *troubled; // journals of any worker that cannot be written
     const _Atomic bool *draining;     // an operator wants no more mail to be taken
+    const struct dkim_table *dkim;    // NULL: no mail is signed
     const struct submit_listener *listeners;
     uint32_t listener_count;
     uint32_t worker;

@@ -279,6 +279,11 @@ void sim_complete(struct sim_request *r)
         sim_complete_file(r);
         return;
     }
+    if (r->kind == SIM_OFFLOAD) { // all is done at its end: until then nobody may look
+        r->work(r->argument, random_below(&r->io->world->dice, r->io->offload_threads));
+        sim_end(r, 0);
+        return;
+    }
     if (!r->socket) {
         sim_end(r, r->decided ? r->decided : -ECANCELED);
         return;

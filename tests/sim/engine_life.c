@@ -6,8 +6,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-static const struct io_options io_options = {.receive_buffer_count = 64,
-                                             .receive_buffer_bytes = 2048};
+static const struct io_options io_options = {
+    .receive_buffer_count = 64, .receive_buffer_bytes = 2048, .offload_threads = 3};
 
 // --- what it says
 
@@ -124,6 +124,26 @@ static void recover(struct life *l)
         recovered(l);
 }
 
+// RFC 8463's: the cheaper algorithm.
+static void take_key(struct life *l)
+{
+    static const char pem[] = "-----BEGIN PRIVATE KEY-----\n"
+                              "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
+                              "-----END PRIVATE KEY-----\n";
+    const struct config_dkim *c = l->config.dkim;
+    const char *why;
+    struct dkim_key *key = dkim_key_read(slice_of_text(pem), &why);
+    l->dkim = dkim_table_new(1);
+    CHECK(key && l->dkim);
+    struct dkim_domain *d = &l->dkim->domains[0];
+    strcpy(d->name, c->domain);
+    d->subdomains = c->subdomains;
+    d->names = c->fields;
+    dkim_domain_add(d, "brisbane", key);
+    dkim_table_sort(l->dkim);
+    l->shared.dkim = l->dkim;
+}
+
 void life_begin(struct life *l, struct world *w, struct io *keeper, const struct config *config,
                 uint32_t number, uint32_t worker_count, struct io_address *addresses)
 {
@@ -136,6 +156,8 @@ void life_begin(struct life *l, struct world *w, struct io *keeper, const struct
     l->config.worker_count = worker_count;
     memory_enter();
     CHECK(shared_init(&l->shared, &l->config, worker_count) == 0);
+    if (l->config.dkim_count > 0)
+        take_key(l);
     for (uint32_t i = 0; i < l->config.listener_count; i++) {
         addresses[i] = l->config.listeners[i].address;
         l->shared.listen_fds[i] = io_listen(NULL, &addresses[i], NULL);
@@ -288,6 +310,7 @@ void life_end(struct life *l)
         worker_free(l->workers[i].worker); // CHECKs that all its memory is back
     close_journal(l);
     shared_release(&l->shared);
+    dkim_table_free(l->dkim);
     memory_leave();
     if (memory_count() > 0)
         complain(l, "not all memory was given back", 0);

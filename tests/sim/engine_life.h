@@ -34,6 +34,7 @@ struct life {
     uint64_t began_us;
     struct config config;
     struct shared shared;
+    struct dkim_table *dkim; // shared.dkim
     struct io *recovery_io;
     struct recovery *recovery;
     struct recovery_report report; // once it serves

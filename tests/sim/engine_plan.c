@@ -397,6 +397,17 @@ static void draw_orders(struct plan *p)
         p->config.listeners[i].priority = (int32_t)between(&r, 0, 18) - 9;
 }
 
+// The senders' mail is signed; life_begin() has the key.
+static void draw_dkim(struct plan *p)
+{
+    config_section_defaults(CONFIG_DKIM, &p->dkim);
+    config_dkim_usual(&p->dkim);
+    snprintf(p->dkim.domain, sizeof(p->dkim.domain), "example.org");
+    p->dkim.subdomains = true;
+    p->config.dkim = &p->dkim;
+    p->config.dkim_count = 1;
+}
+
 void plan_draw(struct plan *p, uint64_t seed, bool fair)
 {
     struct random r;
@@ -421,6 +432,8 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     p->operates = !fair && percent(&r, 40);
     p->purges = percent(&r, 50);
     p->retries = percent(&r, 50);
+    if (percent(&r, 40))
+        draw_dkim(p);
 }
 
 struct io_address plan_io_address(const struct plan_address *a)

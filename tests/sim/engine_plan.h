@@ -122,6 +122,7 @@ struct plan {
     struct config config;
     bool memory_is_short;
     struct limits_rule rules[PLAN_DOMAINS_MAX + 1];
+    struct config_dkim dkim; // where config.dkim_count is 1
     char unix_path[32];
 
     uint32_t domain_count;

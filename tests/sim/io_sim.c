@@ -16,6 +16,7 @@ int io_new(struct io **ret_io, const struct io_options *options)
     CHECK(io);
     io->world = w;
     io->number = w->io_count++;
+    io->offload_threads = o.offload_threads ? o.offload_threads : 1;
     io->now_us = w->now_us;
     io->buffer_bytes = o.receive_buffer_bytes ? o.receive_buffer_bytes
                                               : IO_RECEIVE_BUFFER_BYTES_DEFAULT;
@@ -277,13 +278,23 @@ void io_poll(struct io *io, int fd, uint32_t events, struct io_token token)
     sim_ask(io, SIM_POLL, NULL, token);
 }
 
+void io_offload(struct io *io, io_work *work, void *argument, struct io_token token)
+{
+    if (io->is_dead)
+        return;
+    struct sim_request *r = sim_ask(io, SIM_OFFLOAD, NULL, token);
+    r->work = work;
+    r->argument = argument;
+    sim_schedule(r);
+}
+
 void io_cancel(struct io *io, struct io_token token)
 {
     if (io->is_dead)
         return;
     struct sim_request *r = sim_find(io, token);
     io->waiting = false;
-    if (!r || r->cancelled)
+    if (!r || r->cancelled || r->kind == SIM_OFFLOAD)
         return;
     r->cancelled = true;
     if (r->file.waits || r->file.is_settled)

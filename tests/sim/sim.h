@@ -36,6 +36,7 @@ enum sim_kind {
     SIM_SEND,
     SIM_APPEND,
     SIM_POLL,
+    SIM_OFFLOAD,
     SIM_SOLE_KINDS, // so far, a descriptor has one of each kind at a time
     SIM_OPEN = SIM_SOLE_KINDS,
     SIM_READ,
@@ -84,6 +85,8 @@ struct sim_request {
     const struct iovec *pieces;     // SIM_SEND, SIM_WRITE: lent
     unsigned piece_count;
     struct slice bytes; // SIM_APPEND: lent
+    io_work *work;      // SIM_OFFLOAD
+    void *argument;     // lent
     uint64_t checksum;  // of what is lent, when it was lent
     bool cancelled;
     int32_t decided; // how it will end, when that is clear before its time; 0: it is not
@@ -150,6 +153,7 @@ struct io {
     uint32_t number; // in order of io_new()
     bool is_dead;    // and no longer in the world's list
     bool is_elsewhere;
+    unsigned offload_threads;
     uint64_t now_us;
 
     // What its owner waits for. A wait counts when the turn before it has ended (`drained`), or
