@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define LISTEN_PORT_DEFAULT 25
-#define SETTINGS_PER_SECTION_MAX 16
+#define SETTINGS_PER_SECTION_MAX 32
 
 // --- complaints
 
@@ -73,6 +73,8 @@ static int check_value(cfg_t *section, cfg_opt_t *option)
         struct retry_steps steps;
         struct setting_texts texts;
         struct dkim_names fields;
+        struct mx_patterns patterns;
+        struct rate_limits rates;
     } scratch = {.addresses.count = 0};
     struct refusal reason;
     const struct setting *s = setting_named(section_named(cfg_name(section)), cfg_opt_name(option));
@@ -433,6 +435,56 @@ static bool store_all_dkim(struct config *c, cfg_t *file)
     return sort_dkim(c, file);
 }
 
+static bool has_site(const struct config *c, const char *name)
+{
+    for (uint32_t i = 0; i < c->limits.site_count; i++)
+        if (strcmp(c->sites[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool store_site(struct config *c, cfg_t *section)
+{
+    struct limits_site *s = &c->sites[c->limits.site_count];
+    const char *name = cfg_title(section);
+    if (c->limits.site_count == CONFIG_SITES_MAX) {
+        cfg_error(section, "more than %d sites", CONFIG_SITES_MAX);
+        return false;
+    }
+    if (name[0] == '\0' || strlen(name) >= sizeof(s->name)) {
+        cfg_error(section, "site: a name of 1 to %d bytes is wanted", SITE_NAME_BYTES - 1);
+        return false;
+    }
+    *s = (struct limits_site){0};
+    memcpy(s->name, name, strlen(name) + 1);
+    config_section_defaults(CONFIG_SITE, s);
+    store_section(CONFIG_SITE, section, s);
+    if (s->mx.count == 0) {
+        cfg_error(section, "site \"%s\": mx says which hosts it has, and is missing", name);
+        return false;
+    }
+    c->limits.site_count++;
+    return true;
+}
+
+// A site that is known by this name already, from the file before, stays as it is.
+static bool store_sites(struct config *c, cfg_t *file)
+{
+    unsigned count = cfg_size(file, "site");
+    struct limits_site *sites = reallocarray(c->sites, c->limits.site_count + count + 1u,
+                                             sizeof(*sites));
+    if (!sites)
+        return false;
+    c->sites = sites;
+    c->limits.sites = sites;
+    for (unsigned i = 0; i < count; i++) {
+        cfg_t *section = cfg_getnsec(file, "site", i);
+        if (!has_site(c, cfg_title(section)) && !store_site(c, section))
+            return false;
+    }
+    return true;
+}
+
 static bool store_file(struct config *c, cfg_t *file)
 {
     for (int i = CONFIG_TOP; i < CONFIG_SECTION_COUNT; i++) {
@@ -448,10 +500,13 @@ static bool store_file(struct config *c, cfg_t *file)
     for (unsigned i = 0; i < cfg_size(file, "pickup"); i++)
         if (!store_pickup(c, cfg_getnsec(file, "pickup", i)))
             return false;
-    return store_routes(c, file) && store_domains(c, file) && store_all_dkim(c, file);
+    return store_routes(c, file) && store_domains(c, file) && store_all_dkim(c, file) &&
+           store_sites(c, file);
 }
 
-static bool load_file(struct config *c, const char *path, struct refusal *why)
+// What such a file says goes where `store` puts it.
+static bool load_file(struct config *c, const char *path,
+                      bool (*store)(struct config *c, cfg_t *file), struct refusal *why)
 {
     cfg_t *file = make_file();
     if (!file) {
@@ -460,12 +515,19 @@ static bool load_file(struct config *c, const char *path, struct refusal *why)
     }
     cfg_set_error_function(file, on_error);
     bool is_ok = parse_file(file, path, why);
-    if (is_ok && !store_file(c, file)) {
+    if (is_ok && !store(c, file)) {
         refuse(why, "%s:%s", path, find_error(file));
         is_ok = false;
     }
     cfg_free(file);
     return is_ok;
+}
+
+static bool load_files(struct config *c, const char *path, struct refusal *why)
+{
+    return !path ||
+           (load_file(c, path, store_file, why) &&
+            (c->providers_file[0] == '\0' || load_file(c, c->providers_file, store_sites, why)));
 }
 
 struct config *config_load(const char *file_path, const struct config_place *place,
@@ -483,7 +545,7 @@ struct config *config_load(const char *file_path, const struct config_place *pla
     config_section_defaults(CONFIG_DOMAIN, &c->limits.fallback);
     config_section_defaults(CONFIG_DKIM, &c->dkim_default);
     config_dkim_usual(&c->dkim_default);
-    if ((file_path && !load_file(c, file_path, why)) || !config_place_defaults(c, place, why)) {
+    if (!load_files(c, file_path, why) || !config_place_defaults(c, place, why)) {
         config_free(c);
         return NULL;
     }
@@ -497,5 +559,6 @@ void config_free(struct config *c)
     free(c->rules);
     free(c->routes);
     free(c->dkim);
+    free(c->sites);
     free(c);
 }

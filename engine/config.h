@@ -19,6 +19,7 @@
 #define CONFIG_WORKERS_MAX 64
 #define CONFIG_FILE_BYTES_MAX (16u * 1024 * 1024)
 #define CONFIG_ROUTES_MAX 1000
+#define CONFIG_SITES_MAX 1000
 #define CONFIG_DOMAIN_DEFAULT "default" // the section that all domains start from
 
 // How senders learn of failures.
@@ -119,6 +120,8 @@ struct config {
     struct config_dkim dkim_default;
     struct config_dkim *dkim; // by domain
     uint32_t dkim_count;
+    struct limits_site *sites; // site "outlook" { ... }, those of the providers' file behind ours
+    char providers_file[SETTING_TEXT_BYTES]; // more of them; empty: none
 };
 
 // What defaults depend on: who starts the engine, and where.

@@ -38,7 +38,9 @@ static bool print_setting(const struct setting *s, const void *base, const char 
     case SETTING_YES_NO:
     case SETTING_WORD:
     case SETTING_PRIORITY:
-    case SETTING_MODE: break;
+    case SETTING_MODE:
+    case SETTING_PATTERNS:
+    case SETTING_RATES: break;
     }
     return buffer_printf(out, "%s%s = ", indent, s->name) && setting_print(s, value, out) &&
            buffer_append_byte(out, '\n');
@@ -118,6 +120,14 @@ static bool print_dkim(const struct config *c, struct buffer *out)
     return true;
 }
 
+static bool print_sites(const struct config *c, struct buffer *out)
+{
+    for (uint32_t i = 0; i < c->limits.site_count; i++)
+        if (!print_section(CONFIG_SITE, slice_of_text(c->sites[i].name), &c->sites[i], out))
+            return false;
+    return true;
+}
+
 // All sections of one kind.
 static bool print_kind(enum config_section section, const struct config *c, struct buffer *out)
 {
@@ -128,6 +138,7 @@ static bool print_kind(enum config_section section, const struct config *c, stru
     case CONFIG_ROUTE: return print_routes(c, out);
     case CONFIG_DOMAIN: return print_domains(c, out);
     case CONFIG_DKIM: return print_dkim(c, out);
+    case CONFIG_SITE: return print_sites(c, out);
     default: return print_settings(section, base, "", out);
     }
 }
@@ -168,5 +179,5 @@ bool config_print(const struct config *c, struct buffer *out)
            print_section(CONFIG_EVENTS, SLICE_EMPTY, c, out) &&
            print_section(CONFIG_CONTROL, SLICE_EMPTY, c, out) &&
            print_section(CONFIG_METRICS, SLICE_EMPTY, c, out) && print_routes(c, out) &&
-           print_domains(c, out) && print_dkim(c, out);
+           print_domains(c, out) && print_dkim(c, out) && print_sites(c, out);
 }

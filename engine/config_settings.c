@@ -21,6 +21,7 @@ static const struct setting top_settings[] = {
     {"user", SETTING_USER, AT(config, user)},
     {"state", SETTING_PATH, AT(config, state_dir)},
     {"workers", SETTING_COUNT, AT(config, worker_count), WITHIN(1, CONFIG_WORKERS_MAX)},
+    {"providers", SETTING_PATH, AT(config, providers_file)},
 };
 
 static const char *const bounces_words[] = {
@@ -128,6 +129,8 @@ static const struct setting domain_settings[] = {
      WITHIN(1, 1000000), .usual = "100"},
     {"recipients-per-transaction", SETTING_COUNT, AT(limits, rcpts_per_transaction),
      WITHIN(1, 1000), .usual = "100"},
+    {"rate", SETTING_RATES, AT(limits, rates), WITHIN(0, RATES_SET_MAX)},
+    {"connection-rate", SETTING_RATES, AT(limits, connection_rates), WITHIN(0, RATES_SET_MAX)},
     {"window", SETTING_COUNT, AT(limits, window), WITHIN(1, SMTP_WINDOW_MAX), .usual = "8"},
     {"retry-growth", SETTING_FACTOR, AT(limits, retry.growth_per_100), WITHIN(100, 1000),
      .usual = "2"},
@@ -157,6 +160,23 @@ static const struct setting dkim_settings[] = {
     {"oversign", SETTING_FIELDS, AT(config_dkim, oversign)},
 };
 
+// What is not said does not limit.
+static const struct setting site_settings[] = {
+    {"mx", SETTING_PATTERNS, AT(limits_site, mx)},
+    {"connections", SETTING_COUNT, AT(limits_site, limits.connections), WITHIN(1, 10000),
+     .usual = "10000"},
+    {"messages-per-connection", SETTING_COUNT, AT(limits_site, limits.messages_per_connection),
+     WITHIN(1, 1000000), .usual = "1000000"},
+    {"recipients-per-transaction", SETTING_COUNT, AT(limits_site, limits.rcpts_per_transaction),
+     WITHIN(1, 1000), .usual = "1000"},
+    {"rate", SETTING_RATES, AT(limits_site, limits.rates), WITHIN(0, RATES_SET_MAX)},
+    {"connection-rate", SETTING_RATES, AT(limits_site, limits.connection_rates),
+     WITHIN(0, RATES_SET_MAX)},
+    {"window", SETTING_COUNT, AT(limits_site, limits.window), WITHIN(1, SMTP_WINDOW_MAX),
+     .usual = "32"},
+};
+_Static_assert(SMTP_WINDOW_MAX == 32, "the usual window of a site");
+
 #define SETTINGS(table) .settings = (table), .setting_count = COUNT_OF(table)
 
 const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
@@ -172,6 +192,7 @@ const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_METRICS] = {"metrics", false, SETTINGS(metrics_settings)},
     [CONFIG_DOMAIN] = {"domain", true, SETTINGS(domain_settings)},
     [CONFIG_DKIM] = {"dkim", true, SETTINGS(dkim_settings)},
+    [CONFIG_SITE] = {"site", true, SETTINGS(site_settings)},
 };
 
 void *config_section_base(struct config *c, enum config_section section)
@@ -189,6 +210,7 @@ void *config_section_base(struct config *c, enum config_section section)
     case CONFIG_ROUTE:
     case CONFIG_DOMAIN:
     case CONFIG_DKIM:
+    case CONFIG_SITE:
     case CONFIG_SECTION_COUNT: break;
     }
     return NULL;

@@ -17,6 +17,7 @@ enum config_section {
     CONFIG_METRICS,
     CONFIG_DOMAIN,
     CONFIG_DKIM,
+    CONFIG_SITE,
     CONFIG_SECTION_COUNT,
 };
 
@@ -30,7 +31,7 @@ struct config_section_table {
 extern const struct config_section_table config_sections[CONFIG_SECTION_COUNT];
 
 // The struct that the offsets of a section's settings count from. NULL for titled sections: those
-// are config_listener, config_pickup, route, limits and config_dkim.
+// are config_listener, config_pickup, route, limits, config_dkim and limits_site.
 void *config_section_base(struct config *c, enum config_section section);
 
 // The setting's value in the struct at `base`.

@@ -14,7 +14,8 @@ bool setting_is_list(const struct setting *s)
 {
     return s->kind == SETTING_ADDRESSES || s->kind == SETTING_NETWORKS ||
            s->kind == SETTING_DURATIONS || s->kind == SETTING_HOSTS || s->kind == SETTING_PATHS ||
-           s->kind == SETTING_SELECTORS || s->kind == SETTING_FIELDS;
+           s->kind == SETTING_SELECTORS || s->kind == SETTING_FIELDS ||
+           s->kind == SETTING_PATTERNS || s->kind == SETTING_RATES;
 }
 
 void setting_clear_list(const struct setting *s, void *value)
@@ -356,6 +357,44 @@ static bool parse_field(struct slice text, struct dkim_names *list, struct refus
     return true;
 }
 
+// "*." in front of a name: all names below it.
+static bool parse_pattern(struct slice text, struct mx_patterns *list, struct refusal *why)
+{
+    char *item = list->items[list->count];
+    size_t star_len = slice_starts_nocase(text, SLICE("*.")) ? 2 : 0;
+    char name[SETTING_TEXT_BYTES];
+    if (list->count == SITE_PATTERNS_MAX)
+        return refuse(why, "more than %d patterns", SITE_PATTERNS_MAX);
+    if (!parse_host(slice_skip(text, star_len), name, why))
+        return false;
+    if (star_len + strlen(name) >= sizeof(list->items[0]))
+        return refuse(why, "longer than %zu bytes", sizeof(list->items[0]) - 1);
+    memcpy(item, "*.", star_len);
+    memcpy(item + star_len, name, strlen(name) + 1);
+    list->count++;
+    return true;
+}
+
+static bool parse_rate(const struct setting *s, struct slice text, struct rate_limits *list,
+                       struct refusal *why)
+{
+    uint64_t count, us;
+    if (slice_equal(text, SLICE("none"))) {
+        list->count = 0;
+        return true;
+    }
+    if (list->count == RATES_SET_MAX || list->count >= s->max)
+        return refuse(why, "more than %" PRIu64 " rates", s->max);
+    if (!units_parse_count_in(text, &count, &us))
+        return refuse(why, "'%.*s' is not a rate, such as \"100/s\" or \"50000/24h\"",
+                      SLICE_ARG(text));
+    if (count == 0 || count > UINT32_MAX || us < RATE_US_MIN || us > RATE_US_MAX)
+        return refuse(why, "'%.*s' is outside one in 31 days to 4294967295 in 100 ms",
+                      SLICE_ARG(text));
+    list->items[list->count++] = (struct rate_limit){(uint32_t)count, us};
+    return true;
+}
+
 // --- all kinds
 
 static bool has_control_character(struct slice text)
@@ -400,6 +439,8 @@ bool setting_parse(const struct setting *s, struct slice text, void *value, stru
     case SETTING_PATHS:
     case SETTING_SELECTORS: return parse_text_of(s, text, value, why);
     case SETTING_FIELDS: return parse_field(text, value, why);
+    case SETTING_PATTERNS: return parse_pattern(text, value, why);
+    case SETTING_RATES: return parse_rate(s, text, value, why);
     }
     CHECK(false); // no such kind
 }
@@ -489,6 +530,38 @@ static bool print_fields(const struct dkim_names *list, struct buffer *out)
     return is_ok && buffer_append_byte(out, '}');
 }
 
+static bool print_patterns(const struct mx_patterns *list, struct buffer *out)
+{
+    bool is_ok = buffer_append_byte(out, '{');
+    for (uint32_t i = 0; i < list->count; i++)
+        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
+                setting_print_quoted(slice_of_text(list->items[i]), out);
+    return is_ok && buffer_append_byte(out, '}');
+}
+
+// "100/s", "2000000/24h": as short as reads back as the same.
+static bool print_rate(const struct rate_limit *r, struct buffer *out)
+{
+    const struct unit *unit = duration_units;
+    while (unit->factor > 1 && r->window_us % unit->factor != 0)
+        unit++;
+    if (r->window_us == unit->factor)
+        return buffer_printf(out, "\"%" PRIu32 "/%s\"", r->count, unit->name);
+    return buffer_printf(out, "\"%" PRIu32 "/%" PRIu64 "%s\"", r->count,
+                         r->window_us / unit->factor, unit->name);
+}
+
+static bool print_rates(const struct rate_limits *list, struct buffer *out)
+{
+    if (list->count == 0)
+        return buffer_append(out, SLICE("\"none\""));
+    bool is_ok = buffer_append_byte(out, '{');
+    for (uint32_t i = 0; i < list->count; i++)
+        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
+                print_rate(&list->items[i], out);
+    return is_ok && buffer_append_byte(out, '}');
+}
+
 bool setting_print(const struct setting *s, const void *value, struct buffer *out)
 {
     char text[UNITS_TEXT_BYTES];
@@ -518,6 +591,8 @@ bool setting_print(const struct setting *s, const void *value, struct buffer *ou
     case SETTING_PATHS:
     case SETTING_SELECTORS: return print_texts(value, out);
     case SETTING_FIELDS: return print_fields(value, out);
+    case SETTING_PATTERNS: return print_patterns(value, out);
+    case SETTING_RATES: return print_rates(value, out);
     }
     CHECK(false); // no such kind
 }

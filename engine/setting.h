@@ -13,8 +13,7 @@
 #include "engine/io/address.h"
 #include "engine/io/network.h"
 #include "engine/message/dkim_fields.h"
-#include "engine/policy/retry.h"
-#include "engine/policy/route.h"
+#include "engine/policy/limits.h"
 #include "engine/refusal.h"
 
 #define SETTING_TEXT_BYTES 256
@@ -44,6 +43,8 @@ enum setting_kind {
     SETTING_PATHS,     // struct setting_texts: absolute
     SETTING_SELECTORS, // struct setting_texts: of DKIM keys, a domain name each
     SETTING_FIELDS,    // struct dkim_names: of header fields
+    SETTING_PATTERNS,  // struct mx_patterns
+    SETTING_RATES,     // struct rate_limits: "100/s"; "none" alone is none
 };
 
 struct setting_addresses {
@@ -65,7 +66,7 @@ struct setting {
     const char *name;
     enum setting_kind kind;
     size_t offset;            // of the value in its struct
-    uint64_t min, max;        // numbers, sizes, durations: what is allowed
+    uint64_t min, max;        // numbers, sizes, durations: what is allowed; lists: how many
     uint16_t port_default;    // addresses
     const char *const *words; // of SETTING_WORD, NULL behind the last
     const char *usual;        // the default, as in a file; NULL: none, or found out at start

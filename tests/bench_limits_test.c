@@ -43,6 +43,18 @@ static void test_transactions_at_a_time(void)
     sink_limits_free(l);
 }
 
+static void test_messages_in_a_second(void)
+{
+    struct sink_limits *l = limits_of((struct sink_limits_options){.messages_per_s_max = 2});
+    CU_ASSERT_TRUE(sink_limits_message(l, 5000000));
+    CU_ASSERT_TRUE(sink_limits_message(l, 5900000));
+    CU_ASSERT_FALSE(sink_limits_message(l, 5999999));
+    CU_ASSERT_TRUE(sink_limits_message(l, 6000000));
+    CU_ASSERT_FALSE(sink_limits_message(l, 6000000));
+    CU_ASSERT_TRUE(sink_limits_message(l, 6900000));
+    sink_limits_free(l);
+}
+
 static void test_a_client_is_its_host(void)
 {
     struct sink_limits *l = limits_of((struct sink_limits_options){.sessions_per_client_max = 1});
@@ -121,6 +133,7 @@ static void test_addresses_and_ranges(void)
 static const struct suite_test tests[] = {
     {"in all and at a listener", test_in_all_and_at_a_listener},
     {"transactions at a time", test_transactions_at_a_time},
+    {"messages in a second", test_messages_in_a_second},
     {"a client is its host", test_a_client_is_its_host},
     {"many clients", test_many_clients},
     {"addresses and ranges", test_addresses_and_ranges},

@@ -198,6 +198,32 @@ static void open_session(const char *ehlo, uint16_t window)
     drop_wire();
 }
 
+// RFC 9422: of known names and right numbers, in any case; all else says nothing.
+static void limits_of_the_server(void)
+{
+    static const struct {
+        const char *ehlo;
+        struct smtp_limits want;
+    } offers[] = {
+        {"250 mx\r\n", {0, 0, 0}},
+        {"250-mx\r\n250 LIMITS MAILMAX=5\r\n", {5, 0, 0}},
+        {"250-mx\r\n250-LIMITS RCPTMAX=20 RCPTDOMAINMAX=1 MAILMAX=999999\r\n250 SIZE 0\r\n",
+         {999999, 20, 1}},
+        {"250-mx\r\n250 limits mailmax=3  OTHER=7 RCPTMAX\r\n", {3, 0, 0}},
+        {"250-mx\r\n250 LIMITS MAILMAX=0 RCPTMAX=1000000 RCPTDOMAINMAX=-1\r\n", {0, 0, 0}},
+        {"250-mx\r\n250 LIMITS MAILMAX= RCPTMAX=x =5\r\n", {0, 0, 0}},
+        {"250-mx\r\n250 LIMITS\r\n", {0, 0, 0}},
+        {"250 LIMITS MAILMAX=5\r\n", {0, 0, 0}}, // its name
+    };
+    for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
+        open_session(offers[i].ehlo, 1);
+        struct smtp_limits got = smtp_client_limits(&client);
+        CU_ASSERT_EQUAL(got.mail_max, offers[i].want.mail_max);
+        CU_ASSERT_EQUAL(got.rcpt_max, offers[i].want.rcpt_max);
+        CU_ASSERT_EQUAL(got.rcpt_domain_max, offers[i].want.rcpt_domain_max);
+    }
+}
+
 static bool awaits(enum smtp_phase want)
 {
     enum smtp_phase phase;
@@ -391,6 +417,7 @@ static const struct suite_test tests[] = {
     {"every case, byte by byte", every_case_by_byte},
     {"every case, cut in two", every_case_cut_in_two},
     {"every case, with small wires", every_case_with_small_wires},
+    {"limits of the server", limits_of_the_server},
     {"each reply is told with its phase", each_reply_is_told_with_its_phase},
     {"what was answered can be asked", what_was_answered_can_be_asked},
     {"can_start follows the window", can_start_follows_the_window},

@@ -121,6 +121,26 @@ static const struct value_case value_cases[] = {
      "}",
      "domain \"example.org\" {\n    via = \"mx\"\n    connections = 5\n"
      "    messages-per-connection = 7\n"},
+    {"domain \"a.example\" { rate = {\"100/s\", \"2000000/24h\"} connection-rate = 60/m }",
+     "    rate = {\"100/s\", \"2000000/d\"}\n    connection-rate = {\"60/m\"}\n"},
+    {"domain \"a.example\" { rate = {\"5/90s\", \"7/1500ms\"} }",
+     "    rate = {\"5/90s\", \"7/1500ms\"}\n"},
+    {"", "    rate = \"none\"\n    connection-rate = \"none\"\n"},
+    // What a domain says takes the place of the default one's; \"none\" lifts it.
+    {"domain \"default\" { rate = \"5/s\" }\ndomain \"a.example\" { connections = 3 }",
+     "domain \"a.example\" {\n    via = \"mx\"\n    connections = 3\n"
+     "    messages-per-connection = 100\n    recipients-per-transaction = 100\n"
+     "    rate = {\"5/s\"}\n"},
+    {"domain \"default\" { rate = \"5/s\" }\ndomain \"a.example\" { rate = 7/m }",
+     "    recipients-per-transaction = 100\n    rate = {\"7/m\"}\n"},
+    {"domain \"default\" { rate = \"5/s\" }\ndomain \"a.example\" { rate = none }",
+     "    recipients-per-transaction = 100\n    rate = \"none\"\n"},
+    {"site \"big\" { mx = {\"*.MX.example\", \"a.b\xc3\xbc"
+     "cher.example\"} rate = 9/s }",
+     "site \"big\" {\n    mx = {\"*.mx.example\", \"a.xn--bcher-kva.example\"}\n"
+     "    connections = 10000\n    messages-per-connection = 1000000\n"
+     "    recipients-per-transaction = 1000\n    rate = {\"9/s\"}\n"
+     "    connection-rate = \"none\"\n    window = 32\n}\n"},
     {"domain \"a.example\" { via = null }", "domain \"a.example\" {\n    via = \"null\"\n"},
     {"domain \"default\" { via = \"null\" }\ndomain \"a.example\" { }",
      "domain \"a.example\" {\n    via = \"null\"\n"},
@@ -187,6 +207,14 @@ static const struct error_case error_cases[] = {
     {"hostname = \"-\"", "1: hostname: '-' is not a domain name"},
     {"hostname = \"[127.0.0.1]\"", "1: hostname: '[127.0.0.1]' is not a domain name"},
     {"hostname = \"a\\nb\"", "1: hostname: the value holds a control character"},
+    {"domain \"a.example\" {\nrate = {\"1/s\", \"fast\"} }",
+     "2: rate: 'fast' is not a rate, such as \"100/s\""},
+    {"site \"big\" { connections = 3 }", "1: site \"big\": mx says which hosts it has"},
+    {"site \"big\" { mx = \"*\" }", "1: mx: '*' is not a domain name"},
+    {"domain \"a.example\" { rate = 0/s }", "1: rate: '0/s' is outside one in 31 days"},
+    {"domain \"a.example\" { rate = 1/99ms }", "1: rate: '1/99ms' is outside"},
+    {"domain \"a.example\" { rate = 1/32d }", "1: rate: '1/32d' is outside"},
+    {"domain \"a.example\" { rate = {1/s, 1/m, 1/h, 1/d, 1/7d} }", "1: rate: more than 4 rates"},
     {"user = \"a b\"", "1: user: 'a b' is not a user's name"},
     {"user = \"root\"", "1: user: the engine does not run as root"},
     {"user = \"\"", "1: user: a user's name is missing"},

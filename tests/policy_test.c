@@ -313,6 +313,57 @@ static void test_limits_of_domains(void)
     CU_ASSERT_EQUAL(tight.rcpts_per_transaction, 50);
     CU_ASSERT_EQUAL(tight.window, 4);
     CU_ASSERT_EQUAL(route_kind_of(tight.route), ROUTE_MX);
+    tight = limits_tighter(
+        &(struct limits){.rates = {1, {{5, 1000000}}}},
+        &(struct limits){.rates = {1, {{3, 1000000}}}, .connection_rates = {1, {{9, 1000000}}}});
+    CU_ASSERT_EQUAL(tight.rates.items[0].count, 3);
+    CU_ASSERT_EQUAL(tight.connection_rates.items[0].count, 9);
+}
+
+static struct mx_set *set_of(const char *hosts)
+{
+    struct slice rest = slice_of_text(hosts);
+    struct mx_set *set = calloc(1, sizeof(*set) + MX_HOSTS_MAX * sizeof(set->hosts[0]));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(set);
+    while (rest.len > 0) {
+        struct slice name = slice_cut(&rest, ' ');
+        struct mx_host *host = &set->hosts[set->count++];
+        host->len = (uint8_t)name.len;
+        memcpy(host->name, name.data, name.len);
+    }
+    return set;
+}
+
+// All hosts must match; the first section that does counts.
+static void test_sites_by_pattern(void)
+{
+    static const struct limits_site sites[] = {
+        {.name = "outlook", .mx = {1, {"*.outlook.example"}}},
+        {.name = "two", .mx = {2, {"mx.two.example", "*.two.test"}}},
+        {.name = "later", .mx = {1, {"*.eu.outlook.example"}}},
+    };
+    static const struct {
+        const char *hosts;
+        int want; // -1: none
+    } cases[] = {
+        {"a.outlook.example", 0},
+        {"a.outlook.example b.eu.outlook.example", 0},
+        {"outlook.example", -1},
+        {"a.outlook.example mx.elsewhere.example", -1},
+        {"xoutlook.example", -1},
+        {"mx.two.example", 1},
+        {"a.mx.two.example", -1},
+        {"mx.two.example a.two.test", 1},
+        {"", -1},
+        {"a.outlook.example.org", -1},
+    };
+    struct limits_table t = {.sites = sites, .site_count = 3};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct mx_set *set = set_of(cases[i].hosts);
+        const struct limits_site *want = cases[i].want >= 0 ? &sites[cases[i].want] : NULL;
+        CU_ASSERT_PTR_EQUAL(limits_site_of(&t, set), want);
+        free(set);
+    }
 }
 
 static const struct {
@@ -486,6 +537,7 @@ static const struct suite_test tests[] = {
     {"age by two clocks", test_age_by_two_clocks},
     {"one wait passes the mark", test_one_wait_passes_the_mark},
     {"limits of domains", test_limits_of_domains},
+    {"sites by pattern", test_sites_by_pattern},
     {"may connect", test_may_connect},
     {"parts", test_parts},
     {"pace widens and closes", test_pace_widens_and_closes},

@@ -55,6 +55,7 @@ static void add(struct scene_result *sum, const struct scene_result *r)
     sum->left_in_doubt += r->left_in_doubt;
     sum->lives += r->lives;
     sum->moved += r->moved;
+    sum->at_rate += r->at_rate;
     sum->us += r->us;
     sum->sum.messages += r->sum.messages;
     sum->sum.messages_left += r->sum.messages_left;
@@ -75,12 +76,12 @@ static void print(const struct scene_result *r)
            " in doubt; %" PRIu64 " jobs, %" PRIu64 " crossed; %" PRIu64
            " began ahead of replies; %" PRIu64 " lent; %" PRIu64 " signed; %" PRIu64
            " connections; %u lives, %" PRIu64 " recipients in doubt after them, %" PRIu64
-           " messages moved, %" PRIu64 " reports to senders\n",
+           " messages moved, %" PRIu64 " reports to senders; %" PRIu64 " times at a rate's limit\n",
            r->sum.messages, r->sum.messages_left, r->arrivals, r->duplicates,
            r->sum.deliver.deferred, r->sum.deliver.failed, r->in_doubt, r->sum.jobs,
            r->sum.jobs_crossed, r->sum.deliver.transactions_ahead, r->sum.deliver.lent,
            r->sum.deliver.signatures, r->sum.deliver.connections_opened, r->lives, r->left_in_doubt,
-           r->moved, r->reports);
+           r->moved, r->reports, r->at_rate);
 }
 
 static bool went_well(const struct scene_result *r)
@@ -109,7 +110,8 @@ static void test_seeds(void)
     CU_ASSERT(count < 100 ||
               (sum.duplicates > 0 && sum.sum.messages_left > 0 && sum.sum.deliver.deferred > 0 &&
                sum.sum.jobs_crossed > 0 && sum.sum.deliver.transactions_ahead > 0 &&
-               sum.sum.deliver.lent > 0 && sum.reports > 0 && sum.sum.deliver.signatures > 0));
+               sum.sum.deliver.lent > 0 && sum.reports > 0 && sum.sum.deliver.signatures > 0 &&
+               sum.at_rate > 0));
 }
 
 static int replay(const char *seed, const char *trace_path)

@@ -51,6 +51,9 @@ static void on_mail(struct sink_session *s, struct sink_worker *w,
                     const struct smtp_server_event *e)
 {
     struct sink_outcome o = throw_dice(w, SINK_MAIL);
+    if (accepts(&o) && w->plan->limits_options.messages_per_s_max > 0 &&
+        !sink_limits_message(w->plan->limits, w->now_us))
+        o = (struct sink_outcome){.deed = SINK_REPLY, .reply = "421 4.7.0 Too many messages"};
     if (accepts(&o)) {
         s->rcpt_count = 0;
         s->spoiled = false;

@@ -37,6 +37,7 @@ static const char sink_help[] =
     "      --max-connections N    sessions at a time; more are turned away with 421\n"
     "      --max-per-listener N   the same for each listener\n"
     "      --max-per-client N     the same for each client address\n"
+    "      --max-per-second N     messages that may begin within a second; 421 for more\n"
     "      --timeout TIME         close sessions that say nothing for TIME (default: 5m)\n"
     "      --hostname NAME        what it calls itself (default: sink.example)\n"
     "      --size-max SIZE        offer SIZE with this limit, and keep to it (default: no limit)\n"

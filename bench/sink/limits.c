@@ -22,6 +22,8 @@ struct sink_limits {
     uint32_t *listeners; // sessions of each
     struct client *clients;
     uint32_t client_count;
+    uint64_t *begun_us; // the last messages, as many as may begin in a second
+    uint64_t begun_count;
 };
 
 int sink_limits_new(struct sink_limits **ret_limits, const struct sink_limits_options *options)
@@ -34,7 +36,10 @@ int sink_limits_new(struct sink_limits **ret_limits, const struct sink_limits_op
     l->listeners = calloc(options->listener_count, sizeof(*l->listeners));
     if (sink_limits_by_client(options))
         l->clients = calloc(CLIENTS_ROOM, sizeof(*l->clients));
-    if (!l->listeners || (sink_limits_by_client(options) && !l->clients)) {
+    if (options->messages_per_s_max > 0)
+        l->begun_us = calloc(options->messages_per_s_max, sizeof(*l->begun_us));
+    if (!l->listeners || (sink_limits_by_client(options) && !l->clients) ||
+        (options->messages_per_s_max > 0 && !l->begun_us)) {
         sink_limits_free(l);
         return -ENOMEM;
     }
@@ -49,6 +54,7 @@ void sink_limits_free(struct sink_limits *l)
     pthread_mutex_destroy(&l->lock);
     free(l->listeners);
     free(l->clients);
+    free(l->begun_us);
     free(l);
 }
 
@@ -160,6 +166,23 @@ void sink_limits_leave(struct sink_limits *l, uint32_t listener, const struct io
             client_remove(l, at);
     }
     pthread_mutex_unlock(&l->lock);
+}
+
+bool sink_limits_message(struct sink_limits *l, uint64_t now_us)
+{
+    uint32_t max = l->options.messages_per_s_max;
+    if (max == 0)
+        return true;
+    pthread_mutex_lock(&l->lock);
+    uint64_t *oldest_us = &l->begun_us[l->begun_count % max];
+    // Another worker's clock may be a little ahead of ours.
+    bool may = l->begun_count < max || now_us >= *oldest_us + 1000000;
+    if (may) {
+        *oldest_us = now_us;
+        l->begun_count++;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return may;
 }
 
 void sink_limits_transactions(struct sink_limits *l, int32_t change)

@@ -21,6 +21,7 @@ enum sink_option {
     OPTION_MAX_CONNECTIONS,
     OPTION_MAX_PER_LISTENER,
     OPTION_MAX_PER_CLIENT,
+    OPTION_MAX_PER_SECOND,
     OPTION_TIMEOUT,
     OPTION_HOSTNAME,
     OPTION_SIZE_MAX,
@@ -50,6 +51,7 @@ static const struct option option_table[] = {
     {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
     {"max-per-listener", required_argument, NULL, OPTION_MAX_PER_LISTENER},
     {"max-per-client", required_argument, NULL, OPTION_MAX_PER_CLIENT},
+    {"max-per-second", required_argument, NULL, OPTION_MAX_PER_SECOND},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"hostname", required_argument, NULL, OPTION_HOSTNAME},
     {"size-max", required_argument, NULL, OPTION_SIZE_MAX},
@@ -134,6 +136,8 @@ static bool read_value(struct sink_options *o, int option, const struct value *v
     case OPTION_MAX_PER_LISTENER:
         return read_u32(v, 1, UINT32_MAX, &limits->sessions_per_listener_max);
     case OPTION_MAX_PER_CLIENT: return read_u32(v, 1, UINT32_MAX, &limits->sessions_per_client_max);
+    case OPTION_MAX_PER_SECOND:
+        return read_u32(v, 1, SINK_MESSAGES_PER_S_MAX, &limits->messages_per_s_max);
     case OPTION_TIMEOUT: return value_us(v, &plan->silence_us_max);
     case OPTION_HOSTNAME: return read_hostname(o, v);
     case OPTION_SIZE_MAX: return value_bytes(v, UINT64_MAX, &plan->smtp.message_bytes_max);

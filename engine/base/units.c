@@ -101,7 +101,7 @@ bool units_parse_us(struct slice text, uint64_t *ret_us)
     return true;
 }
 
-bool units_parse_rate(struct slice text, double *ret_per_s)
+bool units_parse_count_in(struct slice text, uint64_t *ret_count, uint64_t *ret_us)
 {
     uint64_t count;
     uint64_t us = 0;
@@ -113,6 +113,16 @@ bool units_parse_rate(struct slice text, double *ret_per_s)
     if (unit < COUNT_OF(duration_units))
         us = duration_units[unit].factor;
     else if (!units_parse_us(per, &us) || us == 0)
+        return false;
+    *ret_count = count;
+    *ret_us = us;
+    return true;
+}
+
+bool units_parse_rate(struct slice text, double *ret_per_s)
+{
+    uint64_t count, us;
+    if (!units_parse_count_in(text, &count, &us))
         return false;
     *ret_per_s = (double)count * (double)US_PER_S / (double)us;
     return true;

@@ -12,6 +12,7 @@
 bool units_parse_bytes(struct slice text, uint64_t *ret_bytes);
 bool units_parse_us(struct slice text, uint64_t *ret_us);
 bool units_parse_rate(struct slice text, double *ret_per_s);
+bool units_parse_count_in(struct slice text, uint64_t *ret_count, uint64_t *ret_us); // a rate
 
 #define UNITS_TEXT_BYTES 32
 // Short forms for people: "512", "2k", "1.5M"; "250us", "1.5s", "5m", "1h30m", "5d". What comes out

@@ -4,7 +4,6 @@
 #include "engine/base/check.h"
 #include "engine/deliver/parts.h"
 
-#define CAP_KEPT_US (UINT64_C(60) * 1000 * 1000)
 #define GIVEN_BACK_MAX 8
 #define GIVEN_BACK_BY_USED 1
 #define GIVEN_BACK_BY_FRESH 4
@@ -50,8 +49,8 @@ static void willing_unlink(struct conn *c)
 static bool conn_is_willing(const struct deliver *d, struct conn *c)
 {
     return !d->stopping && (c->state == CONN_IDLE || c->state == CONN_BUSY) &&
-           c->site->open_count <= lend_connections_max(d, c->site) &&
-           c->started_count < c->site->limits.messages_per_connection &&
+           c->site->open_count <= lend_connections_max(d, c->site) && !c->spent &&
+           c->started_count < conn_messages_max(c, c->site->limits.messages_per_connection) &&
            (c->refused_count == 0 || c->tx_count + c->refused_count < CONN_REFUSED_MAX) &&
            smtp_client_can_start(&c->client);
 }
@@ -68,21 +67,34 @@ void conn_look_willing(struct deliver *d, struct conn *c)
         willing_unlink(c);
 }
 
+// `by`: 1 or -1.
+static void conn_counts(const struct conn *c, int by)
+{
+    struct site *s = c->site;
+    s->spare_count += (uint32_t)(by * conn_is_spare(c));
+    s->open_count += (uint32_t)(by * conn_is_open(c));
+    s->opening_count += (uint32_t)(by * conn_is_opening(c));
+    if (!s->group)
+        return;
+    s->group->open_count += (uint32_t)(by * conn_is_open(c));
+    s->group->opening_count += (uint32_t)(by * conn_is_opening(c));
+}
+
 // The one place where a connection changes its state.
 void conn_enter(struct deliver *d, struct conn *c, enum conn_state state)
 {
-    struct site *s = c->site;
-    s->spare_count -= conn_is_spare(c);
-    s->open_count -= conn_is_open(c);
-    s->opening_count -= conn_is_opening(c);
+    const struct site *s = c->site;
+    conn_counts(c, -1);
+    if (c->state == CONN_IDLE)
+        group_conn_not_idle(c);
     if (state == CONN_CLOSING) {
         conn_close(c, d->io);
         crowd_left(d, c);
     }
     c->state = (uint8_t)state;
-    s->spare_count += conn_is_spare(c);
-    s->open_count += conn_is_open(c);
-    s->opening_count += conn_is_opening(c);
+    if (c->state == CONN_IDLE)
+        group_conn_idle(c);
+    conn_counts(c, 1);
     CHECK(s->spare_count <= s->open_count && s->open_count <= s->conn_count);
     conn_look_willing(d, c);
 }
@@ -227,10 +239,13 @@ static void transaction_give_back(struct deliver *d, struct conn *c, struct tran
 static void verdict_carry_out(struct deliver *d, struct conn *c, struct transaction *tx,
                               const struct failure *why)
 {
-    if (tx->verdict == VERDICT_DELIVERED)
+    if (tx->verdict == VERDICT_DELIVERED) {
         pace_took(&c->site->pace, (uint16_t)c->site->limits.window);
-    else
+        lesson_taken(d, c->site);
+    } else {
         pace_answered(&c->site->pace);
+        lesson_answered(d, c->site, SMTP_PHASE_CONTENT, why, tx->began_us);
+    }
     c->site->break_count = 0;
     c->message_count++;
     c->refused_count += tx->verdict != VERDICT_DELIVERED;
@@ -254,8 +269,7 @@ static void conn_refused(struct deliver *d, struct conn *c)
     note_failure(c);
     if (c->failure.code >= 400 && s->open_count > 0) {
         // It serves others of ours, and says that this one is too many.
-        s->connections_now = s->open_count;
-        s->cap_until_us = now_us + CAP_KEPT_US;
+        lesson_connection_refused(d, s, &c->failure);
         return;
     }
     s->proven = s->open_count > s->opening_count;
@@ -268,6 +282,11 @@ static void conn_refused(struct deliver *d, struct conn *c)
 static void conn_let_us_down(struct deliver *d, struct conn *c)
 {
     struct site *s = c->site;
+    if (c->failure.code == 421 && lesson_serves(d, s)) {
+        note_failure(c); // it has had enough of us for now: that is the rate's
+        site_suspect_address(s, &c->peer, io_now_us(d->io));
+        return;
+    }
     s->break_count++;
     if (c->failure.code == 421 || c->timed_out || s->break_count >= SITE_BREAKS_MAX) {
         conn_refused(d, c);
@@ -279,12 +298,14 @@ static void conn_let_us_down(struct deliver *d, struct conn *c)
 
 // Has the other side refused the session? Also when it became ready, and ended before it was given
 // anything, though there was work: else the next one would be opened at once, and the next.
-static bool conn_is_refused(const struct conn *c)
+static bool conn_is_refused(struct deliver *d, const struct conn *c)
 {
+    struct site *s = c->site;
     if (!c->session_ready)
         return true;
     return c->state == CONN_IDLE && c->message_count == 0 &&
-           !smtp_client_has_answered(&c->client) && c->site->ready_count > 0;
+           !smtp_client_has_answered(&c->client) && s->ready_count > 0 &&
+           dispatch_may_begin(d, s) > 0;
 }
 
 // What a connection's end in the middle of transactions says of the site. A 421 says why.
@@ -305,7 +326,7 @@ static void conn_fail(struct deliver *d, struct conn *c)
 {
     if (c->state == CONN_CLOSING)
         return;
-    bool refused = conn_is_refused(c);
+    bool refused = conn_is_refused(d, c);
     bool let_down = !refused && c->message_count == 0 && c->tx_first;
     conn_enter(d, c, CONN_CLOSING);
     wheel_disarm(d->o.wheel, &c->timer);
@@ -396,8 +417,8 @@ void attempt_gone(struct deliver *d, struct conn *c)
 // It has nothing under way. It waits for work, or has done its share.
 static void conn_rests(struct deliver *d, struct conn *c)
 {
-    if (c->started_count >= c->site->limits.messages_per_connection || d->stopping ||
-        c->refused_count >= CONN_REFUSED_MAX ||
+    if (c->started_count >= conn_messages_max(c, c->site->limits.messages_per_connection) ||
+        c->spent || d->stopping || c->refused_count >= CONN_REFUSED_MAX ||
         c->site->open_count > lend_connections_max(d, c->site)) {
         smtp_client_quit(&c->client);
         conn_enter(d, c, CONN_QUITTING);
@@ -449,6 +470,7 @@ static void on_rcpt_refused(struct deliver *d, struct conn *c, const struct smtp
         tx->again_why = why;
         return;
     }
+    lesson_answered(d, c->site, e->phase, &why, tx->began_us);
     outbox_result(d, r->job, r->rcpt, verdict_of_reply(e->phase, why.code), &why, &at, false,
                   false);
 }
@@ -493,6 +515,8 @@ static void on_closed(struct deliver *d, struct conn *c, const struct smtp_event
     struct transaction *tx = e->reply ? transaction_of(c, e->tag) : NULL;
     if (tx && e->phase == SMTP_PHASE_CONTENT)
         tx->judged = true;
+    if (c->failure.code == 421 && c->tx_first)
+        lesson_answered(d, c->site, e->phase, &c->failure, c->tx_first->began_us);
     conn_fail(d, c);
 }
 

@@ -135,6 +135,8 @@ void conn_add_transaction(struct conn *c, struct transaction *tx)
     tx->smtp.tag = ++c->started_count;
     c->tx_count++;
     c->site->transaction_count++;
+    if (c->site->group)
+        c->site->group->transaction_count++;
 }
 
 void conn_remove_transaction(struct conn *c, struct transaction *tx)
@@ -150,6 +152,8 @@ void conn_remove_transaction(struct conn *c, struct transaction *tx)
         c->tx_last = before;
     c->tx_count--;
     c->site->transaction_count--;
+    if (c->site->group)
+        c->site->group->transaction_count--;
 }
 
 void conn_release(struct conn *c)
@@ -158,6 +162,36 @@ void conn_release(struct conn *c)
     CHECK(c->ops_in_flight == 0);
     smtp_client_release(&c->client);
     wire_release(&c->wire);
+}
+
+static uint32_t smaller_said(uint32_t said, uint32_t limit)
+{
+    return said > 0 && said < limit ? said : limit;
+}
+
+uint32_t conn_messages_max(const struct conn *c, uint32_t limit)
+{
+    return smaller_said(smtp_client_limits(&c->client).mail_max, limit);
+}
+
+uint32_t conn_rcpts_max(const struct conn *c, uint32_t limit)
+{
+    return smaller_said(smtp_client_limits(&c->client).rcpt_max, limit);
+}
+
+bool conn_takes_domain(struct conn *c, struct slice domain)
+{
+    uint32_t said = smtp_client_limits(&c->client).rcpt_domain_max;
+    if (said == 0)
+        return true;
+    uint64_t hash = slice_hash(domain, 0);
+    for (uint32_t i = 0; i < c->domain_count; i++)
+        if (c->domain_hashes[i] == hash)
+            return true;
+    if (c->domain_count == smaller_said(said, CONN_DOMAINS_MAX))
+        return false;
+    c->domain_hashes[c->domain_count++] = hash;
+    return true;
 }
 
 uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uint64_t idle_us)

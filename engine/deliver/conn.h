@@ -16,6 +16,9 @@
 // middle of a stream at the eleventh. A message that is refused leaves one such RSET behind.
 #define CONN_REFUSED_MAX 10
 
+// A server that limits the domains of one session (RFC 9422) gets so many at most.
+#define CONN_DOMAINS_MAX 16
+
 enum conn_state {
     CONN_CONNECTING,
     CONN_OPENING, // greeting and EHLO
@@ -42,6 +45,7 @@ struct conn {
     bool send_broke;    // nothing more goes out; what the server has said is still read
     bool broke_rules;   // it ended since the server said what fits no command
     bool timed_out;     // it was silent for too long
+    bool spent;         // it may be given no more messages: the server's limits are reached
     bool gone;          // nothing is lent any more; the turn's list still holds it
     bool is_waiting;    // in a list of those that wait for an answer: crowd.c's, with the next two
     bool is_stuck;      // they have waited for long
@@ -51,11 +55,14 @@ struct conn {
     uint32_t message_count; // that got a verdict
     uint32_t started_count; // messages
     uint32_t tx_count;      // under way
+    uint32_t domain_count;  // of recipients, while the server limits them
+    uint64_t domain_hashes[CONN_DOMAINS_MAX];
     uint32_t refused_count; // messages that nobody was accepted for, or whose content was not
     struct site *site;
-    struct conn *next;      // the list of the willing
-    struct conn *prev;      // the list of the willing
-    struct conn *send_next; // the turn's list
+    struct conn *next;                  // the list of the willing
+    struct conn *prev;                  // the list of the willing
+    struct conn *send_next;             // the turn's list
+    struct conn *idle_next, *idle_prev; // of its site's group
     struct conn *wait_next, *wait_prev;
     uint64_t waits_since_us;
     struct wheel_timer timer;
@@ -91,6 +98,12 @@ void conn_close(struct conn *c, struct io *io);
 void conn_add_transaction(struct conn *c, struct transaction *tx);
 void conn_remove_transaction(struct conn *c, struct transaction *tx);
 void conn_release(struct conn *c);
+
+// What the server says that it takes (RFC 9422), and `limit`, which is ours: the smaller.
+uint32_t conn_messages_max(const struct conn *c, uint32_t limit);
+uint32_t conn_rcpts_max(const struct conn *c, uint32_t limit); // in one transaction
+// Does it take recipients of this domain, too? If so it is counted.
+bool conn_takes_domain(struct conn *c, struct slice domain);
 
 // When the peer must have moved by, given what the session waits for.
 uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uint64_t idle_us);

@@ -22,7 +22,9 @@ int deliver_new(struct deliver **ret, const struct deliver_options *options)
     d->o = *options;
     d->io = options->io;
     d->pages = calloc(options->post->worker_count, sizeof(*d->pages));
-    if (!d->pages) {
+    if (!d->pages || !groups_init(d)) {
+        groups_release(d);
+        free(d->pages);
         free(d);
         return -ENOMEM;
     }
@@ -60,9 +62,11 @@ void deliver_free(struct deliver *d)
     for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1)) {
         struct site *s = slab_at(&d->sites, i);
         CHECK(!s->fetched_first);
+        wheel_disarm(d->o.wheel, &s->timer);
         site_release(s);
     }
     slab_release(&d->sites);
+    groups_release(d);
     slab_release(&d->questions);
     targets_release(d);
     for (uint32_t home = 0; home < d->o.post->worker_count; home++)
@@ -122,7 +126,12 @@ void deliver_on_timer(struct deliver *d, struct wheel_timer *t)
         wheel_arm(d->o.wheel, t, io_now_us(d->io) + SWEEP_US);
         return;
     }
-    attempt_on_timer(d, slab_at(&d->conns, token.index));
+    if (token.op == DELIVER_OP_GROUP)
+        group_next(d, &d->groups[token.index]);
+    else if (token.op == DELIVER_OP_SITE)
+        dispatch_site(d, slab_at(&d->sites, token.index));
+    else
+        attempt_on_timer(d, slab_at(&d->conns, token.index));
 }
 
 static void take_answers(struct deliver *d)

@@ -57,8 +57,15 @@ void dispatch_starved(struct deliver *d, uint32_t count_max)
 void dispatch_site_unused(struct deliver *d, struct site *s)
 {
     if (s->target_count > 0 || s->conn_count > 0 || s->ask_count > 0 || s->dirty || s->starved ||
-        s->fetch_count > 0 || s->fetched_count > 0 || s->lease_first || s->borrowed)
+        s->fetch_count > 0 || s->fetched_count > 0 || s->lease_first || s->borrowed || s->in_line ||
+        s->has_turn)
         return;
+    uint64_t now_us = io_now_us(d->io), kept_us = allowance_kept_until_us(&s->allowance, now_us);
+    if (kept_us > now_us && !d->stopping) { // what it has taken counts for whoever comes next
+        wheel_arm(d->o.wheel, &s->timer, kept_us);
+        return;
+    }
+    wheel_disarm(d->o.wheel, &s->timer);
     struct site **at = &d->site_buckets[s->hash % SITE_BUCKETS];
     while (*at != s)
         at = &(*at)->bucket_next;
@@ -80,9 +87,10 @@ bool job_is_ours(const struct deliver *d, const struct job *j)
 }
 
 // More jobs of this message whose domains belong to this site: they go in the same transaction.
-static void add_siblings(struct deliver *d, const struct site *site, struct transaction *tx,
+static void add_siblings(struct deliver *d, struct conn *c, struct transaction *tx,
                          const struct job *first, uint32_t limit)
 {
+    const struct site *site = c->site;
     const struct spread *s = entry_spread(first->entry);
     uint32_t count = s ? s->job_count : 1;
     uint32_t at = entry_job_of_rcpt(first->entry, first->rcpt_first);
@@ -91,7 +99,7 @@ static void add_siblings(struct deliver *d, const struct site *site, struct tran
         if (tx->rcpt_count == limit || tx->rcpt_count == tx->rcpt_room)
             return;
         if (!job_is_ours(d, j) || job_target(j)->site != site || !job_target(j)->in_ring ||
-            job_is_held(d, j, first->message))
+            job_is_held(d, j, first->message) || !conn_takes_domain(c, domain_name(j->domain)))
             continue;
         target_took(j);
         j->message = first->message;
@@ -103,11 +111,15 @@ static void add_siblings(struct deliver *d, const struct site *site, struct tran
 
 static void conn_start_job(struct deliver *d, struct conn *c, struct transaction *tx, struct job *j)
 {
-    uint32_t limit = j->message->verp ? 1 : c->site->limits.rcpts_per_transaction;
+    uint32_t limit = j->message->verp ? 1
+                                      : conn_rcpts_max(c, c->site->limits.rcpts_per_transaction);
     transaction_start(tx, j, limit);
     transaction_add(tx, j, limit);
-    add_siblings(d, c->site, tx, j, limit);
+    add_siblings(d, c, tx, j, limit);
     transaction_seal(tx);
+    tx->began_us = io_now_us(d->io);
+    allowance_message_begins(&c->site->allowance, tx->began_us);
+    group_message_begins(d, c->site);
     d->counters.transactions++;
     d->counters.connections_reused += c->started_count > 0;
     d->counters.transactions_ahead += c->tx_first != NULL;
@@ -162,12 +174,21 @@ static bool job_starves(const struct deliver *d, const struct job *j)
     return !sign_has_room(d) || (!entry_message(j->entry) && !fetch_has_room(d, j));
 }
 
+uint32_t dispatch_may_begin(struct deliver *d, struct site *s)
+{
+    uint32_t own = allowance_messages(&s->allowance, s->transaction_count, io_now_us(d->io));
+    uint32_t shared = group_messages(d, s);
+    return own < shared ? own : shared;
+}
+
 // How many more messages its connections can take, those that are being opened too, unless they
 // have waited for long.
-static uint32_t site_room(const struct site *s)
+static uint32_t site_room(struct deliver *d, struct site *s)
 {
     uint64_t room = (uint64_t)(s->open_count - s->stuck_count) * s->pace.window;
-    return room > s->transaction_count ? (uint32_t)(room - s->transaction_count) : 0;
+    uint32_t may_begin = dispatch_may_begin(d, s);
+    room = room > s->transaction_count ? room - s->transaction_count : 0;
+    return room < may_begin ? (uint32_t)room : may_begin;
 }
 
 // Asks for what the job that was taken lacks: its message, or that one's signature. It comes back
@@ -203,7 +224,7 @@ static struct job *site_next_job(struct deliver *d, struct site *s, struct loan 
     struct job *j = site_take_fetched(s);
     if (!j)
         j = lend_take_job(s, ret_loan, ret_item);
-    while (!j && s->fetch_count + s->fetched_count < site_room(s) && target_first(s)) {
+    while (!j && s->fetch_count + s->fetched_count < site_room(d, s) && target_first(s)) {
         if (job_starves(d, target_first(s))) {
             site_starves(d, s); // until some is given back
             return NULL;
@@ -261,6 +282,8 @@ static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_
         return true;
     }
     crowd_opened(d, s);
+    allowance_connection_opens(&s->allowance, io_now_us(d->io));
+    group_connection_opens(d, s);
     s->conn_count++;
     s->open_count++;
     s->spare_count++;
@@ -347,26 +370,58 @@ static void site_unreachable(struct deliver *d, struct site *s, enum site_choice
 
 static bool site_wants_connection(struct deliver *d, struct site *s)
 {
-    if (s->connections_now != UINT32_MAX && io_now_us(d->io) >= s->cap_until_us)
-        s->connections_now = UINT32_MAX;
-    uint32_t may_have = lend_connections_max(d, s);
+    uint64_t now_us = io_now_us(d->io);
+    uint32_t learned = throttle_connections(&s->allowance.throttle, now_us);
+    uint32_t shared = group_connections(d, s);
+    if (shared < learned)
+        learned = shared;
+    uint32_t may_have = lend_connections_max(d, s), may_begin = dispatch_may_begin(d, s);
+    uint32_t ready = s->ready_count + s->fetched_count + s->fetch_count;
     struct site_load load = {
-        .ready_count = s->ready_count + s->fetched_count + s->fetch_count,
+        .ready_count = ready < may_begin ? ready : may_begin,
         .open_count = s->open_count,
         .spare_count = s->spare_count,
         .spare_jobs = s->pace.window,
-        .connections_now = may_have < s->connections_now ? may_have : s->connections_now,
+        .connections_now = may_have < learned ? may_have : learned,
         .opening_count = s->opening_count,
         .proven = s->proven,
         .failing = s->failure_count > 0,
     };
-    return !d->stopping && !d->paused && limits_may_connect(&s->limits, &load);
+    return !d->stopping && !d->paused && limits_may_connect(&s->limits, &load) &&
+           allowance_connections(&s->allowance, now_us) > 0;
+}
+
+// What holds it back passes with time: then it is looked at again.
+static void site_waits(struct deliver *d, struct site *s)
+{
+    uint64_t now_us = io_now_us(d->io);
+    if (s->ready_count + s->fetched_count == 0 || d->stopping)
+        return;
+    uint64_t due_us = allowance_messages_due_us(&s->allowance, now_us);
+    if (due_us <= now_us && s->open_count == 0)
+        due_us = allowance_connections_due_us(&s->allowance, now_us);
+    if (due_us > now_us)
+        wheel_arm(d->o.wheel, &s->timer, due_us);
+}
+
+// NULL: the server of each lets no more domains into a session. These are done with.
+static struct conn *site_conn_for(struct deliver *d, struct site *s, const struct job *j)
+{
+    struct conn *c;
+    while ((c = s->willing_first) && !conn_takes_domain(c, domain_name(j->domain))) {
+        c->spent = true;
+        if (c->state == CONN_IDLE)
+            attempt_quit(d, c);
+        else
+            conn_look_willing(d, c);
+    }
+    return c;
 }
 
 static void site_starts_jobs(struct deliver *d, struct site *s)
 {
     uint32_t held = 0;
-    while (s->willing_first && !d->stopping && !d->paused) {
+    while (s->willing_first && !d->stopping && !d->paused && dispatch_may_begin(d, s) > 0) {
         uint32_t index, item = 0;
         struct loan *loan = NULL;
         struct job *j = site_next_job(d, s, &loan, &item);
@@ -379,6 +434,11 @@ static void site_starts_jobs(struct deliver *d, struct site *s)
             dispatch_site(d, s); // the rest in a later turn
             return;
         }
+        struct conn *c = site_conn_for(d, s, j);
+        if (!c) {
+            job_waits_again(d, loan, j);
+            return;
+        }
         struct transaction *tx = slab_take(&d->transactions, &index);
         if (!tx) {
             job_waits_again(d, loan, j);
@@ -388,7 +448,7 @@ static void site_starts_jobs(struct deliver *d, struct site *s)
         tx->index = index;
         tx->loan = loan;
         tx->loan_item = item;
-        conn_start_job(d, s->willing_first, tx, j);
+        conn_start_job(d, c, tx, j);
     }
 }
 
@@ -426,6 +486,8 @@ void dispatch_sites(struct deliver *d)
         struct site *next = s->dirty_next;
         s->dirty = false;
         site_turn(d, s);
+        site_waits(d, s);
+        group_turn_ends(d, s);
         lend(d, s);
         lend_look_over(d, s);
         dispatch_site_unused(d, s);

@@ -153,7 +153,9 @@ void lend(struct deliver *d, struct site *s)
     uint32_t part = limits_part(&s->limits, workers);
     if (s->borrowed || d->stopping || d->paused)
         return;
-    s->hot = part > 0 && site_has_loan(d, s);
+    // What is counted in time, or with other sites, is counted in one place.
+    s->hot = part > 0 && !s->group && !allowance_is_limited(&s->allowance, io_now_us(d->io)) &&
+             site_has_loan(d, s);
     for (uint32_t i = 1; i < workers && s->hot; i++) {
         uint32_t worker = (d->o.worker + i) % workers;
         struct lease *l = lease_with(s, worker);
@@ -228,7 +230,7 @@ void lend_loan(struct deliver *d, struct letter *letter)
     struct lease *l = loan->lease;
     struct site *s = borrowed_site(d, l);
     if (!s && !d->stopping)
-        s = site_make(d, l->site->set, l->site->hash, &loan->limits);
+        s = site_make(d, l->site->set, l->site->hash, NULL, &loan->limits);
     d->borrowed_count++;
     if (!s || d->stopping) {
         loan->refused = !s;

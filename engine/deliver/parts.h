@@ -118,6 +118,9 @@ struct deliver {
     struct dkim_signer *signers[IO_OFFLOAD_THREADS_MAX]; // each for the thread of that number
     size_t sign_room;                                    // of a message's signatures
     struct site *site_buckets[SITE_BUCKETS];
+    const struct limits_table *group_limits; // as they were at first: whose sites have groups
+    struct site_group *groups;               // one for each of these
+    uint32_t group_count;
     struct site *dirty_sites; // dispatch looks at them in this turn
     struct starved_queue starved[STARVED_RANKS];
     struct conn_queue waiting, stuck; // crowd.c's, as is the next
@@ -137,6 +140,8 @@ struct deliver {
     bool stopping;
     bool paused; // no new transactions: what became of them could not be written
     struct deliver_counters counters;
+    uint32_t lesson_first, lesson_count;
+    struct deliver_lesson lessons[DELIVER_LESSONS_KEPT]; // a ring
 };
 
 static inline struct target *target_of(struct domain *d)
@@ -150,10 +155,17 @@ static inline struct target *job_target(const struct job *j)
 }
 
 // token.op beyond those of connections (conn.h).
-enum { DELIVER_OP_SWEEP = CONN_OP_COUNT, DELIVER_OP_FETCH, DELIVER_OP_SIGN };
+enum {
+    DELIVER_OP_SWEEP = CONN_OP_COUNT,
+    DELIVER_OP_FETCH,
+    DELIVER_OP_SIGN,
+    DELIVER_OP_SITE,
+    DELIVER_OP_GROUP,
+};
 
 // target.c
 struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
+                       struct site_group *g,
                        const struct limits *l);         // NULL: too many, or no memory
 void target_dirty(struct deliver *d, struct target *t); // its queue became non-empty
 void target_handed_over(struct deliver *d, struct target *t);
@@ -184,7 +196,8 @@ void targets_sweep(struct deliver *d, uint64_t now_us); // forgets idle domains
 void targets_release(struct deliver *d);                // what the table does not know of
 
 // dispatch.c
-void dispatch_site(struct deliver *d, struct site *s); // marks it for this turn
+void dispatch_site(struct deliver *d, struct site *s);          // marks it for this turn
+uint32_t dispatch_may_begin(struct deliver *d, struct site *s); // messages, now
 void dispatch_on_address(struct deliver *d, struct site *s, uint8_t host,
                          const struct dns_address_answer *a);
 void dispatch_starved(struct deliver *d, uint32_t count_max); // of each rank, the longest first
@@ -263,6 +276,13 @@ void conn_speaks(struct deliver *d, struct conn *c);       // looked at, at the 
 
 // Taken jobs, borrowed (then `loan` is not NULL) or not: ready again, or over and gone home.
 void job_waits_again(struct deliver *d, struct loan *loan, struct job *j);
+
+// lesson.c: what the site said to a message that began then, and what that teaches.
+void lesson_taken(struct deliver *d, struct site *s);
+void lesson_answered(struct deliver *d, struct site *s, enum smtp_phase phase,
+                     const struct failure *why, uint64_t began_us);
+bool lesson_serves(const struct deliver *d, const struct site *s); // it has taken some lately
+void lesson_connection_refused(struct deliver *d, struct site *s, const struct failure *why);
 
 // outbox.c
 // Whom an attempt spoke to, for the result. NULL where nobody was reached.

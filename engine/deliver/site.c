@@ -20,14 +20,13 @@ bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const st
     CHECK(set->count > 0 && set->count <= MX_HOSTS_MAX);
     s->set = malloc(set_bytes);
     s->hosts = calloc(set->count, sizeof(*s->hosts));
-    if (!s->set || !s->hosts) {
+    if (!s->set || !s->hosts || !allowance_init(&s->allowance, l)) {
         site_release(s);
         return false;
     }
     memcpy(s->set, set, set_bytes);
     s->hash = hash;
     s->limits = *l;
-    s->connections_now = UINT32_MAX;
     s->walk = 1;
     pace_init(&s->pace);
     return true;
@@ -37,6 +36,7 @@ void site_release(struct site *s)
 {
     for (uint32_t i = 0; s->hosts && s->set && i < s->set->count; i++)
         free(s->hosts[i].addresses);
+    allowance_release(&s->allowance);
     free(s->hosts);
     free(s->set);
     s->hosts = NULL;

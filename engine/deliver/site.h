@@ -8,7 +8,9 @@
 #define POSTHASTE_DELIVER_SITE_H
 
 #include "dns/resolver.h"
-#include "engine/policy/limits.h"
+#include "engine/base/wheel.h"
+#include "engine/deliver/allowance.h"
+#include "engine/deliver/group.h"
 #include "engine/policy/pace.h"
 #include "engine/policy/turns.h"
 #include "engine/policy/verdict.h"
@@ -70,9 +72,16 @@ struct site {
     uint64_t hash;
     struct site *bucket_next;
     struct mx_set *set;
-    struct site_host *hosts; // set->count of them, in its order
-    struct limits limits;    // the tightest of its domains'
-    uint32_t limits_turn;    // of the table that these are from (deliver.limits_turn)
+    struct site_host *hosts;    // set->count of them, in its order
+    struct limits limits;       // the tightest of its domains'
+    uint32_t limits_turn;       // of the table that these are from (deliver.limits_turn)
+    struct allowance allowance; // their rates, and what its answers have taught
+    struct wheel_timer timer;   // armed while it waits for something that time brings
+    struct site_group *group;   // NULL: it is limited by itself alone
+    bool has_turn;              // in its group: it was the first in line
+    bool reserved;              // what it opened in its turn has not been used yet
+    bool in_line;
+    struct site *line_next;
 
     struct site_ring rings[PRIORITY_CLASSES]; // of its domains
     struct turns turns;                       // of the classes
@@ -92,8 +101,6 @@ struct site {
     bool proven;                // a session became ready, and none has failed to since
     bool is_prompt;             // it has answered in time lately: crowd.c's, as is the next
     uint32_t stuck_count;       // connections that have waited for long
-    uint32_t connections_now;   // learned cap; UINT32_MAX: none
-    uint64_t cap_until_us;
 
     bool hot;                                  // other workers help: see lend.c
     uint32_t lent_count;                       // connections
@@ -102,10 +109,12 @@ struct site {
     struct site_loans loans[PRIORITY_CLASSES]; // borrowed jobs that have not begun
 
     uint32_t walk; // counts the walks over its addresses: one ends when all of them have failed
-    uint32_t failure_count;  // such walks in a row, and no session became ready since
-    uint64_t rests_until_us; // after such a walk; then one connection finds out
-    uint32_t break_count;    // new sessions in a row that broke in their first message
-    struct failure failure;  // the last of a whole connection
+    uint32_t failure_count;   // such walks in a row, and no session became ready since
+    uint64_t rests_until_us;  // after such a walk; then one connection finds out
+    uint32_t break_count;     // new sessions in a row that broke in their first message
+    struct failure failure;   // the last of a whole connection
+    struct failure complaint; // the last that made us slower
+    uint64_t took_us;         // a message, the last one; 0: none
     uint8_t failure_host;
     struct io_address failure_peer;
     uint32_t ask_count; // address questions under way

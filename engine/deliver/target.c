@@ -126,18 +126,23 @@ static struct site *site_find(struct deliver *d, const struct mx_set *set, uint6
 }
 
 struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
-                       const struct limits *l)
+                       struct site_group *g, const struct limits *l)
 {
     uint32_t index;
     struct site *s = slab_take(&d->sites, &index);
+    struct limits within = g ? limits_within_site(l, &g->rule->limits) : *l;
     if (!s)
         return NULL;
-    if (!site_init(s, set, hash, l)) {
+    if (!site_init(s, set, hash, &within)) {
         slab_give(&d->sites, index);
         return NULL;
     }
     s->index = index;
     s->limits_turn = d->limits_turn;
+    s->group = g;
+    struct io_token timer = {index, slab_generation(&d->sites, index), d->o.io_owner,
+                             DELIVER_OP_SITE};
+    memcpy(&s->timer.owner, &timer, sizeof(timer));
     s->bucket_next = d->site_buckets[hash % SITE_BUCKETS];
     d->site_buckets[hash % SITE_BUCKETS] = s;
     return s;
@@ -170,7 +175,10 @@ static void site_learn_limits(struct deliver *d, struct target *t, struct site *
 {
     const struct limits *l = limits_of_domain(d->o.limits, domain_name(&t->domain));
     bool old = s->limits_turn != d->limits_turn;
-    s->limits = old ? *l : limits_tighter(&s->limits, l);
+    struct limits all = s->group ? limits_within_site(l, &s->group->rule->limits) : *l;
+    s->limits = old ? all : limits_tighter(&s->limits, &all);
+    // Half a kilobyte for each rate that is set.
+    CHECK(old ? allowance_renew(&s->allowance, l) : allowance_tighten(&s->allowance, l));
     s->limits_turn = t->limits_turn = d->limits_turn;
 }
 
@@ -355,7 +363,8 @@ static bool target_place(struct deliver *d, struct target *t, const struct mx_se
 {
     uint64_t hash = mx_set_hash(set, 0);
     const struct limits *l = limits_of_domain(d->o.limits, domain_name(&t->domain));
-    uint32_t owner = (uint32_t)(hash % d->o.post->worker_count);
+    struct site_group *g = group_of(d, set);
+    uint32_t owner = g ? g->owner : (uint32_t)(hash % d->o.post->worker_count);
     CHECK(t->busy_count == 0);
     // A domain that is out of the table ends here: nobody else knows of it. While stopping, its
     // owner may take no letters any more.
@@ -367,7 +376,7 @@ static bool target_place(struct deliver *d, struct target *t, const struct mx_se
     if (t->site && t->site == s)
         return true;
     if (!s)
-        s = site_make(d, set, hash, l);
+        s = site_make(d, set, hash, g, l);
     target_leave_site(d, t);
     if (s)
         target_join_site(d, t, s);

@@ -35,7 +35,8 @@ struct transaction {
     bool held;                // its verdict is in, while its bytes are still lent to a send
     enum verdict verdict;
     uint32_t loan_item;
-    struct loan *loan;  // NULL: its jobs are ours; else it has one, that item of the loan
+    struct loan *loan; // NULL: its jobs are ours; else it has one, that item of the loan
+    uint64_t began_us;
     uint64_t end_bytes; // with the verdict: the stream position behind it
     struct failure why; // with a verdict that is held
     struct smtp_recipient *smtp_rcpts;

@@ -34,7 +34,51 @@ struct limits limits_tighter(const struct limits *a, const struct limits *b)
     tight.messages_per_connection = smaller(a->messages_per_connection, b->messages_per_connection);
     tight.rcpts_per_transaction = smaller(a->rcpts_per_transaction, b->rcpts_per_transaction);
     tight.window = smaller(a->window, b->window);
+    rate_limits_tighten(&tight.rates, &b->rates);
+    rate_limits_tighten(&tight.connection_rates, &b->connection_rates);
     return tight;
+}
+
+static bool pattern_matches(const char *pattern, struct slice host)
+{
+    struct slice p = slice_of_text(pattern);
+    if (!slice_starts_nocase(p, SLICE("*.")))
+        return slice_equal(p, host);
+    p = slice_skip(p, 1); // the dot stays
+    return host.len > p.len && slice_equal(slice_skip(host, host.len - p.len), p);
+}
+
+static bool any_matches(const struct mx_patterns *patterns, struct slice host)
+{
+    for (uint32_t i = 0; i < patterns->count; i++)
+        if (pattern_matches(patterns->items[i], host))
+            return true;
+    return false;
+}
+
+static bool site_matches(const struct limits_site *s, const struct mx_set *set)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        if (!any_matches(&s->mx, slice_make(set->hosts[i].name, set->hosts[i].len)))
+            return false;
+    return set->count > 0;
+}
+
+const struct limits_site *limits_site_of(const struct limits_table *t, const struct mx_set *set)
+{
+    for (uint32_t i = 0; i < t->site_count; i++)
+        if (site_matches(&t->sites[i], set))
+            return &t->sites[i];
+    return NULL;
+}
+
+struct limits limits_within_site(const struct limits *domain, const struct limits *site)
+{
+    struct limits l = *domain;
+    l.messages_per_connection = smaller(l.messages_per_connection, site->messages_per_connection);
+    l.rcpts_per_transaction = smaller(l.rcpts_per_transaction, site->rcpts_per_transaction);
+    l.window = smaller(l.window, site->window);
+    return l;
 }
 
 uint32_t limits_part(const struct limits *l, uint32_t worker_count)

@@ -2,7 +2,9 @@
 #ifndef POSTHASTE_POLICY_LIMITS_H
 #define POSTHASTE_POLICY_LIMITS_H
 
+#include "dns/mx.h"
 #include "engine/base/slice.h"
+#include "engine/policy/rate.h"
 #include "engine/policy/retry.h"
 #include "engine/policy/route.h"
 
@@ -12,6 +14,8 @@ struct limits {
     uint32_t rcpts_per_transaction;
     uint32_t window; // unanswered messages on one connection, where the server lets us
     struct retry_policy retry;
+    struct rate_limits rates; // of messages: each time that one is sent to some recipients
+    struct rate_limits connection_rates; // of connections that are opened
     // Of the domain alone:
     char via[ROUTE_NAME_BYTES]; // "mx", "null", or a route's name
     const struct route *route;  // which that is; NULL: its mail exchangers
@@ -22,16 +26,39 @@ struct limits_rule {
     struct limits limits;
 };
 
+#define SITE_PATTERNS_MAX 16
+#define SITE_NAME_BYTES 64
+
+// Names of hosts: "mx.example.net", or "*.example.net" for all below it.
+struct mx_patterns {
+    uint32_t count;
+    char items[SITE_PATTERNS_MAX][256]; // lower-case A-labels
+};
+
+// Domains all of whose exchangers match are limited together, beside their own limits.
+struct limits_site {
+    char name[SITE_NAME_BYTES];
+    struct mx_patterns mx;
+    struct limits limits;
+};
+
 // What is configured: rules for single domains, and the default for all others.
 struct limits_table {
     struct limits fallback;
     const struct limits_rule *rules; // sorted by domain
     uint32_t rule_count;
+    const struct limits_site *sites; // the first that matches counts
+    uint32_t site_count;
 };
 
 const struct limits *limits_of_domain(const struct limits_table *t, struct slice domain);
 // A site that several domains share: of each limit the tightest holds.
 struct limits limits_tighter(const struct limits *a, const struct limits *b);
+
+// NULL: none matches all of its hosts.
+const struct limits_site *limits_site_of(const struct limits_table *t, const struct mx_set *set);
+// A domain's limits below those of its site that are not shared: what is said on one connection.
+struct limits limits_within_site(const struct limits *domain, const struct limits *site);
 
 // A site that has not answered lately is tried with so many connections at once, not with all that
 // its limits allow: a host that does not answer would hold them until they time out.

@@ -132,6 +132,11 @@ uint64_t smtp_client_size_max(const struct smtp_client *c)
     return c->size_max;
 }
 
+struct smtp_limits smtp_client_limits(const struct smtp_client *c)
+{
+    return c->limits;
+}
+
 uint64_t smtp_client_replies(const struct smtp_client *c)
 {
     return c->reply_count;

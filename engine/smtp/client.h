@@ -1,5 +1,5 @@
-// engine/smtp/client.h: the client side of SMTP (RFC 5321, 2920, 3030, 1870, 6152, 6531, 3461),
-// without I/O and without a clock.
+// engine/smtp/client.h: the client side of SMTP (RFC 5321, 2920, 3030, 1870, 6152, 6531, 3461,
+// 9422), without I/O and without a clock.
 //
 // Owns:         what is said when, and which reply answers what. The queue of awaited replies is
 //               the session's state.
@@ -75,6 +75,13 @@ enum smtp_extension {
     SMTP_STARTTLS = 1 << 7,
 };
 
+// What the server says it takes of one session (LIMITS, RFC 9422). 0: not said.
+struct smtp_limits {
+    uint32_t mail_max;        // transactions
+    uint32_t rcpt_max;        // recipients of each
+    uint32_t rcpt_domain_max; // different domains, in all of them together
+};
+
 struct smtp_client_options {
     struct slice helo_name; // lent for the machine's life
     uint32_t ignore;        // extensions that are not used though offered (SMTP_PIPELINING | ...)
@@ -142,6 +149,7 @@ uint64_t smtp_client_size_max(const struct smtp_client *c);   // of SIZE; 0: not
 uint64_t smtp_client_replies(const struct smtp_client *c);    // how many it has heard, to the end
 // The server has answered some command of a transaction.
 bool smtp_client_has_answered(const struct smtp_client *c);
+struct smtp_limits smtp_client_limits(const struct smtp_client *c);
 
 // After SMTP_CLOSED, or when the connection broke: the transactions that have no verdict, oldest
 // first, `i` from 0 until false.
@@ -198,6 +206,7 @@ struct smtp_client {
     struct smtp_client_options options;
     uint32_t offered; // extensions
     uint64_t size_max;
+    struct smtp_limits limits;
     uint64_t said_bytes; // all that fill ever appended
     uint64_t reply_count;
 

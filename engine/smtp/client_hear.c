@@ -314,6 +314,27 @@ static const struct {
     {{"STARTTLS", 8}, SMTP_STARTTLS},
 };
 
+#define LIMIT_MAX 999999 // six digits (RFC 9422 3.1)
+
+// "MAILMAX=100 RCPTMAX=20": what is not of this form, and what is not known, says nothing.
+static void on_limits(struct smtp_limits *l, struct slice rest)
+{
+    const struct {
+        struct slice name;
+        uint32_t *value;
+    } known[] = {{SLICE("MAILMAX"), &l->mail_max},
+                 {SLICE("RCPTMAX"), &l->rcpt_max},
+                 {SLICE("RCPTDOMAINMAX"), &l->rcpt_domain_max}};
+    while (rest.len > 0) {
+        uint64_t value;
+        struct slice text = slice_cut(&rest, ' '), name = slice_cut(&text, '=');
+        for (size_t i = 0; i < COUNT_OF(known); i++)
+            if (slice_equal_nocase(name, known[i].name) && slice_to_u64(text, LIMIT_MAX, &value) &&
+                value > 0)
+                *known[i].value = (uint32_t)value;
+    }
+}
+
 // "SIZE 10240000", in any case (RFC 5321 4.1.1.1). The first line holds the server's name.
 static void on_ehlo_line(struct smtp_client *c)
 {
@@ -322,6 +343,8 @@ static void on_ehlo_line(struct smtp_client *c)
         c->parser.line_count < 2 || !reply_is_success(&c->parser.reply))
         return;
     struct slice keyword = slice_cut(&rest, ' ');
+    if (slice_equal_nocase(keyword, SLICE("LIMITS")))
+        on_limits(&c->limits, rest);
     for (size_t i = 0; i < COUNT_OF(keywords); i++)
         if (slice_equal_nocase(keyword, keywords[i].keyword)) {
             c->offered |= keywords[i].extension;

@@ -277,6 +277,8 @@ static void read_event(struct books *b, struct slice line, uint32_t life)
     struct books_message *m;
     struct slice what = member(line, "event"), id = member(line, "id");
     struct slice recipient = member(line, "recipient");
+    if (slice_equal(what, SLICE("site"))) // it is about no message
+        return;
     if (recipient.len == 0) {
         read_nameless(b, line);
         return;

@@ -1,6 +1,7 @@
 #include "tests/sim/engine_cast.h"
 
 #include "engine/base/check.h"
+#include "tests/sim/engine_rates.h"
 
 #include <stdlib.h>
 
@@ -72,6 +73,7 @@ void cast_heal(struct scene *s)
     s->healed = true;
     for (uint32_t i = 0; i < p->sink_count; i++) {
         s->sinks[i].plan.script = (struct sink_script){0};
+        s->sinks[i].plan.limits_options.messages_per_s_max = 0;
         s->sinks[i].plan.silence_us_max = PLAN_PATIENCE_US;
     }
 }
@@ -198,6 +200,7 @@ void cast_life(struct scene *s)
     const struct plan *p = s->plan;
     uint32_t workers = s->deaths_done > 0 ? p->deaths[s->deaths_done - 1].worker_count
                                           : p->worker_count;
+    rates_new_life();
     life_begin(&s->life, s->world, s->keeper, &s->config, s->books.life_count, workers,
                s->engine_addresses);
 }

@@ -60,6 +60,19 @@ static void draw_host(struct plan_site *s, struct random *r, uint32_t site, uint
         draw_address(&h->addresses[i], r, site, host, i, fair);
 }
 
+// As slow as lets all mail get out in an hour.
+static void draw_rates(struct limits *l, struct random *r)
+{
+    struct rate_limits *m = &l->rates, *c = &l->connection_rates;
+    if (percent(r, 20))
+        m->items[m->count++] = (struct rate_limit){between(r, 3, 50), between(r, 1, 50) * 100000};
+    if (percent(r, 20))
+        m->items[m->count++] = (struct rate_limit){between(r, 100, PLAN_RATE_COUNT_MAX),
+                                                   between(r, 60, 120) * PLAN_SECOND};
+    if (percent(r, 20))
+        c->items[c->count++] = (struct rate_limit){between(r, 5, 20), between(r, 1, 50) * 100000};
+}
+
 static void draw_limits(struct limits *l, struct random *r, uint64_t lifetime_us)
 {
     config_section_defaults(CONFIG_DOMAIN, l);
@@ -71,6 +84,7 @@ static void draw_limits(struct limits *l, struct random *r, uint64_t lifetime_us
     l->retry.delay_us_max = between(r, 4, 60) * PLAN_SECOND;
     l->retry.delay_us_in_doubt = (percent(r, 80) ? between(r, 1, 30) : 900) * PLAN_SECOND;
     l->retry.lifetime_us = lifetime_us;
+    draw_rates(l, r);
 }
 
 static bool site_serves(const struct plan_site *s)
@@ -136,6 +150,25 @@ static void allow(struct plan_site *s, const struct limits *l)
         s->messages_per_connection_max = l->messages_per_connection;
 }
 
+// Some sites whose hosts all have names below "siteN.example" are one provider's.
+static void draw_provider(struct plan *p, struct random *r)
+{
+    struct limits_site *provider = &p->provider;
+    if (percent(r, 60))
+        return;
+    config_section_defaults(CONFIG_SITE, provider);
+    snprintf(provider->name, sizeof(provider->name), "provider");
+    provider->limits.connections = percent(r, 50) ? between(r, 1, 3) : between(r, 1, 20);
+    draw_rates(&provider->limits, r);
+    for (uint32_t i = 0; i < p->shared_site_count; i++) {
+        if (provider->mx.count == SITE_PATTERNS_MAX || percent(r, 40))
+            continue;
+        snprintf(provider->mx.items[provider->mx.count++], sizeof(provider->mx.items[0]),
+                 "*.site%u.example", i);
+        p->sites[i].shared = true;
+    }
+}
+
 // Domains that find another site while their mail is under way.
 static void draw_moves(struct plan *p, struct random *r, bool fair)
 {
@@ -153,6 +186,7 @@ static void draw_moves(struct plan *p, struct random *r, bool fair)
             continue;
         p->moves[p->move_count++] = m;
         allow(&p->sites[m.site], &p->rules[m.domain].limits);
+        p->sites[m.site].rates_vary |= m.site != p->domains[m.domain].site;
     }
 }
 
@@ -235,6 +269,8 @@ static void draw_sink(struct plan *p, struct random *r, uint32_t nth, bool fair)
         s->silence_us_max = between(r, 500, 3000) * 1000;
     if (percent(r, 20))
         s->limits_options.sessions_per_listener_max = between(r, 1, 4);
+    if (percent(r, 20))
+        s->limits_options.messages_per_s_max = between(r, 1, 20);
     if (percent(r, 70))
         add_rules(&s->script, r);
 }
@@ -271,6 +307,8 @@ static void draw_config(struct plan *p, struct random *r, bool fair)
     c->listener_count = between(r, 1, 2);
     draw_listener(&c->listeners[0], r, "unix:/submit.sock", fair);
     draw_listener(&c->listeners[1], r, "127.0.0.1:2525", fair);
+    c->limits.sites = &p->provider;
+    c->limits.site_count = p->provider.mx.count > 0;
     c->limits.rules = p->rules;
     c->limits.rule_count = p->domain_count;
     c->delivery.connect_us_max = between(r, 1, 30) * PLAN_SECOND;
@@ -416,6 +454,7 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     draw_world(p, &r, fair);
     p->sink_count = between(&r, 1, PLAN_SINKS_MAX - 1);
     draw_domains(p, &r, fair);
+    draw_provider(p, &r);
     for (uint32_t i = 0; i < p->sink_count; i++)
         draw_sink(p, &r, i, fair);
     draw_config(p, &r, fair);

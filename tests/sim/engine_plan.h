@@ -29,6 +29,9 @@
 #define PLAN_DEATHS_MAX 4
 #define PLAN_LIVES_MAX 20 // of the engine: those deaths, and ends that it finds by itself
 #define PLAN_FOLDER "journal"
+#define PLAN_PROVIDER PLAN_SITES_MAX // its connections are counted under this number
+#define PLAN_RATES_MAX 2             // windows of one site
+#define PLAN_RATE_COUNT_MAX 1000u
 
 #define PLAN_SECOND UINT64_C(1000000)
 #define PLAN_PATIENCE_US (300 * PLAN_SECOND) // of an exchanger, when all is well
@@ -60,6 +63,8 @@ struct plan_site {
     struct limits limits; // of the domains that begin there
     // What may be seen there: the loosest of all domains that ever come.
     uint32_t connections_max, messages_per_connection_max;
+    bool rates_vary; // domains of other limits come: its rates are theirs, too
+    bool shared;     // with others, in plan.provider
 };
 
 enum plan_domain_kind {
@@ -122,7 +127,8 @@ struct plan {
     struct config config;
     bool memory_is_short;
     struct limits_rule rules[PLAN_DOMAINS_MAX + 1];
-    struct config_dkim dkim; // where config.dkim_count is 1
+    struct config_dkim dkim;     // where config.dkim_count is 1
+    struct limits_site provider; // of those sites that are shared; its mx may be none
     char unix_path[32];
 
     uint32_t domain_count;

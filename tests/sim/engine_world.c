@@ -3,6 +3,7 @@
 #include "engine/base/check.h"
 #include "tests/sim/engine_fate.h"
 #include "tests/sim/engine_operator.h"
+#include "tests/sim/engine_rates.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -185,6 +186,9 @@ static void check_limits(struct scene *s)
             books_complain(&s->books, "site %u: %u connections at a time, %u allowed", i, peak,
                            s->plan->sites[i].connections_max);
     }
+    struct rates_seen seen = rates_seen();
+    if (seen.excess_count > 0)
+        books_complain(&s->books, "%u times too fast: %s", seen.excess_count, seen.excess);
 }
 
 static struct slice file_text(struct scene *s, const char *name, FILE *trace)
@@ -253,6 +257,7 @@ static struct scene_result scene_end(struct scene *s, FILE *trace)
     result.disk_good_us = s->disk_good_us;
     result.last_life_us = s->life.began_us;
     result.loads_us = s->loads_us;
+    result.at_rate = rates_seen().at_limit;
     books_release(&s->books);
     free(s);
     return result;
@@ -271,6 +276,7 @@ struct scene_result scene_play(const struct plan *p, FILE *trace)
     options.trace = trace;
     life_log_to(trace);
     s->world = world_new(&options);
+    rates_watch(p, s->world);
     cast_start(s);
     enter(s, PHASE_LOADING);
     while (s->phase != PHASE_OVER && world_next(s->world, &io)) {

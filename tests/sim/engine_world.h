@@ -17,7 +17,8 @@ struct scene_result {
     uint64_t us;      // of the world's time
     uint64_t reports; // to senders
     uint64_t arrivals, duplicates, in_doubt, left_in_doubt, moved;
-    uint32_t lives; // of the engine
+    uint64_t at_rate; // messages and connections that were as early as their rate allows
+    uint32_t lives;   // of the engine
     uint64_t file_operations, file_failures;
     bool last_acknowledged; // the last message of all
     // Since the world began:

@@ -1,0 +1,53 @@
+// engine/deliver/group.h: sites that are limited together, since their hosts are one provider's
+// (site "outlook" { mx = {"*.mail.protection.outlook.com"} }).
+//
+// Each keeps its own hosts, health and window. They share connections, rates, and what complaints
+// have taught. Who finds nothing left of these stands in line; whenever there is some, the first
+// one has its turn, and takes what there is.
+//
+// Owns:    what is shared, and the line.
+// Threads: one worker owns a group and all sites of it.
+#ifndef POSTHASTE_DELIVER_GROUP_H
+#define POSTHASTE_DELIVER_GROUP_H
+
+#include "engine/base/wheel.h"
+#include "engine/deliver/allowance.h"
+
+struct conn;
+struct deliver;
+struct site;
+
+struct site_group {
+    const struct limits_site *rule;
+    uint32_t owner; // worker
+    struct allowance allowance;
+    uint32_t open_count;        // connections of all its sites, not being closed
+    uint32_t opening_count;     // of these, not ready yet
+    uint32_t transaction_count; // on all of them
+    struct site *line_first, *line_last;
+    bool has_turn; // who was first in line was told, and has not had its turn yet
+    struct conn *idle_first;
+    struct wheel_timer timer; // armed while the line waits for what time brings
+};
+
+// One for each site section. False without memory.
+bool groups_init(struct deliver *d);
+void groups_release(struct deliver *d);
+struct site_group *group_of(struct deliver *d, const struct mx_set *set); // NULL: none
+
+// All for a site without a group, too: nothing holds it back then.
+// Messages that it may begin now.
+uint32_t group_messages(struct deliver *d, struct site *s);
+// Connections that it may have now.
+uint32_t group_connections(struct deliver *d, struct site *s);
+void group_message_begins(struct deliver *d, struct site *s);
+void group_connection_opens(struct deliver *d, struct site *s);
+// It has looked at what it may do. If there is not enough for it, it stands in line.
+void group_turn_ends(struct deliver *d, struct site *s);
+void group_next(struct deliver *d, struct site_group *g);
+
+// A connection has become idle, or is so no longer.
+void group_conn_idle(struct conn *c);
+void group_conn_not_idle(struct conn *c);
+
+#endif
