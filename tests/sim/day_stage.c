@@ -136,6 +136,7 @@ static void start(struct day_stage *s)
         .latency_us_max = 20000,
         .file_latency_us_max = 500,
         .cut_mode = WORLD_CUT_NONE,
+        .pipe_bytes_min = 16384,
         .descriptors_max = 2000000,
     };
     s->world = world_new(&options);

@@ -22,7 +22,8 @@ static size_t pipe_bytes_of(struct world *w)
 {
     uint32_t most = w->options.pipe_bytes_max;
     uint32_t bound = random_below(&w->dice, 8) == 0 && most > 64 ? 64 : most;
-    return 1 + random_below(&w->dice, bound);
+    uint32_t bytes = 1 + random_below(&w->dice, bound);
+    return bytes > w->options.pipe_bytes_min ? bytes : w->options.pipe_bytes_min;
 }
 
 int sim_descriptor_take(struct world *w, struct sim_socket *s)

@@ -60,6 +60,7 @@ struct world_options {
     uint32_t stall_us_max;        // 0: 50,000
     uint32_t dns_latency_us_max;  // 0: 20,000
     uint32_t pipe_bytes_max;      // in flight in one direction of a connection; 0: 65,536
+    uint32_t pipe_bytes_min;      // the same: no line is so narrow that it takes seconds; 0: 1
     uint32_t receive_buffers_max; // of one io, whatever it asks for; 0: as it asks
     uint32_t descriptors_max;     // 0: 65,536
     uint32_t cut_mode;            // 0: by dice for each connection; or enum world_cut
