@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#define CONN_LOOKS_MAX 16  // for the connection with the fewest messages
 #define HELD_JOBS_MAX 256u // sent home in one turn of a site
 
 // --- which sites dispatch looks at
@@ -404,6 +405,19 @@ static void site_waits(struct deliver *d, struct site *s)
         wheel_arm(d->o.wheel, &s->timer, due_us);
 }
 
+// A connection is filled before the next one is used; but what is urgent goes where the fewest
+// messages stand in front of it.
+static struct conn *conn_with_fewest(struct conn *best, const struct job *j)
+{
+    uint32_t looks = 1;
+    if (job_class(j) != PRIORITY_TRANSACTIONAL)
+        return best;
+    for (struct conn *c = best->next; c && looks < CONN_LOOKS_MAX; c = c->next, looks++)
+        if (c->tx_count < best->tx_count && conn_takes_domain(c, domain_name(j->domain)))
+            best = c;
+    return best;
+}
+
 // NULL: the server of each lets no more domains into a session. These are done with.
 static struct conn *site_conn_for(struct deliver *d, struct site *s, const struct job *j)
 {
@@ -415,7 +429,7 @@ static struct conn *site_conn_for(struct deliver *d, struct site *s, const struc
         else
             conn_look_willing(d, c);
     }
-    return c;
+    return c ? conn_with_fewest(c, j) : NULL;
 }
 
 static void site_starts_jobs(struct deliver *d, struct site *s)

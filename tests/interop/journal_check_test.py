@@ -248,7 +248,7 @@ WRONG_RECORDS = [
               table=table((7, 13, 0, 11, 1), (31, 13, 0, 11, 0)))], GROUPS),
     ("groups and jobs", [message(ONE, MANY, job_count=3)],
      "it has another number of groups than jobs"),
-    ("flags", [message(ONE, flags=16)], "it has flags that are not known"),
+    ("flags", [message(ONE, flags=1 << 31)], "it has flags that are not known"),
     ("another with its id", [message(ONE), message(ONE, content=b"y\r\n")],
      "another message has the same id"),
     ("STATE without message", [state(ONE, [OPEN])], "its message is not before it in its batch"),
