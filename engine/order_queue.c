@@ -53,7 +53,7 @@ static void list_act(struct order_place *p, struct order *o, const struct walked
 {
     struct list *list = o->work;
     struct json j;
-    char id[MESSAGE_ID_TEXT_BYTES];
+    char id[MESSAGE_ID_TEXT_BYTES], priority[PRIORITY_TEXT_BYTES];
     if (list->told == list->limit) {
         list->more = list->walk->enough = true;
         return;
@@ -63,6 +63,10 @@ static void list_act(struct order_place *p, struct order *o, const struct walked
     json_text(&j, "id", slice_of_text(message_id_print(w->facts.id, id)));
     json_text(&j, "state", slice_of_text(queue_state_words[w->facts.state]));
     json_text(&j, "domain", w->facts.domain);
+    if (w->facts.campaign.len > 0)
+        json_text(&j, "campaign", w->facts.campaign);
+    if (w->job->entry->priority != 0)
+        json_text(&j, "priority", slice_of_text(priority_print(w->job->entry->priority, priority)));
     say_times(&j, p, w);
     json_u64(&j, "bytes", w->job->entry->payload_bytes);
     say_recipients(&j, o, w);

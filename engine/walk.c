@@ -35,10 +35,12 @@ static struct selector_job facts_of(const struct order_place *p, const struct jo
 {
     uint64_t then_us = message_id_wall_us(j->entry->id), now_us = io_wall_us(p->io);
     const struct message *m = entry_message(j->entry);
+    const struct campaign *c = campaigns_at(&p->home->campaigns, j->entry->campaign);
     struct selector_job facts = {
         .id = j->entry->id,
         .age_us = now_us > then_us ? now_us - then_us : 0,
         .domain = SLICE_EMPTY,
+        .campaign = c ? campaign_name(c) : SLICE_EMPTY,
         .state = state_of(j),
     };
     if (j->domain)

@@ -49,6 +49,9 @@ static const struct {
     {"state=held", {.state = QUEUE_HELD}, "a@s", "b@x", true},
     {"state=held", {.state = QUEUE_READY}, "a@s", "b@x", false},
     {"state=ready,held", {.state = QUEUE_READY}, "a@s", "b@x", true},
+    {"campaign=spring%20sale", {.campaign = SLICE("spring sale")}, "a@s", "b@x", true},
+    {"campaign=spring%20sale", {.campaign = SLICE("Spring sale")}, "a@s", "b@x", false},
+    {"campaign=spring", {.id = 1}, "a@s", "b@x", false},
     {"id=0000000000001", {.id = 1}, "a@s", "b@x", true},
     {"id=0000000000001", {.id = 2}, "a@s", "b@x", false},
 };

@@ -30,6 +30,7 @@ static const struct option options[] = {
     {"domain", required_argument, NULL, OPTION_SELECTOR},
     {"sender", required_argument, NULL, OPTION_SELECTOR},
     {"recipient", required_argument, NULL, OPTION_SELECTOR},
+    {"campaign", required_argument, NULL, OPTION_SELECTOR},
     {"id", required_argument, NULL, OPTION_SELECTOR},
     {"older", required_argument, NULL, OPTION_SELECTOR},
     {"newer", required_argument, NULL, OPTION_SELECTOR},

@@ -16,6 +16,7 @@ static const char help[] =
     "      --domain DOMAIN       of the recipients\n"
     "      --sender ADDRESS      of the envelope; @DOMAIN: any of it; <>: the null sender\n"
     "      --recipient ADDRESS   the same; other recipients of that message in this domain wait too\n"
+    "      --campaign NAME       as X-Posthaste-Campaign: named it\n"
     "      --id ID               of a message\n"
     "\n" CHANGE_HELP;
 

@@ -19,6 +19,7 @@ static const char help[] =
     "      --domain DOMAIN       of the recipients\n"
     "      --sender ADDRESS      of the envelope; @DOMAIN: any of it; <>: the null sender\n"
     "      --recipient ADDRESS   the same\n"
+    "      --campaign NAME       as X-Posthaste-Campaign: named it\n"
     "      --id ID               of the message\n"
     "      --older TIME, --newer TIME   than that, such as 30m or 2d\n"
     "      --state STATE,...     ready, sending, deferred or held\n"

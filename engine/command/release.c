@@ -8,7 +8,8 @@ static const char help[] =
     "Ends a hold: say the selector that it was made with (posthaste hold lists them), or --all to\n"
     "end all of them. Mail that no other hold keeps goes on, as soon as it is due.\n"
     "\n"
-    "      --all, --domain DOMAIN, --sender ADDRESS, --recipient ADDRESS, --id ID\n"
+    "      --all, --domain DOMAIN, --sender ADDRESS, --recipient ADDRESS, --campaign NAME,\n"
+    "      --id ID\n"
     "\n" CHANGE_HELP;
 
 enum command_exit command_release(int argc, char **argv)

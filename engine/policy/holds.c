@@ -62,6 +62,7 @@ const struct selector *holds_keep(const struct holds *h, const struct job *j,
     const struct selector_job facts = {
         .id = j->entry->id,
         .domain = j->domain ? domain_name(j->domain) : SLICE_EMPTY,
+        .campaign = m ? message_campaign(m) : SLICE_EMPTY,
     };
     for (uint32_t i = 0; h && i < h->count; i++) {
         const struct selector *s = &h->items[i];
@@ -87,7 +88,7 @@ const struct selector *holds_keep_domain(const struct holds *h, struct slice dom
 bool holds_need_messages(const struct holds *h)
 {
     for (uint32_t i = 0; h && i < h->count; i++)
-        if (selector_needs_message(&h->items[i]))
+        if (selector_needs_message(&h->items[i]) || h->items[i].campaign[0])
             return true;
     return false;
 }

@@ -69,6 +69,8 @@ const char *selector_set(struct selector *s, struct slice key, struct slice valu
         return set_text(s->sender, value);
     if (slice_equal(key, SLICE("recipient")))
         return set_text(s->recipient, value);
+    if (slice_equal(key, SLICE("campaign")))
+        return set_text(s->campaign, value);
     if (slice_equal(key, SLICE("id")))
         return set_id(&s->id, value);
     if (slice_equal(key, SLICE("older")))
@@ -93,7 +95,8 @@ bool selector_fits_job(const struct selector *s, const struct selector_job *job)
     return (s->id == 0 || s->id == job->id) && (!s->states || s->states >> job->state & 1) &&
            (s->age_us_min == 0 || job->age_us >= s->age_us_min) &&
            (s->age_us_max == 0 || job->age_us <= s->age_us_max) &&
-           (!s->domain[0] || slice_equal_nocase(slice_of_text(s->domain), job->domain));
+           (!s->domain[0] || slice_equal_nocase(slice_of_text(s->domain), job->domain)) &&
+           (!s->campaign[0] || slice_equal(slice_of_text(s->campaign), job->campaign));
 }
 
 bool selector_needs_message(const struct selector *s)
@@ -129,7 +132,7 @@ bool selector_equal(const struct selector *a, const struct selector *b)
     return a->all == b->all && a->states == b->states && a->id == b->id &&
            a->age_us_min == b->age_us_min && a->age_us_max == b->age_us_max &&
            strcmp(a->domain, b->domain) == 0 && strcmp(a->sender, b->sender) == 0 &&
-           strcmp(a->recipient, b->recipient) == 0;
+           strcmp(a->recipient, b->recipient) == 0 && strcmp(a->campaign, b->campaign) == 0;
 }
 
 static bool print_word(struct buffer *out, const char *key, const char *value)
@@ -161,6 +164,7 @@ bool selector_print(const struct selector *s, struct buffer *out)
         message_id_print(s->id, id);
     return (!s->all || words_put(out, "all", SLICE_EMPTY)) && print_word(out, "id", id) &&
            print_word(out, "domain", s->domain) && print_word(out, "sender", s->sender) &&
-           print_word(out, "recipient", s->recipient) && print_age(out, "older", s->age_us_min) &&
-           print_age(out, "newer", s->age_us_max) && print_states(out, s->states);
+           print_word(out, "recipient", s->recipient) && print_word(out, "campaign", s->campaign) &&
+           print_age(out, "older", s->age_us_min) && print_age(out, "newer", s->age_us_max) &&
+           print_states(out, s->states);
 }

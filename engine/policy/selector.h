@@ -9,7 +9,7 @@
 #include "engine/base/buffer.h"
 
 #define SELECTOR_TEXT_BYTES 324 // an address and a little more
-#define SELECTOR_WORDS_BYTES_MAX (4 * 3 * SELECTOR_TEXT_BYTES)
+#define SELECTOR_WORDS_BYTES_MAX (5 * 3 * SELECTOR_TEXT_BYTES)
 
 enum queue_state {
     QUEUE_READY,    // on its way to a connection
@@ -25,10 +25,11 @@ struct selector {
     uint8_t states;                   // a bit for each enum queue_state; 0: any
     uint64_t id;                      // of a message; 0: any
     uint64_t age_us_min, age_us_max;  // 0: any
-    char domain[SELECTOR_TEXT_BYTES]; // lower-case A-labels; these three: empty is any
+    char domain[SELECTOR_TEXT_BYTES]; // lower-case A-labels; these four: empty is any
     char sender[SELECTOR_TEXT_BYTES]; // an address; "@domain": all of that domain; "<>": the null
                                       // sender
     char recipient[SELECTOR_TEXT_BYTES];
+    char campaign[SELECTOR_TEXT_BYTES]; // its name, as it was given
 };
 
 // What a job tells without its message.
@@ -36,6 +37,7 @@ struct selector_job {
     uint64_t id;
     uint64_t age_us;
     struct slice domain;
+    struct slice campaign; // empty: none, or not known without its message
     enum queue_state state;
 };
 

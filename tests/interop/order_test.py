@@ -6,6 +6,7 @@ import time
 
 from bench_test import tool
 from client import Client
+from control_test import Operated
 from exchanger import after
 from journaled import LATER, SENDER, SOON, Journaled
 from messages import harm
@@ -173,3 +174,28 @@ class Dropped(Journaled):
             return None
         with open(found[0], encoding="utf-8") as file:
             return file.read()
+
+
+class Steered(Operated):
+    """Mail of one campaign is found, held and purged; that of others is let alone."""
+
+    def test_campaign(self):
+        one = self.engine(domain="retry-first = 1h  retry-max = 1h")
+        mx = self.exchanger({"RCPT": LATER})
+        ids = {}
+        with Client(one.unix) as client:
+            for campaign in ("spring sale", "spring sale", "news"):
+                message_id = client.submit(SENDER, [f"x@{mx.domain}"], fields("bulk", campaign))
+                ids.setdefault(campaign, []).append(message_id)
+        for message_id in sum(ids.values(), []):
+            one.outcomes(message_id)
+        eventually(lambda: self.states(one) == ["deferred"] * 3, "deferrals")
+        jobs = self.listed(one, "--campaign", "spring sale")
+        self.assertEqual(sorted(job["id"] for job in jobs), sorted(ids["spring sale"]))
+        self.assertEqual({(job["campaign"], job["priority"]) for job in jobs},
+                         {("spring sale", "bulk")})
+        self.assertEqual(self.listed(one, "--campaign", "spring"), [])
+        self.assertEqual(self.change(one, "hold", "--campaign", "spring sale")["recipients"], 2)
+        self.assertEqual(self.states(one), ["deferred", "held", "held"])
+        self.change(one, "purge", "--campaign", "spring sale")
+        self.assertEqual([job["id"] for job in self.listed(one)], ids["news"])
