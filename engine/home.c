@@ -126,7 +126,7 @@ void home_entry_done(struct home *h, struct entry *e)
         return; // again when it is settled, or not pinned any more
     journal_forget(&h->journal, e);
     message_free(&h->blocks, entry_message(e));
-    campaigns_drop(&h->campaigns, e->campaign);
+    campaigns_drop(&h->campaigns, e->campaign, true);
     entry_free(&h->jobs, e);
 }
 

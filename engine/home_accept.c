@@ -25,7 +25,7 @@ static void append(struct home *h, struct message *m)
     }
     m->entry->id = m->id;
     m->entry->priority = m->priority;
-    m->entry->campaign = campaigns_take(&h->campaigns, message_campaign(m));
+    m->entry->campaign = campaigns_take(&h->campaigns, message_campaign(m), io_now_us(h->io));
     m->entry->payload_bytes = (uint32_t)message_record_payload_bytes(m) & INT32_MAX;
     journal_append(&h->journal, m);
 }
@@ -120,7 +120,7 @@ void home_take_settled(struct home *h, struct message *m, enum journal_fate fate
     struct entry *e = m->entry;
     if (fate != JOURNAL_COMMITTED) {
         if (e) {
-            campaigns_drop(&h->campaigns, e->campaign);
+            campaigns_drop(&h->campaigns, e->campaign, false);
             entry_free(&h->jobs, e);
         }
         message_free(&h->blocks, m);

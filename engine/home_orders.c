@@ -89,7 +89,7 @@ static void end_rcpt(struct home *h, struct job *j, uint32_t rcpt, const struct 
     }
     job_set_rcpt_state(j, rcpt, RCPT_FAILED);
     journal_result(&h->journal, &r);
-    events_result(h->events, &r);
+    home_tell(h, &r);
     h->counters.ended++;
 }
 

@@ -20,4 +20,7 @@ void home_drop_message(struct home *h, struct entry *e);
 // All its jobs are over.
 void home_entry_done(struct home *h, struct entry *e);
 
+// What became of a recipient is told, and counted for its campaign.
+void home_tell(struct home *h, const struct result *r);
+
 #endif

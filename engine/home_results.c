@@ -53,6 +53,18 @@ static void note_damage(struct home *h, const struct entry *e, uint32_t segment)
         segment_at(h->segments.table, segment)->damaged = true;
 }
 
+void home_tell(struct home *h, const struct result *r)
+{
+    uint16_t campaign = r->job->entry->campaign;
+    events_result(h->events, r);
+    if (r->kind == RESULT_DELIVERED)
+        campaigns_note(&h->campaigns, campaign, CAMPAIGN_DELIVERED);
+    else if (r->kind == RESULT_DEFERRED)
+        campaigns_note(&h->campaigns, campaign, CAMPAIGN_DEFERRED);
+    else if (r->kind == RESULT_FAILED)
+        campaigns_note(&h->campaigns, campaign, CAMPAIGN_FAILED);
+}
+
 // A failure whose sender cannot be told counts as a deferral, and comes again.
 static void put_off(struct home *h, const struct result *r)
 {
@@ -62,7 +74,7 @@ static void put_off(struct home *h, const struct result *r)
     job_set_rcpt_state(r->job, r->rcpt, RCPT_DEFERRED);
     h->counters.failures_put_off++;
     journal_result(&h->journal, &deferred);
-    events_result(h->events, &deferred);
+    home_tell(h, &deferred);
 }
 
 static void end_result(struct home *h, enum notice_end end, const struct result *r)
@@ -76,7 +88,7 @@ static void end_result(struct home *h, enum notice_end end, const struct result 
     job_set_rcpt_state(r->job, r->rcpt, RCPT_FAILED);
     if (end == NOTICE_ALONE)
         journal_result(&h->journal, r);
-    events_result(h->events, r);
+    home_tell(h, r);
 }
 
 void home_end_notices(struct home *h)
@@ -121,7 +133,7 @@ void home_take_result(struct home *h, const struct result *r)
     } else if (!is_for_notices(h, r)) {
         journal_result(&h->journal, r);
         if (r->kind != RESULT_ATTEMPT && r->kind != RESULT_JOB_HOME && r->kind != RESULT_JOB_HELD)
-            events_result(h->events, r);
+            home_tell(h, r);
     }
     if (r->job_comes_home && !notices_hold(&h->notices, r->job))
         job_comes_home(h, r->job, r->kind == RESULT_JOB_HELD);

@@ -21,7 +21,7 @@ static struct campaign **look(const struct campaigns *c, struct slice name)
     return spare;
 }
 
-static struct campaign *campaign_new(struct slice name)
+static struct campaign *campaign_new(struct slice name, uint64_t now_us)
 {
     struct campaign *made = calloc(1, sizeof(*made));
     if (!made)
@@ -29,10 +29,48 @@ static struct campaign *campaign_new(struct slice name)
     CHECK(name.len <= sizeof(made->name));
     memcpy(made->name, name.data, name.len);
     made->name_len = (uint8_t)name.len;
+    made->first_us = now_us;
     return made;
 }
 
-uint16_t campaigns_take(struct campaigns *c, struct slice name)
+// --- those that are over
+
+static void over_add(struct campaigns *c, struct campaign *one)
+{
+    one->newer = NULL;
+    if (c->over_last)
+        c->over_last->newer = one;
+    else
+        c->over_first = one;
+    c->over_last = one;
+    c->over_count++;
+}
+
+static void over_remove(struct campaigns *c, struct campaign *one)
+{
+    struct campaign **at = &c->over_first, *before = NULL;
+    while (*at != one) {
+        before = *at;
+        at = &before->newer;
+    }
+    *at = one->newer;
+    if (c->over_last == one)
+        c->over_last = before;
+    c->over_count--;
+}
+
+static void forget_oldest(struct campaigns *c)
+{
+    struct campaign *oldest = c->over_first;
+    over_remove(c, oldest);
+    c->numbers[oldest->number] = NULL;
+    c->count--;
+    free(oldest);
+}
+
+// --- numbers
+
+uint16_t campaigns_take(struct campaigns *c, struct slice name, uint64_t now_us)
 {
     if (name.len == 0)
         return CAMPAIGN_NONE;
@@ -40,8 +78,12 @@ uint16_t campaigns_take(struct campaigns *c, struct slice name)
         c->numbers = calloc(CAMPAIGN_CROWD, sizeof(struct campaign *));
     struct campaign **at = c->numbers ? look(c, name) : NULL;
     if (at && !*at) {
-        *at = campaign_new(name);
+        *at = campaign_new(name, now_us);
         c->count += *at != NULL;
+        if (*at)
+            (*at)->number = (uint16_t)(at - c->numbers);
+    } else if (at && (*at)->message_count == 0) {
+        over_remove(c, *at);
     }
     if (!at || !*at)
         return CAMPAIGN_CROWD;
@@ -49,17 +91,24 @@ uint16_t campaigns_take(struct campaigns *c, struct slice name)
     return (uint16_t)(at - c->numbers);
 }
 
-void campaigns_drop(struct campaigns *c, uint16_t number)
+void campaigns_drop(struct campaigns *c, uint16_t number, bool is_over)
 {
     if (number == CAMPAIGN_NONE || number == CAMPAIGN_CROWD)
         return;
-    struct campaign *gone = c->numbers[number];
-    CHECK(gone && gone->message_count > 0);
-    if (--gone->message_count > 0)
+    struct campaign *one = c->numbers[number];
+    CHECK(one && one->message_count > 0);
+    one->over_count += is_over;
+    if (--one->message_count > 0)
         return;
-    free(gone);
-    c->numbers[number] = NULL;
-    c->count--;
+    over_add(c, one);
+    if (c->over_count > CAMPAIGNS_OVER_MAX)
+        forget_oldest(c);
+}
+
+void campaigns_note(struct campaigns *c, uint16_t number, enum campaign_count what)
+{
+    if (number != CAMPAIGN_NONE && number != CAMPAIGN_CROWD)
+        c->numbers[number]->counts[what]++;
 }
 
 uint16_t campaigns_find(const struct campaigns *c, struct slice name)

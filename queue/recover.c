@@ -113,7 +113,7 @@ static void drop_entry(struct recover *r, struct entry *e)
         drop_domain(entry_job(e, i));
     uint32_t home = entry_job(e, 0)->home;
     if (r->campaigns)
-        campaigns_drop(&r->campaigns[home], e->campaign);
+        campaigns_drop(&r->campaigns[home], e->campaign, false);
     entry_free(&r->homes[home], e);
 }
 
@@ -220,7 +220,7 @@ static bool on_message(struct recover *r, const struct scan_record *record, uint
     e->id = m.id;
     e->priority = m.priority;
     struct slice campaign = record_message_campaign(&m, record->payload);
-    e->campaign = r->campaigns ? campaigns_take(&r->campaigns[home], campaign)
+    e->campaign = r->campaigns ? campaigns_take(&r->campaigns[home], campaign, r->now_us)
                                : campaign_number(campaign);
     e->place = place_make(segment, record->offset);
     e->payload_bytes = (uint32_t)record->payload.len & INT32_MAX;

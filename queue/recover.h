@@ -33,6 +33,7 @@ struct recover {
     const struct segment_table *segments;
     struct slab *homes;          // of struct job, one for each home
     struct campaigns *campaigns; // one for each home; NULL: numbers are enough
+    uint64_t now_us;             // for these
     struct entry **ids;          // open addressing; NULL: free
     uint64_t id_slots, id_count;
     uint64_t id_last;           // the highest

@@ -8,12 +8,14 @@
 
 static const char help[] =
     "usage: posthaste status [-c FILE | --socket PATH] [--json | --metrics]\n"
+    "       posthaste status --campaign NAME [-c FILE | --socket PATH] [--json]\n"
     "\n"
     "What the engine has queued, what it has done since its start, and how fast it was over the\n"
     "last minute.\n"
     "\n"
     "      --json          as one line of JSON\n"
     "      --metrics       all figures, in the text format of Prometheus\n"
+    "      --campaign NAME how far that campaign has come, and when it will be through\n"
     "  -c, --config FILE   the engine's configuration; it names the control socket\n"
     "      --socket PATH   the control socket itself\n"
     "  -h, --help          this\n"
@@ -62,6 +64,9 @@ enum command_exit command_status(int argc, char **argv)
         if (strcmp(argv[i], "--metrics") == 0) {
             ask.request = "metrics";
             ask.raw = true;
+        } else if (strncmp(argv[i], "--campaign", sizeof("--campaign") - 1) == 0) {
+            ask = (struct ask){.request = "campaign", .help = help, .options = ASK_SELECTOR};
+            argv[left++] = argv[i];
         } else {
             argv[left++] = argv[i];
         }

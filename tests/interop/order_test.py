@@ -195,7 +195,14 @@ class Steered(Operated):
         self.assertEqual({(job["campaign"], job["priority"]) for job in jobs},
                          {("spring sale", "bulk")})
         self.assertEqual(self.listed(one, "--campaign", "spring"), [])
+        progress, = self.ask(one, "status", "--campaign", "spring sale")
+        self.assertEqual((progress["messages-queued"], progress["delivered"],
+                          progress["deferred"], progress["failed"]), (2, 0, 2, 0))
         self.assertEqual(self.change(one, "hold", "--campaign", "spring sale")["recipients"], 2)
         self.assertEqual(self.states(one), ["deferred", "held", "held"])
         self.change(one, "purge", "--campaign", "spring sale")
         self.assertEqual([job["id"] for job in self.listed(one)], ids["news"])
+        progress, = self.ask(one, "status", "--campaign=spring sale")
+        self.assertEqual((progress["messages-queued"], progress["messages-over"],
+                          progress["failed"], progress["finished-in-s"]), (0, 2, 2, 0))
+        self.assertEqual(self.run_command(one, "status", "--campaign", "none").returncode, 1)
