@@ -545,7 +545,8 @@ struct config *config_load(const char *file_path, const struct config_place *pla
     config_section_defaults(CONFIG_DOMAIN, &c->limits.fallback);
     config_section_defaults(CONFIG_DKIM, &c->dkim_default);
     config_dkim_usual(&c->dkim_default);
-    if (!load_files(c, file_path, why) || !config_place_defaults(c, place, why)) {
+    if (!load_files(c, file_path, why) || !config_place_defaults(c, place, why) ||
+        !config_rules_load(c, why)) {
         config_free(c);
         return NULL;
     }
@@ -560,5 +561,6 @@ void config_free(struct config *c)
     free(c->routes);
     free(c->dkim);
     free(c->sites);
+    rules_free(c->reply_rules);
     free(c);
 }

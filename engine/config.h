@@ -12,6 +12,7 @@
 
 #include "engine/message/dkim.h"
 #include "engine/policy/limits.h"
+#include "engine/policy/rules.h"
 #include "engine/setting.h"
 
 #define CONFIG_LISTENERS_MAX 16
@@ -73,6 +74,7 @@ struct config_delivery {
     uint32_t port;
     bool private_targets; // loopback and private addresses may be exchangers
     char helo[SETTING_TEXT_BYTES];
+    char rules_file[SETTING_TEXT_BYTES]; // about replies; empty: those that ship alone
     uint64_t connect_us_max;
     uint64_t idle_us_max; // how long a connection is kept for more mail
     uint32_t connection_count_max;
@@ -122,6 +124,7 @@ struct config {
     uint32_t dkim_count;
     struct limits_site *sites; // site "outlook" { ... }, those of the providers' file behind ours
     char providers_file[SETTING_TEXT_BYTES]; // more of them; empty: none
+    struct rules *reply_rules;               // NULL: replies are judged by their codes
 };
 
 // What defaults depend on: who starts the engine, and where.

@@ -77,6 +77,7 @@ static const struct setting delivery_settings[] = {
     {"port", SETTING_COUNT, AT(config_delivery, port), WITHIN(1, 65535), .usual = "25"},
     {"private-targets", SETTING_YES_NO, AT(config_delivery, private_targets), .usual = "no"},
     {"helo", SETTING_HOST, AT(config_delivery, helo)},
+    {"rules", SETTING_PATH, AT(config_delivery, rules_file)},
     {"connect-timeout", SETTING_DURATION, AT(config_delivery, connect_us_max),
      WITHIN(SECOND / 10, 10 * MINUTE), .usual = "30s"},
     {"idle-timeout", SETTING_DURATION, AT(config_delivery, idle_us_max), WITHIN(0, 5 * MINUTE),

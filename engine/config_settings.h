@@ -46,6 +46,9 @@ void config_section_defaults(enum config_section section, void *base);
 // What is signed, where the file has said nothing.
 void config_dkim_usual(struct config_dkim *d);
 
+// Reads the rules about replies: those of the file that is set, and those that ship behind them.
+bool config_rules_load(struct config *c, struct refusal *why);
+
 // Fills what depends on the place, where the file has said nothing.
 bool config_place_defaults(struct config *c, const struct config_place *place, struct refusal *why);
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static char *read_file(const char *path, const char **ret_trouble)
+char *config_text_file(const char *path, const char **ret_trouble)
 {
     struct buffer text;
     const char *trouble = NULL;
@@ -107,7 +107,7 @@ static unsigned line_of(const char *text, const char *place)
 char *config_text_read(const char *path, struct refusal *why)
 {
     const char *trouble = NULL;
-    char *text = read_file(path, &trouble);
+    char *text = config_text_file(path, &trouble);
     if (!text) {
         refuse(why, "%s: %s", path, trouble);
         return NULL;

@@ -15,4 +15,8 @@
 // never ends.
 char *config_text_read(const char *path, struct refusal *why);
 
+// Any file of text, whole, with a line end and a NUL behind it; free() it. NULL: *ret_trouble says
+// why.
+char *config_text_file(const char *path, const char **ret_trouble);
+
 #endif

@@ -112,6 +112,7 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .limits = &c->limits,
         .holds = w->shared->holds,
         .dkim = w->shared->dkim,
+        .rules = c->reply_rules,
         .helo_name = slice_of_text(c->delivery.helo),
         .worker = w->number,
         .io_owner = OWNER_DELIVER,

@@ -184,7 +184,8 @@ struct record_result {
     uint16_t text_bytes;
     uint8_t host_bytes;
     uint8_t address_bytes;
-    uint32_t reserved[2];
+    uint8_t category; // engine/policy/category.h; 0: none, or an older engine wrote it
+    uint8_t reserved[7];
 };
 _Static_assert(sizeof(struct record_result) == 48, "as in the file");
 

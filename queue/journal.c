@@ -94,6 +94,7 @@ bool journal_put_result(struct buffer *b, const struct result *r)
         .enhanced = {r->enhanced[0], r->enhanced[1], r->enhanced[2]},
         .outcome = (uint8_t)outcome_of(r),
         .in_doubt = r->in_doubt,
+        .category = r->category,
         .host_bytes = (uint8_t)r->host.len,
         .address_bytes = (uint8_t)r->address.len,
         .text_bytes = (uint16_t)r->text.len,

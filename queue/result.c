@@ -18,6 +18,7 @@ struct encoded {
     uint8_t address_len;
     uint8_t campaign_len;
     uint8_t kind;
+    uint8_t category;
     bool in_doubt;
     bool job_comes_home;
     bool notice;
@@ -70,6 +71,7 @@ static void encode(const struct result *r, char *at)
         .address_len = (uint8_t)r->address.len,
         .campaign_len = (uint8_t)r->campaign.len,
         .kind = r->kind,
+        .category = r->category,
         .in_doubt = r->in_doubt,
         .job_comes_home = r->job_comes_home,
         .notice = r->notice,
@@ -100,6 +102,7 @@ static size_t decode(const char *at, size_t bytes_left, struct result *ret)
         .code = e.code,
         .enhanced = {e.enhanced[0], e.enhanced[1], e.enhanced[2]},
         .kind = e.kind,
+        .category = e.category,
         .in_doubt = e.in_doubt,
         .job_comes_home = e.job_comes_home,
         .notice = e.notice,

@@ -57,6 +57,16 @@ static void test_every_code_has_a_verdict(void)
         }
 }
 
+// A rule turns a refusal, never a success.
+static void test_turned(void)
+{
+    CU_ASSERT_EQUAL(verdict_turned(VERDICT_NEVER, RULES_AS_SAID), VERDICT_NEVER);
+    CU_ASSERT_EQUAL(verdict_turned(VERDICT_NEVER, RULES_LATER), VERDICT_LATER);
+    CU_ASSERT_EQUAL(verdict_turned(VERDICT_LATER, RULES_NEVER), VERDICT_NEVER);
+    CU_ASSERT_EQUAL(verdict_turned(VERDICT_DELIVERED, RULES_NEVER), VERDICT_DELIVERED);
+    CU_ASSERT_EQUAL(verdict_turned(VERDICT_DELIVERED, RULES_LATER), VERDICT_DELIVERED);
+}
+
 static const struct {
     uint16_t code;
     struct enhanced_code enhanced;
@@ -520,6 +530,7 @@ static void test_one_wait_passes_the_mark(void)
 static const struct suite_test tests[] = {
     {"replies", test_replies},
     {"every code has a verdict", test_every_code_has_a_verdict},
+    {"a rule turns a verdict", test_turned},
     {"too many recipients", test_too_many_recipients},
     {"mx answers", test_mx},
     {"patience", test_patience},

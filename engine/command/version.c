@@ -61,6 +61,7 @@ static const struct library libraries[] = {
     {"liburcu", "liburcu-", NULL, NULL},
     {"libConfuse", "libconfuse.so", "confuse_version", ask_text},
     {"libidn2", "libidn2.so", "idn2_check_version", ask_idn2},
+    {"PCRE2", "libpcre2-8.so", NULL, NULL},
 };
 
 static const struct library *library_of(struct slice file)

@@ -2,6 +2,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/json.h"
+#include "engine/policy/category.h"
 #include "engine/smtp/reply.h"
 
 #include <limits.h>
@@ -92,6 +93,8 @@ void events_result(struct events *e, const struct result *r)
     json_u64(&j, "code", r->code);
     json_text(&j, "enhanced", slice_of_text(enhanced_print(code, enhanced)));
     json_text(&j, "text", r->text);
+    if (r->kind != RESULT_DELIVERED)
+        json_text(&j, "category", slice_of_text(category_word((enum category)r->category)));
     json_u64(&j, "attempt", r->attempt);
     if (r->kind == RESULT_DEFERRED)
         json_u64(&j, "delay", r->delay_s);

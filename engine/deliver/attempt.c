@@ -465,14 +465,14 @@ static void on_rcpt_refused(struct deliver *d, struct conn *c, const struct smtp
     failure_set(&why, e->reply->code, e->reply->enhanced, e->reply->text);
     tx->refused_count++;
     if (e->phase == SMTP_PHASE_RCPT && e->rcpt > 0 &&
-        verdict_is_rcpt_limit(why.code, why.enhanced)) {
+        verdict_is_rcpt_limit(e->reply->code, e->reply->enhanced)) {
         r->again = true;
         tx->again_why = why;
         return;
     }
+    enum verdict v = hear_reply(d, e->phase, e->reply, &why);
     lesson_answered(d, c->site, e->phase, &why, tx->began_us);
-    outbox_result(d, r->job, r->rcpt, verdict_of_reply(e->phase, why.code), &why, &at, false,
-                  false);
+    outbox_result(d, r->job, r->rcpt, v, &why, &at, false, false);
 }
 
 // While its bytes are still lent, the verdict waits for them.
@@ -480,8 +480,7 @@ static void on_verdict(struct deliver *d, struct conn *c, const struct smtp_even
 {
     struct transaction *tx = transaction_of(c, e->tag);
     CHECK(tx);
-    failure_set(&tx->why, e->reply->code, e->reply->enhanced, e->reply->text);
-    tx->verdict = verdict_of_reply(e->phase, e->reply->code);
+    tx->verdict = hear_reply(d, e->phase, e->reply, &tx->why);
     tx->end_bytes = e->end_bytes;
     tx->held = c->sent_bytes < tx->end_bytes;
     if (tx->held)
@@ -508,7 +507,7 @@ static void verdicts_let_go(struct deliver *d, struct conn *c)
 static void on_closed(struct deliver *d, struct conn *c, const struct smtp_event *e)
 {
     if (e->reply)
-        failure_set(&c->failure, e->reply->code, e->reply->enhanced, e->reply->text);
+        (void)hear_reply(d, e->phase, e->reply, &c->failure); // of the session, of no recipient
     else
         failure_set(&c->failure, 0, (struct enhanced_code){4, 5, 0}, slice_of_text(e->why));
     c->broke_rules = e->broke_rules;

@@ -22,7 +22,7 @@ int deliver_new(struct deliver **ret, const struct deliver_options *options)
     d->o = *options;
     d->io = options->io;
     d->pages = calloc(options->post->worker_count, sizeof(*d->pages));
-    if (!d->pages || !groups_init(d)) {
+    if (!d->pages || !groups_init(d) || !rules_reader_init(&d->rules, options->rules)) {
         groups_release(d);
         free(d->pages);
         free(d);
@@ -72,6 +72,7 @@ void deliver_free(struct deliver *d)
     for (uint32_t home = 0; home < d->o.post->worker_count; home++)
         free(d->pages[home]);
     free(d->pages);
+    rules_reader_release(&d->rules);
     while (d->free_pages) {
         struct result_page *p = d->free_pages;
         d->free_pages = p->next;

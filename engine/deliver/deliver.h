@@ -10,6 +10,7 @@
 //          transaction.c  jobs of one message put together for one site
 //          dispatch.c     joins work, permission and connection
 //          attempt.c      what a connection's replies and end mean for the jobs on it
+//          hear.c    what kind of trouble a reply is, by the rules
 //          outbox.c  results on their way home
 //          crowd.c   which site may have a connection when there are too few for all
 //          fetch.c   messages that are not in memory are read back
@@ -27,6 +28,7 @@
 #include "engine/message/dkim_table.h"
 #include "engine/policy/holds.h"
 #include "engine/policy/limits.h"
+#include "engine/policy/rules.h"
 #include "engine/smtp/reply.h"
 #include "queue/post.h"
 #include "queue/result.h"
@@ -46,6 +48,7 @@ struct deliver_options {
     const struct limits_table *limits;
     const struct holds *holds;     // at first (deliver_set_holds()); NULL: none
     const struct dkim_table *dkim; // NULL: no mail is signed
+    const struct rules *rules;     // about replies; NULL: none
     struct slice helo_name;
     uint32_t worker;
     uint8_t io_owner;     // token.owner of our requests

@@ -126,6 +126,7 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
         .attempt = (uint16_t)(j->attempt_count + 1u),
         .code = why->code,
         .enhanced = {why->enhanced.class, why->enhanced.subject, why->enhanced.detail},
+        .category = why->category,
         .in_doubt = in_doubt,
         .job_comes_home = last,
         .text = slice_make(why->text, why->text_len),
@@ -141,12 +142,15 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
         r.host = at->host;
         r.address = at->address;
     }
-    if (v == VERDICT_LATER && outbox_job_expired(d, j))
+    if (v == VERDICT_LATER && outbox_job_expired(d, j)) {
         v = VERDICT_NEVER;
+        r.category = CATEGORY_EXPIRED;
+    }
     r.notice = is_notice(d, j, rcpt, v, at);
     switch (v) {
     case VERDICT_DELIVERED:
         r.kind = RESULT_DELIVERED;
+        r.category = CATEGORY_NONE;
         job_set_rcpt_state(j, rcpt, RCPT_DELIVERED);
         d->counters.delivered++;
         break;

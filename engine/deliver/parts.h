@@ -107,6 +107,7 @@ struct deliver {
     struct deliver_options o;
     struct io *io;
     struct random dice;
+    struct rules_reader rules;
     uint64_t wall_ahead_us; // of the monotonic clock, when we began
     struct slab conns;
     struct slab transactions;
@@ -283,6 +284,12 @@ void lesson_answered(struct deliver *d, struct site *s, enum smtp_phase phase,
                      const struct failure *why, uint64_t began_us);
 bool lesson_serves(const struct deliver *d, const struct site *s); // it has taken some lately
 void lesson_connection_refused(struct deliver *d, struct site *s, const struct failure *why);
+
+// hear.c
+// Keeps a reply as the reason of what follows, with its category: by the rules, that is. Returns
+// what it means for the recipients that it answers.
+enum verdict hear_reply(const struct deliver *d, enum smtp_phase phase, const struct reply *r,
+                        struct failure *ret);
 
 // outbox.c
 // Whom an attempt spoke to, for the result. NULL where nobody was reached.

@@ -10,6 +10,7 @@ void failure_set(struct failure *f, uint16_t code, struct enhanced_code enhanced
     f->code = code;
     f->not_before_us = 0;
     f->enhanced = enhanced;
+    f->category = (uint8_t)category_of_codes(SMTP_PHASE_COUNT, code, enhanced);
     f->text_len = (uint16_t)text.len;
     memcpy(f->text, text.data, text.len);
 }

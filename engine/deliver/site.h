@@ -11,6 +11,8 @@
 #include "engine/base/wheel.h"
 #include "engine/deliver/allowance.h"
 #include "engine/deliver/group.h"
+#include "engine/policy/category.h"
+#include "engine/policy/limits.h"
 #include "engine/policy/pace.h"
 #include "engine/policy/turns.h"
 #include "engine/policy/verdict.h"
@@ -52,8 +54,10 @@ struct failure {
     uint64_t not_before_us; // there is no use in another attempt before then; 0: at any time
     struct enhanced_code enhanced;
     uint16_t text_len;
+    uint8_t category; // enum category
     char text[SITE_TEXT_BYTES_MAX];
 };
+// The category is what the codes say.
 void failure_set(struct failure *f, uint16_t code, struct enhanced_code enhanced,
                  struct slice text);
 

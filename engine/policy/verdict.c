@@ -12,6 +12,13 @@ enum verdict verdict_of_reply(enum smtp_phase phase, uint16_t code)
     return VERDICT_LATER;
 }
 
+enum verdict verdict_turned(enum verdict v, enum rules_turn turn)
+{
+    if (v == VERDICT_DELIVERED || turn == RULES_AS_SAID)
+        return v;
+    return turn == RULES_LATER ? VERDICT_LATER : VERDICT_NEVER;
+}
+
 bool verdict_is_rcpt_limit(uint16_t code, struct enhanced_code enhanced)
 {
     // Old servers say 552, without enhanced code; 452 may also mean a full disk, and says so.

@@ -4,6 +4,7 @@
 
 #include "dns/answer.h"
 #include "engine/policy/route.h"
+#include "engine/policy/rules.h"
 #include "engine/smtp/phase.h"
 #include "engine/smtp/reply.h"
 
@@ -12,6 +13,9 @@ enum verdict { VERDICT_DELIVERED, VERDICT_LATER, VERDICT_NEVER };
 // A reply of an exchanger to a command of a transaction. Delivered is only a 2xx after the content;
 // any 2xx counts (RFC 5321 4.3.2). What fits no rule is tried again later, never dropped.
 enum verdict verdict_of_reply(enum smtp_phase phase, uint16_t code);
+
+// What is left of it when a rule says otherwise. A success stays one.
+enum verdict verdict_turned(enum verdict v, enum rules_turn turn);
 
 // "Too many recipients" for this transaction, not for this recipient (RFC 5321 4.5.3.1.10).
 bool verdict_is_rcpt_limit(uint16_t code, struct enhanced_code enhanced);
