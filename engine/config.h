@@ -83,6 +83,16 @@ struct config_delivery {
     uint64_t delay_report_us; // how long is long
 };
 
+// What becomes of mail for a suppressed address when it is handed in.
+enum suppressed { SUPPRESSED_REFUSE, SUPPRESSED_DROP };
+
+// suppression { ... }
+struct config_suppression {
+    uint32_t add;    // a bit for each category of failure that puts an address on the list
+    uint64_t for_us; // and for how long
+    enum suppressed submission;
+};
+
 enum config_unsigned { CONFIG_UNSIGNED_DEFER, CONFIG_UNSIGNED_SEND };
 
 // dkim "example.net" { ... }
@@ -115,6 +125,7 @@ struct config {
     struct config_pickup pickups[CONFIG_PICKUPS_MAX];
     struct config_resolver resolver;
     struct config_delivery delivery;
+    struct config_suppression suppression;
     uint32_t route_count;
     struct route *routes;       // route "relay" { ... }, by name
     struct limits_table limits; // domain "default" { ... }, domain "example.org" { ... }

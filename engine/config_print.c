@@ -23,6 +23,7 @@ static bool print_setting(const struct setting *s, const void *base, const char 
     case SETTING_PATHS:
     case SETTING_SELECTORS:
     case SETTING_FIELDS:
+    case SETTING_WORDS:
         if (*(const uint32_t *)value == 0) // the count comes first in all of them
             return true;
         break;
@@ -177,6 +178,7 @@ bool config_print(const struct config *c, struct buffer *out)
            print_section(CONFIG_DELIVERY, SLICE_EMPTY, &c->delivery, out) &&
            print_section(CONFIG_JOURNAL, SLICE_EMPTY, c, out) &&
            print_section(CONFIG_EVENTS, SLICE_EMPTY, c, out) &&
+           print_section(CONFIG_SUPPRESSION, SLICE_EMPTY, &c->suppression, out) &&
            print_section(CONFIG_CONTROL, SLICE_EMPTY, c, out) &&
            print_section(CONFIG_METRICS, SLICE_EMPTY, c, out) && print_routes(c, out) &&
            print_domains(c, out) && print_dkim(c, out) && print_sites(c, out);

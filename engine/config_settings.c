@@ -105,6 +105,19 @@ static const struct setting events_settings[] = {
     {"file", SETTING_OUTPUT, AT(config, events_file)},
 };
 
+static const char *const suppressed_words[] = {
+    [SUPPRESSED_REFUSE] = "refuse", [SUPPRESSED_DROP] = "drop", NULL};
+_Static_assert(sizeof(enum suppressed) == sizeof(uint32_t), "what SETTING_WORD writes");
+_Static_assert(CATEGORY_COUNT <= 32, "a bit for each");
+
+static const struct setting suppression_settings[] = {
+    {"add", SETTING_WORDS, AT(config_suppression, add), .words = category_words},
+    {"for", SETTING_DURATION, AT(config_suppression, for_us), WITHIN(DAY, 36500 * DAY),
+     .usual = "90d"},
+    {"submission", SETTING_WORD, AT(config_suppression, submission), .words = suppressed_words,
+     .usual = "refuse"},
+};
+
 static const struct setting control_settings[] = {
     {"socket", SETTING_PATH, AT(config, control_socket)},
 };
@@ -188,6 +201,7 @@ const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_DELIVERY] = {"delivery", false, SETTINGS(delivery_settings)},
     [CONFIG_JOURNAL] = {"journal", false, SETTINGS(journal_settings)},
     [CONFIG_EVENTS] = {"events", false, SETTINGS(events_settings)},
+    [CONFIG_SUPPRESSION] = {"suppression", false, SETTINGS(suppression_settings)},
     [CONFIG_ROUTE] = {"route", true, SETTINGS(route_settings)},
     [CONFIG_CONTROL] = {"control", false, SETTINGS(control_settings)},
     [CONFIG_METRICS] = {"metrics", false, SETTINGS(metrics_settings)},
@@ -206,6 +220,7 @@ void *config_section_base(struct config *c, enum config_section section)
     case CONFIG_METRICS: return c;
     case CONFIG_RESOLVER: return &c->resolver;
     case CONFIG_DELIVERY: return &c->delivery;
+    case CONFIG_SUPPRESSION: return &c->suppression;
     case CONFIG_LISTEN:
     case CONFIG_PICKUP:
     case CONFIG_ROUTE:

@@ -400,6 +400,7 @@ bool engine_run(struct engine *e, const struct engine_files *files, struct refus
     e->signal_fd = files->signal_fd;
     e->shared.events_fd = files->events_fd;
     e->shared.journal_fd = files->journal_fd;
+    e->shared.suppression_fd = files->suppression_fd;
     e->shared.holds_fd = files->holds_fd;
     e->shared.holds = *files->holds;
     *files->holds = NULL;

@@ -22,6 +22,7 @@ struct engine_files {
     int signal_fd;        // a signalfd; the signals are blocked
     int events_fd;        // where events go; -1: nowhere
     int journal_fd;       // the journal's folder; -1: mail is kept in memory alone
+    int suppression_fd;   // the folder of the list of suppressed addresses
     int holds_fd;         // what holds_file_open() has given; -1: holds end with the process
     struct holds **holds; // taken over, and left NULL
     // Reads the configuration again. NULL, with a reason, when it is not sound. Else *why names the

@@ -11,6 +11,7 @@
 
 int home_init(struct home *h, const struct home_options *o)
 {
+    h->suppress = o->suppress;
     block_pool_init(&h->blocks, o->memory_bytes_max);
     calendar_init(&h->calendar, home_now_s(h));
     if (o->found) {
@@ -75,6 +76,7 @@ static void free_messages(struct home *h)
 
 void home_release(struct home *h)
 {
+    home_suppress_free(h);
     mover_release(&h->mover);
     free_messages(h);
     notices_release(&h->notices);

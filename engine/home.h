@@ -23,14 +23,23 @@
 #include "engine/storage.h"
 #include "queue/campaigns.h"
 #include "queue/post.h"
+#include "queue/suppression_page.h"
 
 struct home_counters {
-    uint64_t messages, recipients, jobs, jobs_crossed, jobs_retried;
+    uint64_t messages, recipients, jobs, jobs_crossed, jobs_retried, suppressed;
     uint64_t failures_put_off; // that count as deferred: their senders could not be told
     uint64_t ended;            // recipients, by an operator
 };
 
 #define HOME_PINS_MAX 2048u
+#define SUPPRESSION_KEEPER 0u // the worker that keeps the list
+
+// What a home has to do with the list of suppressed addresses.
+struct home_suppress {
+    const struct suppression *list; // NULL: there is none
+    uint32_t add;                   // a bit for each category of failure that goes on it
+    uint64_t for_us;
+};
 
 struct home {
     // Borrowed:
@@ -51,6 +60,8 @@ struct home {
     struct slab jobs;
     struct calendar calendar;
     struct campaigns campaigns;
+    struct home_suppress suppress;
+    struct suppression_page *suppress_page; // fills during a turn; NULL: nothing bounced
     uint64_t journal_messages_found;
     uint64_t delay_report_us; // a message that waits so long is worth a word
     uint64_t parked_count;    // jobs that a hold keeps
@@ -62,6 +73,7 @@ struct home {
 
 // What a home begins with.
 struct home_options {
+    struct home_suppress suppress;
     uint64_t memory_bytes_max; // of accepted messages
     uint32_t worker_count;
     // NULL: the null journal. Else:
@@ -107,6 +119,8 @@ void home_number_by(struct home *h, uint64_t *id_last);
 void home_take_result(struct home *h, const struct result *r);
 // Results of our messages. The page goes back to who filled it.
 void home_take_results(struct home *h, struct result_page *p);
+// What bounced in this turn leaves for the worker that keeps the list.
+void home_suppress_flush(struct home *h);
 // Jobs whose next attempt is due leave again.
 void home_push_due(struct home *h);
 uint64_t home_due_us(const struct home *h); // UINT64_MAX: nothing waits

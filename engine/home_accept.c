@@ -110,7 +110,7 @@ static void push_jobs(struct home *h, struct entry *e)
     uint32_t count = entry_job_count(e);
     for (uint32_t i = 0; i < count; i++) {
         struct job *j = entry_job(e, i);
-        if (j->domain)
+        if (j->domain && job_open_count(j) > 0)
             home_job_push(h, j);
     }
 }
@@ -135,7 +135,11 @@ void home_take_settled(struct home *h, struct message *m, enum journal_fate fate
     bool kept = !h->journal.segments || !home_domains_known(e) ||
                 h->blocks.bytes <= h->blocks.bytes_max / 4 * 3;
     entry_set_message(e, kept ? m : NULL);
-    push_jobs(h, e);
+    bool over = home_drop_suppressed(h, e, m);
+    if (!over)
+        push_jobs(h, e);
     if (!kept)
         message_free(&h->blocks, m);
+    if (over)
+        home_entry_done(h, e);
 }

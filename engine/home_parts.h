@@ -1,4 +1,4 @@
-// engine/home_parts.h: what home.c, home_accept.c and home_results.c share.
+// engine/home_parts.h: what home.c, home_accept.c, home_results.c and home_suppress.c share.
 #ifndef POSTHASTE_HOME_PARTS_H
 #define POSTHASTE_HOME_PARTS_H
 
@@ -22,5 +22,12 @@ void home_entry_done(struct home *h, struct entry *e);
 
 // What became of a recipient is told, and counted for its campaign.
 void home_tell(struct home *h, const struct result *r);
+
+// home_suppress.c
+// Puts the recipient of a failure on the list, where its category is among those that do.
+void home_suppress_failed(struct home *h, const struct result *r);
+void home_suppress_free(struct home *h);
+// A new message's recipients that are on the list fail. True: all jobs of it are over.
+bool home_drop_suppressed(struct home *h, struct entry *e, const struct message *m);
 
 #endif

@@ -57,6 +57,7 @@ void home_tell(struct home *h, const struct result *r)
 {
     uint16_t campaign = r->job->entry->campaign;
     events_result(h->events, r);
+    home_suppress_failed(h, r);
     if (r->kind == RESULT_DELIVERED)
         campaigns_note(&h->campaigns, campaign, CAMPAIGN_DELIVERED);
     else if (r->kind == RESULT_DEFERRED)

@@ -15,13 +15,13 @@ bool setting_is_list(const struct setting *s)
     return s->kind == SETTING_ADDRESSES || s->kind == SETTING_NETWORKS ||
            s->kind == SETTING_DURATIONS || s->kind == SETTING_HOSTS || s->kind == SETTING_PATHS ||
            s->kind == SETTING_SELECTORS || s->kind == SETTING_FIELDS ||
-           s->kind == SETTING_PATTERNS || s->kind == SETTING_RATES;
+           s->kind == SETTING_PATTERNS || s->kind == SETTING_RATES || s->kind == SETTING_WORDS;
 }
 
 void setting_clear_list(const struct setting *s, void *value)
 {
     CHECK(setting_is_list(s));
-    *(uint32_t *)value = 0; // the count comes first in all of them
+    *(uint32_t *)value = 0; // the count comes first in all of them, and bits are a set
 }
 
 // --- numbers with limits
@@ -108,7 +108,7 @@ static bool parse_yes_no(struct slice text, bool *ret, struct refusal *why)
 static bool parse_word(const struct setting *s, struct slice text, uint32_t *ret,
                        struct refusal *why)
 {
-    char known[SETTING_TEXT_BYTES] = "";
+    char known[REFUSAL_BYTES_MAX / 2] = "";
     size_t len = 0;
     for (uint32_t i = 0; s->words[i]; i++) {
         if (slice_equal(text, slice_of_text(s->words[i]))) {
@@ -120,6 +120,16 @@ static bool parse_word(const struct setting *s, struct slice text, uint32_t *ret
         CHECK(len < sizeof(known)); // a few words of ours
     }
     return refuse(why, "'%.*s' is not known: it is %s", SLICE_ARG(text), known);
+}
+
+static bool parse_one_of_words(const struct setting *s, struct slice text, uint32_t *set,
+                               struct refusal *why)
+{
+    uint32_t word;
+    if (!parse_word(s, text, &word, why))
+        return false;
+    *set |= UINT32_C(1) << word;
+    return true;
 }
 
 static bool parse_mode(struct slice text, uint32_t *ret, struct refusal *why)
@@ -421,6 +431,7 @@ bool setting_parse(const struct setting *s, struct slice text, void *value, stru
     case SETTING_YES_NO: return parse_yes_no(text, value, why);
     case SETTING_WORD: return parse_word(s, text, value, why);
     case SETTING_PRIORITY: return parse_mail_priority(text, value, why);
+    case SETTING_WORDS: return parse_one_of_words(s, text, value, why);
     case SETTING_MODE: return parse_mode(text, value, why);
     case SETTING_HOST: return parse_host(text, value, why);
     case SETTING_USER: return parse_user(text, value, why);
@@ -464,6 +475,19 @@ static bool print_addresses(const struct setting_addresses *list, struct buffer 
     for (uint32_t i = 0; i < list->count; i++)
         is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
                 setting_print_quoted(slice_of_text(io_address_print(&list->items[i], text)), out);
+    return is_ok && buffer_append_byte(out, '}');
+}
+
+static bool print_words(const struct setting *s, uint32_t set, struct buffer *out)
+{
+    bool is_ok = buffer_append_byte(out, '{'), any = false;
+    for (uint32_t i = 0; s->words[i]; i++) {
+        if (!(set & UINT32_C(1) << i))
+            continue;
+        is_ok = is_ok && buffer_append(out, any ? SLICE(", ") : SLICE_EMPTY) &&
+                setting_print_quoted(slice_of_text(s->words[i]), out);
+        any = true;
+    }
     return is_ok && buffer_append_byte(out, '}');
 }
 
@@ -576,6 +600,7 @@ bool setting_print(const struct setting *s, const void *value, struct buffer *ou
     case SETTING_PRIORITY:
         return setting_print_quoted(slice_of_text(priority_print(*(const int32_t *)value, text)),
                                     out);
+    case SETTING_WORDS: return print_words(s, *(const uint32_t *)value, out);
     case SETTING_MODE: return buffer_printf(out, "\"%04" PRIo32 "\"", *(const uint32_t *)value);
     case SETTING_HOST:
     case SETTING_USER:

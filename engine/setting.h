@@ -27,6 +27,7 @@ enum setting_kind {
     SETTING_DURATION,  // uint64_t, microseconds
     SETTING_YES_NO,    // bool
     SETTING_WORD,      // uint32_t or an enum: which of its words
+    SETTING_WORDS,     // uint32_t: a bit for each of its words that is in the list
     SETTING_MODE,      // uint32_t, permission bits
     SETTING_PRIORITY,  // int32_t, of mail: -9 to 9
     SETTING_HOST,      // char[SETTING_TEXT_BYTES]: a domain name, as lower-case A-labels
@@ -68,7 +69,7 @@ struct setting {
     size_t offset;            // of the value in its struct
     uint64_t min, max;        // numbers, sizes, durations: what is allowed; lists: how many
     uint16_t port_default;    // addresses
-    const char *const *words; // of SETTING_WORD, NULL behind the last
+    const char *const *words; // of SETTING_WORD and _WORDS, NULL behind the last
     const char *usual;        // the default, as in a file; NULL: none, or found out at start
 };
 

@@ -51,7 +51,8 @@ int shared_init(struct shared *s, const struct config *config, uint32_t worker_c
                          .journal_fd = -1,
                          .control_fd = -1,
                          .metrics_fd = -1,
-                         .holds_fd = -1};
+                         .holds_fd = -1,
+                         .suppression_fd = -1};
     s->inboxes = aligned_alloc(64, worker_count * sizeof(*s->inboxes));
     s->ios = calloc(worker_count, sizeof(*s->ios));
     s->domains = domain_table_new(deliver_domain_bytes(), worker_count);
@@ -85,5 +86,6 @@ void shared_release(struct shared *s)
     free(s->found);
     segment_table_release(&s->segments);
     free(s->holds);
+    suppression_release(&s->suppression);
     *s = (struct shared){.events_fd = -1, .journal_fd = -1};
 }

@@ -11,6 +11,7 @@
 #include "engine/submit/submit.h"
 #include "queue/domain.h"
 #include "queue/post.h"
+#include "queue/suppression.h"
 
 enum stop_stage { STOP_NOT, STOP_GRACEFULLY, STOP_AT_ONCE };
 
@@ -42,6 +43,10 @@ struct shared {
     const struct recovered_key *keys; // that were found, until the workers have started
     uint64_t key_count;
     uint64_t id_last;                                // of the messages that were found
+    struct suppression suppression;                  // for all; worker 0 writes it
+    int suppression_fd;                              // its folder; -1: none
+    _Atomic bool suppression_ready;                  // before it is, no mail is taken
+    _Atomic uint32_t drained_count;                  // workers that have taken all results
     struct pickup_place pickups[CONFIG_PICKUPS_MAX]; // worker 0 serves them
     uint32_t pickup_count;                           // of these, open
     _Atomic uint32_t unopened;  // journals without a first segment: no delivery starts

@@ -9,6 +9,7 @@
 #include "engine/notify.h"
 #include "engine/order_place.h"
 #include "engine/submit/submit.h"
+#include "engine/suppressor.h"
 #include "engine/walk.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ enum owner {
     OWNER_MOVER,
     OWNER_NOTICES,
     OWNER_PICKUP,
+    OWNER_SUPPRESSOR,
     OWNER_LISTENER,
     OWNER_SIGNAL,
     OWNER_CONTROL,
@@ -57,14 +59,17 @@ struct worker {
     struct orders orders;    // that visit us
     struct order_place place;
     struct events events;
-    uint32_t deal_next;    // who gets the next connection
-    uint32_t handed_count; // messages whose answer is to come
-    uint32_t listening;    // listeners with an accept under way, a bit each
+    struct suppressor suppressor; // of worker 0
+    bool accepting;               // the list of suppressed addresses has been read
+    uint32_t deal_next;           // who gets the next connection
+    uint32_t handed_count;        // messages whose answer is to come
+    uint32_t listening;           // listeners with an accept under way, a bit each
     struct wheel_timer accept_timer;
     int signal_fd;
-    uint8_t stop; // enum stop_stage, as far as it was carried out
-    bool quiet;   // nothing under way, and told so
-    bool drained; // had a whole turn after all were quiet
+    uint8_t stop;     // enum stop_stage, as far as it was carried out
+    bool quiet;       // nothing under way, and told so
+    bool drained;     // had a whole turn after all were quiet
+    bool all_drained; // of all workers, and had a whole turn since
     uint64_t events_dropped_told;
     uint64_t events_told_us;
     uint64_t events_end_us; // STOP_AT_ONCE: whoever takes them has so long
@@ -191,6 +196,8 @@ static int worker_open(struct worker *w)
         .troubled = &w->shared->troubled,
         .draining = &w->shared->draining,
         .dkim = w->shared->dkim,
+        .suppression = c->suppression.submission == SUPPRESSED_REFUSE ? &w->shared->suppression
+                                                                      : NULL,
         .listeners = w->shared->listeners,
         .listener_count = c->listener_count,
         .worker = w->number,
@@ -229,6 +236,18 @@ static int worker_open(struct worker *w)
     return pickup_new(&w->pickup, &pickup);
 }
 
+// The list is this worker's to keep.
+static int keep_suppression(struct worker *w)
+{
+    struct shared *s = w->shared;
+    uint64_t seed[2] = {io_seed(w->io), io_seed(w->io)};
+    if (!suppression_init(&s->suppression, seed))
+        return -ENOMEM;
+    suppressor_init(&w->suppressor, w->io, &s->suppression, &s->epochs, s->suppression_fd,
+                    OWNER_SUPPRESSOR);
+    return 0;
+}
+
 int worker_new(struct worker **ret, struct shared *shared, uint32_t number, struct io *io)
 {
     struct worker *w = calloc(1, sizeof(*w));
@@ -262,8 +281,13 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
         .delay_report_us = shared->config->delivery.delay_report_us,
         .limits = &shared->config->limits,
         .found = durable ? &shared->found[number] : NULL,
+        .suppress = {.list = &shared->suppression,
+                     .add = shared->config->suppression.add,
+                     .for_us = shared->config->suppression.for_us},
     };
     int error = home_init(&w->home, &home);
+    if (error == 0 && number == SUPPRESSION_KEEPER)
+        error = keep_suppression(w);
     events_init(&w->events, io, shared->events_fd, OWNER_EVENTS);
     struct io_token accept = {0, 0, OWNER_LISTENER, 0};
     memcpy(&w->accept_timer.owner, &accept, sizeof(accept));
@@ -278,7 +302,6 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
     if (number == 0)
         shared->started_us = io_now_us(io);
     home_start(&w->home);
-    accept_where_none(w);
     atomic_fetch_add(&shared->unopened, 1);
     epoch_turn_begins(&shared->epochs, number);
     *ret = w;
@@ -292,6 +315,8 @@ static void drain_inbox(struct worker *w)
     while ((l = inbox_pop(w->inbox)))
         if (l->kind == LETTER_PAGE_BACK)
             deliver_on_letter(w->deliver, l);
+        else if (l->kind == LETTER_SUPPRESS)
+            suppressor_take(&w->suppressor, CONTAINER_OF(l, struct suppression_page, letter));
 }
 
 static void log_unrecorded(const struct home *h)
@@ -328,6 +353,7 @@ void worker_free(struct worker *w)
     events_release(&w->events);
     if (w->broken || journal_troubled(&w->home.journal))
         log_unrecorded(&w->home);
+    suppressor_release(&w->suppressor);
     home_release(&w->home);
     free(w);
 }
@@ -447,6 +473,9 @@ static void take_letters(struct worker *w)
             free(dealt);
             break;
         }
+        case LETTER_SUPPRESS:
+            suppressor_take(&w->suppressor, CONTAINER_OF(l, struct suppression_page, letter));
+            break;
         case LETTER_KEYED: take_handed(w, CONTAINER_OF(l, struct handed, letter)); break;
         case LETTER_KEYED_BACK: take_answer(w, CONTAINER_OF(l, struct handed, letter)); break;
         case LETTER_ORDER: orders_take(&w->orders, l); break;
@@ -532,6 +561,7 @@ static void take_completions(struct worker *w)
         case OWNER_RESOLVER: resolver_on_done(w->resolver, &done); break;
         case OWNER_EVENTS: events_on_done(&w->events, &done); break;
         case OWNER_PICKUP: pickup_on_done(w->pickup, &done); break;
+        case OWNER_SUPPRESSOR: suppressor_on_done(&w->suppressor, &done); break;
         case OWNER_STORAGE:
         case OWNER_MOVER:
         case OWNER_NOTICES: home_on_done(&w->home, &done); break;
@@ -619,9 +649,32 @@ static bool all_quiet(const struct worker *w)
            w->shared->worker_count;
 }
 
+// Who keeps the list of suppressed addresses stays until nobody can leave it one more.
+static bool list_finished(const struct worker *w)
+{
+    return w->number != SUPPRESSION_KEEPER || (w->all_drained && suppressor_idle(&w->suppressor));
+}
+
+static bool all_drained(const struct worker *w)
+{
+    return atomic_load_explicit(&w->shared->drained_count, memory_order_acquire) ==
+           w->shared->worker_count;
+}
+
+// The last one wakes who keeps the list.
+static void note_drained(struct worker *w, bool drained)
+{
+    if (drained && !w->drained &&
+        atomic_fetch_add_explicit(&w->shared->drained_count, 1, memory_order_acq_rel) + 1 ==
+            w->shared->worker_count)
+        w->post.wake |= UINT64_C(1) << SUPPRESSION_KEEPER;
+    w->drained = drained;
+}
+
 bool worker_finished(const struct worker *w)
 {
-    return w->drained && events_idle(&w->events) && home_idle(&w->home) && w->handed_count == 0;
+    return w->drained && events_idle(&w->events) && home_idle(&w->home) && w->handed_count == 0 &&
+           list_finished(w);
 }
 
 // --- trouble with the disk
@@ -701,10 +754,34 @@ static void tell_dropped_events(struct worker *w)
     w->events_told_us = io_now_us(w->io);
 }
 
+static bool may_accept(const struct worker *w)
+{
+    return !w->accepting &&
+           atomic_load_explicit(&w->shared->suppression_ready, memory_order_acquire);
+}
+
+// No mail is taken before it is known who gets none.
+static void suppressor_has_turn(struct worker *w)
+{
+    struct shared *s = w->shared;
+    if (w->number == SUPPRESSION_KEEPER) {
+        suppressor_turn(&w->suppressor);
+        if (suppressor_ready(&w->suppressor) && !w->accepting) {
+            atomic_store_explicit(&s->suppression_ready, true, memory_order_release);
+            w->post.wake = UINT64_MAX >> (64 - s->worker_count);
+        }
+    }
+    if (!may_accept(w))
+        return;
+    w->accepting = true;
+    if (w->stop == STOP_NOT)
+        accept_where_none(w);
+}
+
 static void pickup_has_turn(struct worker *w)
 {
     char text[PICKUP_NOTICE_BYTES];
-    if (!w->pickup)
+    if (!w->pickup || !w->accepting)
         return;
     pickup_turn(w->pickup);
     while (pickup_next_notice(w->pickup, text))
@@ -715,10 +792,12 @@ void worker_turn(struct worker *w)
 {
     w->turn_count++;
     bool last_letters = all_quiet(w);
+    bool last_pages = all_drained(w);
     take_completions(w);
     run_timers(w);
     home_push_due(&w->home);
     take_letters(w);
+    suppressor_has_turn(w);
     pickup_has_turn(w);
     take_messages(w);
     home_write(&w->home);
@@ -735,7 +814,9 @@ void worker_turn(struct worker *w)
     if (w->stop == STOP_AT_ONCE && io_now_us(w->io) >= w->events_end_us)
         events_abandon(&w->events);
     tell_dropped_events(w);
-    w->drained = last_letters;
+    home_suppress_flush(&w->home);
+    note_drained(w, last_letters);
+    w->all_drained = last_pages;
     if (w->drained)
         home_close(&w->home);
     maybe_quiet(w);
@@ -751,11 +832,16 @@ uint64_t worker_sleeps(struct worker *w)
         due_us = resolver_us;
     if (home_us < due_us)
         due_us = home_us;
+    uint64_t suppressor_us = suppressor_due_us(&w->suppressor);
+    if (suppressor_us < due_us)
+        due_us = suppressor_us;
     if (w->stop == STOP_AT_ONCE && !events_idle(&w->events) && w->events_end_us < due_us)
         due_us = w->events_end_us;
     if (w->orders.busy || deliver_busy(w->deliver) || home_busy(&w->home) ||
         (w->pickup && pickup_busy(w->pickup)) ||
-        (all_quiet(w) && (!w->drained || worker_finished(w))) || !inbox_sleep(w->inbox))
+        (all_quiet(w) && (!w->drained || worker_finished(w))) ||
+        (all_drained(w) && !w->all_drained && w->number == SUPPRESSION_KEEPER) || may_accept(w) ||
+        !inbox_sleep(w->inbox))
         due_us = 0;
     epoch_turn_ends(&w->shared->epochs, w->number);
     return due_us;
@@ -787,6 +873,7 @@ struct counters worker_counters(const struct worker *w)
         .jobs = h->counters.jobs,
         .jobs_crossed = h->counters.jobs_crossed,
         .jobs_retried = h->counters.jobs_retried,
+        .suppressed = h->counters.suppressed,
         .turns = w->turn_count,
         .wakes = w->wake_count,
         .submit = submit_counters(w->submit),

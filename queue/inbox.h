@@ -31,6 +31,7 @@ enum letter_kind {
     LETTER_ORDER_BACK,      // worker 0's again
     LETTER_RECALL,          // jobs that their home wants back, if you have not begun them
     LETTER_RECALL_BACK,     // those that were there are on their way
+    LETTER_SUPPRESS,        // struct suppression_page: addresses that bounced for good
 };
 
 struct letter {

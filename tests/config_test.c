@@ -113,6 +113,11 @@ static const struct value_case value_cases[] = {
      "    helo = \"out.a.example\"\n"},
     {"journal { memory = \"1536M\" }", "    memory = \"1536M\"\n"},
     {"events { file = \"stdout\" }", "    file = \"stdout\"\n"},
+    {"delivery { rules = /dev/null }", "    rules = \"/dev/null\"\n"},
+    {"", "\nsuppression {\n    for = \"90d\"\n    submission = \"refuse\"\n}\n"},
+    {"suppression { add = {spam, bad-mailbox} for = 1d submission = drop }",
+     "\nsuppression {\n    add = {\"bad-mailbox\", \"spam\"}\n    for = \"1d\"\n"
+     "    submission = \"drop\"\n}\n"},
     {"domain \"default\" { retry-first = \"90s\" retry-max = 36h lifetime = \"1h30m\" }",
      "    retry-first = \"90s\"\n    retry-max = \"36h\"\n    retry-in-doubt = \"15m\"\n"
      "    lifetime = \"90m\"\n"},
@@ -250,6 +255,11 @@ static const struct error_case error_cases[] = {
     {"pickup /1 {} pickup /2 {} pickup /3 {} pickup /4 {} pickup /5 {} pickup /6 {} pickup /7 {}\n"
      "pickup /8 {} pickup /9 {}",
      "2: more than 8 pickup directories"},
+    {"delivery { rules = \"rules\" }", "1: rules: 'rules' is not an absolute path"},
+    {"delivery { rules = /nowhere/rules }", "/nowhere/rules: No such file or directory"},
+    {"delivery { rules = /proc/self/stat }", "/proc/self/stat:1: '"},
+    {"suppression {\n add = {\"spam\",\n\"ham\"} }", "3: add: 'ham' is not known"},
+    {"suppression { for = 1h }", "1: for: '1h' is outside 1d to 36500d"},
     {"events { file = \"log\" }", "1: file: 'log' is not an absolute path"},
     {"domain \"a..b\" { }", "1: 'a..b' is not a domain name"},
     {"domain \"default\" { retry-first = 2h }", "1: domain \"default\": retry-first is longer"},

@@ -331,7 +331,8 @@ static void read_letters(struct worker *w)
         case LETTER_ORDER:
         case LETTER_ORDER_BACK:
         case LETTER_RECALL:
-        case LETTER_RECALL_BACK: fail(w, "a letter that nobody sends"); break;
+        case LETTER_RECALL_BACK:
+        case LETTER_SUPPRESS: fail(w, "a letter that nobody sends"); break;
         }
 }
 

@@ -24,6 +24,8 @@ static const struct command commands[] = {
     {"drain", command_drain, "take no more mail, deliver what is there"},
     {"check", command_check, "read the configuration, print what it comes to"},
     {"journal", command_journal, "check or print the journal on disk, change nothing"},
+    {"suppress", command_suppress, "see and change the list of addresses that get no mail"},
+    {"feedback", command_feedback, "take a bounce or complaint, suppress whom it is about"},
     {"version", command_version, "print the versions of the program and its libraries"},
 };
 

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define JOURNAL_FOLDER "journal" // in the state directory
+#define SUPPRESSION_FOLDER "suppression"
 
 static const char help[] =
     "usage: posthaste serve [-c FILE]\n"
@@ -157,8 +158,12 @@ static enum command_exit serve(const struct config *c, const char *file, struct 
     struct holds *holds = NULL;
     struct source source = {file, c};
     struct engine_files files = {
-        block_signals(), open_events(c, &user, why), -1, -1, &holds, reload, &source};
+        block_signals(), open_events(c, &user, why), -1, -1, -1, &holds, reload, &source};
     if (files.events_fd < 0 && c->events_file[0] != '\0')
+        goto done;
+    files.suppression_fd = state_dir_folder(&state, c->state_dir, SUPPRESSION_FOLDER, user.uid,
+                                            user.gid, why);
+    if (files.suppression_fd < 0)
         goto done;
     if (c->durable) {
         files.journal_fd = state_dir_folder(&state, c->state_dir, JOURNAL_FOLDER, user.uid,
@@ -190,6 +195,8 @@ done:
     if (files.holds_fd >= 0)
         close(files.holds_fd);
     free(holds);
+    if (files.suppression_fd >= 0)
+        close(files.suppression_fd);
     close(files.signal_fd);
     state_dir_close(&state);
     return code;

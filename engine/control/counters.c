@@ -9,6 +9,7 @@ void counters_add(struct counters *sum, const struct counters *c)
     sum->jobs += c->jobs;
     sum->jobs_crossed += c->jobs_crossed;
     sum->jobs_retried += c->jobs_retried;
+    sum->suppressed += c->suppressed;
     sum->turns += c->turns;
     sum->wakes += c->wakes;
     sum->submit.sessions += c->submit.sessions;
@@ -61,6 +62,7 @@ void counters_print(const struct counters *c, struct json *j)
     json_u64(j, "deferred", c->deliver.deferred);
     json_u64(j, "failed", c->deliver.failed);
     json_u64(j, "in-doubt", c->deliver.in_doubt);
+    json_u64(j, "suppressed", c->suppressed);
     json_u64(j, "messages-left", c->messages_left);
     json_u64(j, "reports", c->reports);
     json_u64(j, "sessions", c->submit.sessions_opened);

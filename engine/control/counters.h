@@ -7,7 +7,7 @@
 #include "engine/submit/submit.h"
 
 struct counters {
-    uint64_t messages, recipients, jobs, jobs_crossed, jobs_retried, turns, wakes;
+    uint64_t messages, recipients, jobs, jobs_crossed, jobs_retried, turns, wakes, suppressed;
     struct submit_counters submit;
     struct deliver_counters deliver;
     uint64_t queries, cache_hits;

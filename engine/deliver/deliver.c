@@ -101,7 +101,8 @@ void deliver_on_letter(struct deliver *d, struct letter *l)
     case LETTER_RESULTS:
     case LETTER_CONNECTION:
     case LETTER_KEYED:
-    case LETTER_KEYED_BACK: CHECK(false);
+    case LETTER_KEYED_BACK:
+    case LETTER_SUPPRESS: CHECK(false);
     }
 }
 

@@ -49,6 +49,15 @@ static const char *on_mail(struct session *s, struct session_room *room,
     return NULL;
 }
 
+static bool is_suppressed(const struct session_room *room, struct slice address,
+                          struct slice domain)
+{
+    char text[SUPPRESSION_ADDRESS_BYTES_MAX];
+    return room->o.suppression &&
+           suppression_holds(room->o.suppression, suppression_text(address, domain, text),
+                             suppression_day(io_wall_us(room->o.io)));
+}
+
 static const char *on_rcpt(struct session *s, struct session_room *room,
                            const struct smtp_server_event *e)
 {
@@ -69,6 +78,8 @@ static const char *on_rcpt(struct session *s, struct session_room *room,
         end = (char *)mempcpy(end, hostname.data, hostname.len);
         address = slice_make(with_host, (size_t)(end - with_host));
     }
+    if (is_suppressed(room, address, slice_make(domain, domain_len)))
+        return "550 5.1.1 This recipient is on the suppression list";
     if (!message_add_rcpt(room->o.blocks, &s->message, address, e->text,
                           slice_make(domain, domain_len)))
         return session_refusal(FATE_NO_MEMORY);

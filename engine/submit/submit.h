@@ -15,6 +15,7 @@
 #include "engine/io/network.h"
 #include "engine/smtp/server.h"
 #include "queue/journal.h"
+#include "queue/suppression.h"
 
 // How long a client may take to end its transaction once the engine stops, and then to hear so.
 #define SUBMIT_GRACE_US 30000000u
@@ -40,10 +41,11 @@ struct submit_options {
     struct io *io;
     struct wheel *wheel;
     struct block_pool *blocks;
-    const struct journal *journal;    // only to ask whether it accepts
-    const _Atomic uint32_t *troubled; // journals of any worker that cannot be written
-    const _Atomic bool *draining;     // an operator wants no more mail to be taken
-    const struct dkim_table *dkim;    // NULL: no mail is signed
+    const struct journal *journal;         // only to ask whether it accepts
+    const _Atomic uint32_t *troubled;      // journals of any worker that cannot be written
+    const _Atomic bool *draining;          // an operator wants no more mail to be taken
+    const struct dkim_table *dkim;         // NULL: no mail is signed
+    const struct suppression *suppression; // whose addresses are refused; NULL: nobody's
     const struct submit_listener *listeners;
     uint32_t listener_count;
     uint32_t worker;
