@@ -116,8 +116,8 @@ bool home_drop_suppressed(struct home *h, struct entry *e, const struct message 
             continue;
         atomic_store_explicit(&j->place, JOB_HOME, memory_order_relaxed);
         domain_unref(j->domain);
-        e->job_count_out--;
-        e->job_count_open--;
+        entry_set_out_count(e, entry_out_count(e) - 1);
+        entry_set_open_count(e, entry_open_count(e) - 1);
     }
-    return e->job_count_open == 0;
+    return entry_open_count(e) == 0;
 }

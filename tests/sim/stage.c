@@ -81,7 +81,9 @@ static void start_load(struct stage *s)
 
 void stage_begin(struct stage *s)
 {
-    const struct world_options options = {.seed = 1, .cut_mode = WORLD_CUT_NONE};
+    // What a peer answers too early must have gone out whole, whatever the dice.
+    const struct world_options options = {
+        .seed = 1, .cut_mode = WORLD_CUT_NONE, .pipe_bytes_min = 65536};
     s->world = world_new(&options);
     s->began_us = world_now_us(s->world);
     CHECK(io_new(&s->keeper, &io_options) == 0);
