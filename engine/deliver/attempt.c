@@ -470,7 +470,7 @@ static void on_rcpt_refused(struct deliver *d, struct conn *c, const struct smtp
         tx->again_why = why;
         return;
     }
-    enum verdict v = hear_reply(d, e->phase, e->reply, &why);
+    enum verdict v = hear_reply(d, c->site, e->phase, e->reply, &why);
     lesson_answered(d, c->site, e->phase, &why, tx->began_us);
     outbox_result(d, r->job, r->rcpt, v, &why, &at, false, false);
 }
@@ -480,7 +480,7 @@ static void on_verdict(struct deliver *d, struct conn *c, const struct smtp_even
 {
     struct transaction *tx = transaction_of(c, e->tag);
     CHECK(tx);
-    tx->verdict = hear_reply(d, e->phase, e->reply, &tx->why);
+    tx->verdict = hear_reply(d, c->site, e->phase, e->reply, &tx->why);
     tx->end_bytes = e->end_bytes;
     tx->held = c->sent_bytes < tx->end_bytes;
     if (tx->held)
@@ -507,7 +507,8 @@ static void verdicts_let_go(struct deliver *d, struct conn *c)
 static void on_closed(struct deliver *d, struct conn *c, const struct smtp_event *e)
 {
     if (e->reply)
-        (void)hear_reply(d, e->phase, e->reply, &c->failure); // of the session, of no recipient
+        (void)hear_reply(d, c->site, e->phase, e->reply,
+                         &c->failure); // of the session, of no recipient
     else
         failure_set(&c->failure, 0, (struct enhanced_code){4, 5, 0}, slice_of_text(e->why));
     c->broke_rules = e->broke_rules;

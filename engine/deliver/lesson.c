@@ -107,6 +107,14 @@ void lesson_answered(struct deliver *d, struct site *s, enum smtp_phase phase,
     }
 }
 
+void lesson_back_off(struct deliver *d, struct site *s, const struct failure *why, uint64_t for_us)
+{
+    if (!throttle_back_off(site_throttle(s), io_now_us(d->io), for_us))
+        return;
+    s->complaint = *why;
+    tell(d, s, why);
+}
+
 void lesson_connection_refused(struct deliver *d, struct site *s, const struct failure *why)
 {
     struct throttle *t = &s->allowance.throttle;

@@ -283,13 +283,15 @@ void lesson_taken(struct deliver *d, struct site *s);
 void lesson_answered(struct deliver *d, struct site *s, enum smtp_phase phase,
                      const struct failure *why, uint64_t began_us);
 bool lesson_serves(const struct deliver *d, const struct site *s); // it has taken some lately
+void lesson_back_off(struct deliver *d, struct site *s, const struct failure *why, uint64_t for_us);
 void lesson_connection_refused(struct deliver *d, struct site *s, const struct failure *why);
 
 // hear.c
-// Keeps a reply as the reason of what follows, with its category: by the rules, that is. Returns
-// what it means for the recipients that it answers.
-enum verdict hear_reply(const struct deliver *d, enum smtp_phase phase, const struct reply *r,
-                        struct failure *ret);
+// Keeps a reply of the site as the reason of what follows, with its category: by the rules, that
+// is, which may also leave the site alone for a time. Returns what it means for the recipients that
+// it answers.
+enum verdict hear_reply(struct deliver *d, struct site *s, enum smtp_phase phase,
+                        const struct reply *r, struct failure *ret);
 
 // outbox.c
 // Whom an attempt spoke to, for the result. NULL where nobody was reached.

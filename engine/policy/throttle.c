@@ -214,7 +214,7 @@ bool throttle_complains(struct throttle *t, uint64_t began_us, uint64_t now_us)
         t->rate = RATE_MIN;
     t->rate_before = t->rate;
     t->cut_us = now_us;
-    t->held_until_us = now_us + rest_us(t, first);
+    (void)throttle_back_off(t, now_us, rest_us(t, first)); // a longer one holds
     if (t->complaints < UINT8_MAX)
         t->complaints++;
     round_begins(t, now_us);

@@ -1,10 +1,11 @@
 """What replies mean: the category in each event, and rules that say otherwise than the code."""
 
 import unittest
+from datetime import datetime
 
 from client import Client
 from engine import PROGRAM, Engine, configure
-from exchanger import Exchanger
+from exchanger import Exchanger, once
 from place import place, run
 
 SENDER = "sender@client.example"
@@ -15,6 +16,7 @@ OWN = r"""
 bad-mailbox  code=5xx phase=rcpt   /nobody of that name/
 rate         later                 /come again tomorrow/
 policy       code=4xx never        /not in this life/
+rate         back-off=3s           /leave me alone/
 """
 
 REPLIES = {
@@ -49,6 +51,20 @@ class Categories(unittest.TestCase):
                 event = self.engine.outcomes(message_id)[0]
                 self.assertEqual((event["event"], event["category"]), want, event)
 
+    def test_back_off(self):
+        """The next message to that site waits, though it was there at once."""
+        with Exchanger({"content": once(b"450 4.7.1 leave me alone\r\n")}) as mx:
+            ids = []
+            for _ in range(2):
+                with Client(self.engine.unix) as client:
+                    ids.append(client.submit(SENDER, [f"x@{mx.domain}"], CONTENT))
+                first = self.engine.outcomes(ids[0])[0]
+            self.assertEqual((first["event"], first["category"]), ("deferred", "rate"))
+            second = self.engine.outcomes(ids[1])[0]
+            self.assertEqual(second["event"], "delivered")
+            waited = datetime.fromisoformat(second["time"]) - datetime.fromisoformat(first["time"])
+            self.assertGreater(waited.total_seconds(), 2.5)
+
     def test_nothing_of_it_in_a_success(self):
         with Exchanger({"content": b"250 2.0.0 user unknown\r\n"}) as mx:
             with Client(self.engine.unix) as client:
@@ -64,7 +80,7 @@ class Check(unittest.TestCase):
         config = configure(more=f'delivery {{ rules = "{path}" }}')
         done = run([PROGRAM, "check", "-c", config])
         self.assertEqual(done.returncode, 1)
-        self.assertIn(f"{path}:6: the pattern, at its byte".encode(), done.stderr)
+        self.assertIn(f"{path}:7: the pattern, at its byte".encode(), done.stderr)
         config = configure(more='delivery { rules = "/nonexistent/rules" }')
         done = run([PROGRAM, "check", "-c", config])
         self.assertEqual(done.returncode, 1)
