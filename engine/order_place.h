@@ -11,6 +11,7 @@
 #include "engine/peek.h"
 #include "engine/shared.h"
 
+struct suppressor;
 struct worker;
 
 struct order_place {
@@ -24,7 +25,8 @@ struct order_place {
     struct events *events;
     struct peeks peeks;
     struct rates rates;
-    struct holds_file holds_file; // worker 0's
+    struct holds_file holds_file;  // worker 0's
+    struct suppressor *suppressor; // worker 0's
 };
 
 void order_place_note_rates(struct order_place *p);
@@ -34,6 +36,6 @@ extern const struct order_kind *const order_kinds[]; // NULL behind the last
 // One file each, order_NAME.c.
 extern const struct order_kind order_status, order_metrics, order_list, order_count, order_retry,
     order_purge, order_hold, order_release, order_holds, order_drain, order_stop, order_reload,
-    order_campaign;
+    order_campaign, order_suppress;
 
 #endif

@@ -155,6 +155,7 @@ static void open_place(struct worker *w)
         .home = &w->home,
         .deliver = w->deliver,
         .events = &w->events,
+        .suppressor = &w->suppressor,
     };
     peeks_init(&w->place.peeks, w->io, &w->home.blocks, &w->shared->segments, OWNER_PEEK);
     holds_file_init(&w->place.holds_file, w->io, w->shared->holds_fd, OWNER_HOLDS);

@@ -36,6 +36,7 @@ static const char help[] =
 
 struct feedback {
     const struct config *config;
+    const char *config_file;
     struct rules_reader rules;
     struct suppress_change change;
     bool changing; // `change` is open
@@ -117,7 +118,7 @@ static bool suppress(struct feedback *f, struct slice address, enum category cat
     struct suppression_line line = {.until = suppress_until(f->config->suppression.for_us),
                                     .category = slice_of_text(category_word(category)),
                                     .address = address};
-    if (!f->changing && !suppress_change_open(&f->change, f->config, why))
+    if (!f->changing && !suppress_change_open(&f->change, f->config, f->config_file, why))
         return false;
     f->changing = true;
     return suppress_change_put(&f->change, &line, why);
@@ -197,9 +198,9 @@ static bool read_message(struct buffer *message)
     return !ferror(stdin);
 }
 
-static enum command_exit feedback(const struct config *c)
+static enum command_exit feedback(const struct config *c, const char *config_file)
 {
-    struct feedback f = {.config = c};
+    struct feedback f = {.config = c, .config_file = config_file};
     struct refusal why = {0}, late = {0};
     struct buffer message = {0};
     bool is_ok = rules_reader_init(&f.rules, c->reply_rules) && read_message(&message);
@@ -233,7 +234,7 @@ enum command_exit command_feedback(int argc, char **argv)
         log_line(LOG_LEVEL_ERROR, "%s", why.text);
         return COMMAND_FAILED;
     }
-    code = feedback(c);
+    code = feedback(c, file);
     config_free(c);
     return code;
 }

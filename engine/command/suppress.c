@@ -196,7 +196,7 @@ static enum command_exit change_all(struct suppress *s,
                                     bool (*what)(struct suppress *, struct refusal *))
 {
     struct refusal why = {0}, late = {0};
-    if (!suppress_change_open(&s->change, s->config, &why))
+    if (!suppress_change_open(&s->change, s->config, s->config_file, &why))
         return fail(&why);
     bool is_ok = what(s, &why);
     bool is_safe = suppress_change_end(&s->change, &late);

@@ -1,5 +1,6 @@
 #include "engine/command/suppress_list.h"
 
+#include "engine/command/ask.h"
 #include "engine/privileges.h"
 #include "engine/smtp/address.h"
 
@@ -18,6 +19,7 @@
 #define FIRST_NAME "list.00000001"
 #define HEAD "posthaste suppression 1\n"
 #define LINES_BYTES_MAX (1024u * 1024)
+#define REQUEST_BYTES_MAX 7168u // of the 8,192 that the engine takes
 #define DAY_US (UINT64_C(86400) * 1000000)
 
 struct slice suppress_address(struct slice text, char to[SUPPRESSION_ADDRESS_BYTES_MAX])
@@ -170,12 +172,58 @@ static bool is_locked(const char *state_dir)
     return is;
 }
 
-bool suppress_change_open(struct suppress_change *s, const struct config *c, struct refusal *why)
+// --- by the engine that runs
+
+static void no_line(void *context, struct slice line)
+{
+    (void)context, (void)line;
+}
+
+static bool ask(struct suppress_change *s, struct refusal *why)
+{
+    const struct ask_place place = {.config_file = s->config_file};
+    bool is_ok = s->request.len == 0 || ask_exchange("suppress", &place, buffer_slice(&s->request),
+                                                     no_line, NULL) == COMMAND_DONE;
+    buffer_clear(&s->request);
+    return is_ok || refuse(why, "the engine has not done all of it");
+}
+
+// False: the request is full, and as it was.
+static bool add_words(struct suppress_change *s, const struct suppression_line *l)
+{
+    char date[SUPPRESSION_DATE_BYTES];
+    size_t before = s->request.len;
+    bool is_ok = before > 0 || words_put(&s->request, "suppress", SLICE_EMPTY);
+    if (before == 0 || s->until != l->until || !slice_equal(s->category, l->category))
+        is_ok = is_ok &&
+                words_put(&s->request, "until", slice_of_text(suppression_date(l->until, date))) &&
+                words_put(&s->request, "category", l->category);
+    is_ok = is_ok && words_put(&s->request, l->removes ? "remove" : "add", l->address);
+    if (!is_ok)
+        s->request.len = before;
+    s->until = l->until;
+    s->category = l->category;
+    return is_ok;
+}
+
+static bool ask_for(struct suppress_change *s, const struct suppression_line *l,
+                    struct refusal *why)
+{
+    return add_words(s, l) ||
+           (ask(s, why) && (add_words(s, l) || refuse(why, "not enough memory")));
+}
+
+// --- both
+
+bool suppress_change_open(struct suppress_change *s, const struct config *c,
+                          const char *config_file, struct refusal *why)
 {
     struct privileges user;
-    *s = (struct suppress_change){.fd = -1};
-    if (is_locked(c->state_dir))
-        return refuse(why, "an engine runs with %s: stop it first", c->state_dir);
+    *s = (struct suppress_change){.fd = -1, .config_file = config_file};
+    buffer_init(&s->request, REQUEST_BYTES_MAX);
+    s->asks = is_locked(c->state_dir);
+    if (s->asks)
+        return true;
     if (!privileges_find(c->user, &user, why) ||
         !state_dir_open(&s->state, c->state_dir, user.uid, user.gid, why))
         return false;
@@ -209,6 +257,8 @@ static bool append_lines(struct suppress_change *s, struct refusal *why)
 bool suppress_change_put(struct suppress_change *s, const struct suppression_line *l,
                          struct refusal *why)
 {
+    if (s->asks)
+        return ask_for(s, l, why);
     if ((s->lines.len > 0 || buffer_append_byte(&s->lines, '\n')) &&
         suppression_line_put(&s->lines, l))
         return true;
@@ -218,6 +268,11 @@ bool suppress_change_put(struct suppress_change *s, const struct suppression_lin
 
 bool suppress_change_end(struct suppress_change *s, struct refusal *why)
 {
+    if (s->asks) {
+        bool is_done = ask(s, why);
+        buffer_release(&s->request);
+        return is_done;
+    }
     bool is_ok = append_lines(s, why);
     if (is_ok && fdatasync(s->fd) < 0)
         is_ok = refuse(why, "the list cannot be written: %s", strerror(errno));

@@ -1,8 +1,8 @@
 // engine/command/suppress_list.h: the list of suppressed addresses as a command sees it: read from
-// its file, whether an engine runs or not, and changed only where none does.
+// its file, whether an engine runs or not, and changed there, or by asking the engine that runs.
 //
 // Owns:         the folder suppression/ of a state directory while no engine has it.
-// Knows not of: command lines, or how a running engine is told.
+// Knows not of: command lines.
 #ifndef POSTHASTE_COMMAND_SUPPRESS_LIST_H
 #define POSTHASTE_COMMAND_SUPPRESS_LIST_H
 
@@ -25,13 +25,21 @@ void suppress_list_release(struct suppress_list *l);
 // The next address that is held, each once; `rest` begins as the whole text.
 bool suppress_list_next(struct suppress_list *l, struct slice *rest, struct suppression_line *ret);
 
-// The list of a state directory that no engine has, to be changed.
+// Changes of the list: of its file, or, where an engine has it, asked of that one.
 struct suppress_change {
+    bool asks; // the engine
+    // Of the file:
     struct state_dir state;
-    int fd;              // of the file
+    int fd;
     struct buffer lines; // to be appended
+    // Of the engine:
+    const char *config_file;
+    struct buffer request;
+    uint16_t until; // as the request has said so far
+    struct slice category;
 };
-bool suppress_change_open(struct suppress_change *s, const struct config *c, struct refusal *why);
+bool suppress_change_open(struct suppress_change *s, const struct config *c,
+                          const char *config_file, struct refusal *why);
 // Many to one write and one sync: they are safe when suppress_change_end() has said true.
 bool suppress_change_put(struct suppress_change *s, const struct suppression_line *l,
                          struct refusal *why);

@@ -152,6 +152,19 @@ class ByHand(Suppressed):
                               ("i@j.example", 250)):
             self.assertEqual(self.rcpt(engine, address)[0], code, address)
 
+    def test_while_it_runs(self):
+        engine = self.engine()
+        self.command(engine, "suppress", "add", "A@b.example", "c@d.example")
+        self.assertEqual(self.rcpt(engine, "a@b.example")[0], 550)
+        self.command(engine, "suppress", "remove", "a@b.example")
+        self.assertEqual(self.rcpt(engine, "a@b.example")[0], 250)
+        many = [f"user{number}@example.org" for number in range(2000)]
+        self.command(engine, "suppress", "import", content="\n".join(many))
+        self.assertEqual(self.rcpt(engine, many[1999])[0], 550)
+        self.assertEqual(self.listed(engine), ["c@d.example", *many])
+        engine.kill()
+        self.assertEqual(self.listed(engine), ["c@d.example", *many])
+
     def test_torn_and_damaged(self):
         engine = self.engine()
         engine.stop()
