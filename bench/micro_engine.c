@@ -139,6 +139,7 @@ static void open_journal(struct crew *c, const struct config *config, const char
     urcu_qsbr_register_thread();
     c->recovery = recovery_new(&(struct recovery_options){.io = io,
                                                           .dir_fd = c->shared.journal_fd,
+                                                          .events_fd = -1,
                                                           .table = &c->shared.segments,
                                                           .domains = c->shared.domains,
                                                           .limits = &config->limits,

@@ -193,6 +193,12 @@ static void tell_recovery(const struct recovery_report *r, uint64_t took_us)
              (unsigned long long)c->messages, (unsigned long long)c->recipients,
              (unsigned long long)(r->bytes >> 20), (unsigned long long)r->segments,
              (double)took_us / 1e6);
+    if (r->events.told > 0)
+        log_line(LOG_LEVEL_INFO, "events: %llu of the run before were not written, and are now",
+                 (unsigned long long)r->events.told);
+    if (r->events.dropped > 0)
+        log_line(LOG_LEVEL_WARNING, "events: %llu of the run before are lost: they are too many",
+                 (unsigned long long)r->events.dropped);
     if (c->in_doubt > 0)
         log_line(LOG_LEVEL_WARNING,
                  "journal: %llu deliveries were under way and may have arrived; they are tried "
@@ -211,6 +217,7 @@ static bool recover(struct engine *e, struct io *io, struct refusal *why)
     struct recovery_options options = {
         .io = io,
         .dir_fd = e->shared.journal_fd,
+        .events_fd = atomic_load(&e->shared.events_fd),
         .table = &e->shared.segments,
         .domains = e->shared.domains,
         .limits = &e->config->limits,
@@ -233,6 +240,8 @@ static bool recover(struct engine *e, struct io *io, struct refusal *why)
         return false;
     e->shared.keys = recovery_keys(r, &e->shared.key_count);
     e->shared.id_last = report.id_last;
+    e->shared.cursor_fd = recovery_take_cursor(r);
+    e->shared.cursor_base = atomic_load(&e->shared.segments.turn);
     tell_recovery(&report, io_now_us(io) - began_us);
     return true;
 }
@@ -394,18 +403,9 @@ static bool open_journal_for_each(struct engine *e, struct refusal *why)
     return true;
 }
 
-bool engine_run(struct engine *e, const struct engine_files *files, struct refusal *why)
+static bool run(struct engine *e, struct refusal *why)
 {
     uint32_t count = e->shared.worker_count, started = 1;
-    e->signal_fd = files->signal_fd;
-    e->shared.events_fd = files->events_fd;
-    e->shared.journal_fd = files->journal_fd;
-    e->shared.suppression_fd = files->suppression_fd;
-    e->shared.holds_fd = files->holds_fd;
-    e->shared.holds = *files->holds;
-    *files->holds = NULL;
-    e->shared.reload = files->reload;
-    e->shared.reload_context = files->reload_context;
     if (!open_pickups(e, why) || !recover_first(e, why))
         return false;
     if (!open_journal_for_each(e, why))
@@ -428,8 +428,32 @@ bool engine_run(struct engine *e, const struct engine_files *files, struct refus
             refuse(why, "cannot start the workers: %s", strerror(-e->error));
         return false;
     }
-    sum_up(e, files->events_fd);
+    sum_up(e, atomic_load(&e->shared.events_fd));
     if (atomic_load(&e->shared.broken))
         return refuse(why, "the journal could not be written: see above");
     return true;
+}
+
+static void close_above_stdout(int fd)
+{
+    if (fd > STDOUT_FILENO)
+        close(fd);
+}
+
+bool engine_run(struct engine *e, const struct engine_files *files, struct refusal *why)
+{
+    e->signal_fd = files->signal_fd;
+    atomic_store(&e->shared.events_fd, files->events_fd);
+    e->shared.journal_fd = files->journal_fd;
+    e->shared.suppression_fd = files->suppression_fd;
+    e->shared.holds_fd = files->holds_fd;
+    e->shared.holds = *files->holds;
+    *files->holds = NULL;
+    e->shared.reload = files->reload;
+    e->shared.reload_context = files->reload_context;
+    bool good = run(e, why);
+    close_above_stdout(atomic_load(&e->shared.events_fd));
+    close_above_stdout(e->shared.events_left_fd);
+    close_above_stdout(e->shared.cursor_fd);
+    return good;
 }

@@ -17,7 +17,8 @@ struct holds;
 // something is in the way. `config` stays the caller's, and must outlive the engine.
 struct engine *engine_new(const struct config *config, const struct dkim_table *dkim,
                           struct refusal *why);
-// Descriptors of the caller's, open for as long as the engine runs.
+// Descriptors of the caller's, open for as long as the engine runs; that of the events is the
+// engine's to close, which may go on to another file.
 struct engine_files {
     int signal_fd;        // a signalfd; the signals are blocked
     int events_fd;        // where events go; -1: nowhere

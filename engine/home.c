@@ -173,6 +173,7 @@ void home_write(struct home *h)
     keyring_turn(&h->keyring, io_now_us(h->io), io_wall_us(h->io));
     notices_turn(&h->notices);
     home_end_notices(h);
+    h->storage.told_batch = events_told_batch(h->events);
     storage_turn(&h->storage);
 }
 

@@ -85,6 +85,8 @@ struct message *home_next_settled(struct home *h, enum journal_fate *ret_fate)
     m = message_list_take(&h->decided);
     if (m)
         *ret_fate = (enum journal_fate)m->fate;
+    else
+        home_end_notices(h); // what was written with their reports is told of in this turn, too
     return m;
 }
 

@@ -66,6 +66,8 @@ struct recovery {
     uint32_t understood; // of what was loaded
     uint32_t taken;      // segments, by the homes
     struct recovery_report report;
+    struct replay replay;
+    bool reading; // segments: the replay has begun to gather
 };
 
 static void fail(struct recovery *r, const char *what, const char *name, int error)
@@ -142,6 +144,9 @@ static struct io_token step_token(const struct recovery *r)
 
 static void finish(struct recovery *r)
 {
+    int cursor_fd = r->error ? replay_take_cursor(&r->replay) : -1;
+    if (cursor_fd >= 0)
+        io_close(r->o.io, cursor_fd); // nobody will take it
     r->step = STEP_DONE;
 }
 
@@ -429,9 +434,13 @@ static void understand(struct recovery *r, struct load *l)
     atomic_fetch_add(&r->o.table->bytes, s->bytes);
     uint64_t readable = l->bad_from < s->bytes ? l->bad_from : s->bytes;
     scan_open(&scan, slice_make(l->bytes, readable), s->front.header.epoch, s->limit);
-    while (!r->error && scan_next(&scan, &record))
+    while (!r->error && scan_next(&scan, &record)) {
+        if (record.type == RECORD_RESULT)
+            replay_result(&r->replay, record.payload, s->front.header.worker,
+                          (struct journal_place){s->front.turn, record.offset});
         if (!recover_record(&r->recover, &record, s->number, home))
             fail(r, "take in", s->name, -ENOMEM);
+    }
     learn_turn(r, s, scan.at > FORMAT_BLOCK_BYTES);
     r->report.segments++;
     r->report.bytes += s->bytes;
@@ -466,8 +475,9 @@ static void bring_forward(const struct recovery *r, struct slab *jobs)
     }
 }
 
-static void all_understood(struct recovery *r)
+static void all_told(struct recovery *r)
 {
+    r->report.events = r->replay.counters;
     atomic_store(&r->o.table->reuse_turn, 1);
     recover_finish(&r->recover, (uint32_t)(io_now_us(r->o.io) / 1000000), io_wall_us(r->o.io),
                    delay_in_doubt_s, r->o.limits);
@@ -510,7 +520,7 @@ static void loads_go_on(struct recovery *r)
     if (r->error)
         finish(r);
     else
-        all_understood(r);
+        replay_tell(&r->replay, atomic_load(&r->o.table->turn));
 }
 
 static void begin_loading(struct recovery *r)
@@ -567,6 +577,18 @@ static void next_unlink(struct recovery *r)
     ask_step(r, STEP_UNLINK);
 }
 
+// --- events
+
+static void replay_came_further(struct recovery *r)
+{
+    if (!r->reading && replay_gathers(&r->replay)) {
+        r->reading = true;
+        next_open(r);
+    } else if (replay_finished(&r->replay)) {
+        all_told(r);
+    }
+}
+
 // --- from outside
 
 struct recovery *recovery_new(const struct recovery_options *options)
@@ -590,7 +612,9 @@ struct recovery *recovery_new(const struct recovery_options *options)
     for (uint32_t i = 0; i < options->home_count; i++)
         slab_init(&r->homes[i], sizeof(struct job), JOBS_MAX);
     list_segments(r);
-    next_open(r);
+    replay_begin(&r->replay, r->o.io, r->o.io_owner + 1, r->o.dir_fd, r->o.events_fd, &r->recover,
+                 r->o.table);
+    replay_came_further(r);
     return r;
 }
 
@@ -614,6 +638,7 @@ void recovery_free(struct recovery *r)
     for (uint32_t i = 0; r->campaigns && i < r->o.home_count; i++)
         campaigns_release(&r->campaigns[i]);
     free(r->campaigns);
+    replay_release(&r->replay);
     recover_release(&r->recover);
     free(r->homes);
     free(r->front);
@@ -623,10 +648,14 @@ void recovery_free(struct recovery *r)
 
 void recovery_on_done(struct recovery *r, const struct io_done *done)
 {
-    if (done->token.op == RECOVERY_OP_STEP)
+    if (done->token.owner != r->o.io_owner) {
+        replay_on_done(&r->replay, done);
+        replay_came_further(r);
+    } else if (done->token.op == RECOVERY_OP_STEP) {
         step_done(r, done->result);
-    else
+    } else {
         read_done(r, done->token.index, done->result);
+    }
 }
 
 bool recovery_finished(const struct recovery *r)
@@ -641,6 +670,11 @@ bool recovery_result(const struct recovery *r, struct recovery_report *ret, stru
     if (!r->error)
         return true;
     return refuse(why, "%s", r->error_text);
+}
+
+int recovery_take_cursor(struct recovery *r)
+{
+    return replay_take_cursor(&r->replay);
 }
 
 const struct recovered_key *recovery_keys(const struct recovery *r, uint64_t *ret_count)

@@ -1,8 +1,9 @@
 // engine/recovery.h: at start, everything that the journal's folder holds is read back.
 //
-//   list the folder -> each segment: open, sync, forget what is cached, read its front -> in the
-//   order in which they were opened: read whole, and understood -> what was never begun is removed
-//   -> the folder is synced
+//   list the folder -> the events' cursor (engine/replay.h) -> each segment: open, sync, forget
+//   what is cached, read its front -> in the order in which they were opened: read whole, and
+//   understood -> events that are missing are written -> what was never begun is removed -> the
+//   folder is synced
 //
 // Synced first: what a process left in the page cache when it died is either made safe now, or not
 // trusted. It changes nothing else, so that it may be interrupted anywhere, and be run again.
@@ -16,12 +17,14 @@
 #include "engine/home.h"
 #include "engine/policy/limits.h"
 #include "engine/refusal.h"
+#include "engine/replay.h"
 #include "queue/recover.h"
 
 struct recovery_options {
     struct io *io;
-    uint8_t io_owner;
-    int dir_fd; // of the journal
+    uint8_t io_owner; // and the next one
+    int dir_fd;       // of the journal
+    int events_fd;    // -1: nobody wants events
     struct segment_table *table;
     struct domain_table *domains;
     const struct limits_table *limits;
@@ -33,6 +36,7 @@ struct recovery_report {
     struct recover_counters counters;
     uint64_t segments, bytes, torn, damaged, unknown, removed;
     uint64_t id_last;
+    struct replay_counters events;
 };
 
 struct recovery;
@@ -44,6 +48,8 @@ void recovery_on_done(struct recovery *r, const struct io_done *done);
 bool recovery_finished(const struct recovery *r);
 // Once finished. False: the engine must not start, and why.
 bool recovery_result(const struct recovery *r, struct recovery_report *ret, struct refusal *why);
+// The cursor of the events, for this life (queue/cursor.h); the caller's from now on. -1: none.
+int recovery_take_cursor(struct recovery *r);
 // The submission keys that were found; valid until recovery_free().
 const struct recovered_key *recovery_keys(const struct recovery *r, uint64_t *ret_count);
 

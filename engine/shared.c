@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-_Static_assert(CONFIG_WORKERS_MAX == POST_WORKERS_MAX && CONFIG_WORKERS_MAX == EPOCH_WORKERS_MAX,
+_Static_assert(CONFIG_WORKERS_MAX == POST_WORKERS_MAX && CONFIG_WORKERS_MAX == EPOCH_WORKERS_MAX &&
+                   CONFIG_WORKERS_MAX == CURSOR_WORKERS_MAX,
                "what may be configured is what the queues can serve");
 
 static struct submit_listener listener_of(const struct config *c, const struct config_listener *l)
@@ -52,7 +53,9 @@ int shared_init(struct shared *s, const struct config *config, uint32_t worker_c
                          .control_fd = -1,
                          .metrics_fd = -1,
                          .holds_fd = -1,
-                         .suppression_fd = -1};
+                         .suppression_fd = -1,
+                         .events_left_fd = -1,
+                         .cursor_fd = -1};
     s->inboxes = aligned_alloc(64, worker_count * sizeof(*s->inboxes));
     s->ios = calloc(worker_count, sizeof(*s->ios));
     s->domains = domain_table_new(deliver_domain_bytes(), worker_count);
@@ -87,5 +90,5 @@ void shared_release(struct shared *s)
     segment_table_release(&s->segments);
     free(s->holds);
     suppression_release(&s->suppression);
-    *s = (struct shared){.events_fd = -1, .journal_fd = -1};
+    *s = (struct shared){.events_fd = -1, .journal_fd = -1, .events_left_fd = -1, .cursor_fd = -1};
 }

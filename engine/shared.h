@@ -33,8 +33,13 @@ struct shared {
     struct submit_listener listeners[CONFIG_LISTENERS_MAX];
     _Atomic uint32_t session_counts[CONFIG_LISTENERS_MAX]; // for all
     int listen_fds[CONFIG_LISTENERS_MAX];
-    int events_fd;  // -1: none
-    int journal_fd; // the folder; -1: the null journal
+    _Atomic int events_fd;              // -1: none
+    _Atomic uint32_t events_generation; // another file since: workers move to it one by one
+    _Atomic uint32_t events_moved;      // of them, so far
+    _Atomic int events_left_fd;         // the one before, for the last of them to close; -1: none
+    int cursor_fd;                      // of the events (queue/cursor.h); -1: none
+    uint64_t cursor_base;               // its base turn
+    int journal_fd;                     // the folder; -1: the null journal
     // The same folder, a descriptor for each worker: the kernel tells an error once to each, so
     // that a sync of one that fails is not believed by another whose names it has lost.
     int journal_fds[POST_WORKERS_MAX];

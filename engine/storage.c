@@ -51,7 +51,8 @@ bool storage_init(struct storage *s, struct io *io, struct journal *journal,
                           .segments = segments,
                           .dir_fd = dir_fd,
                           .io_owner = io_owner,
-                          .fd = -1};
+                          .fd = -1,
+                          .told_batch = UINT64_MAX};
     if (!segments)
         return true;
     s->block = calloc(1, FORMAT_BLOCK_BYTES);
@@ -208,7 +209,10 @@ static void step_done(struct storage *s, int result)
 
 static void prepare_next(struct storage *s)
 {
-    s->task = segments_next(s->segments, s->journal->synced_batch, io_now_us(s->io));
+    uint64_t done_batch = s->journal->synced_batch;
+    if (s->told_batch < done_batch)
+        done_batch = s->told_batch;
+    s->task = segments_next(s->segments, done_batch, io_now_us(s->io));
     if (s->task.kind == SEGMENTS_NOTHING)
         return;
     storage_name(s->task.name, s->name);

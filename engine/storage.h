@@ -32,6 +32,7 @@ struct storage {
     void *block;            // FORMAT_BLOCK_BYTES: a header
     bool full;              // no new mail is taken, and that was told
     uint64_t full_since_us; // when it was
+    uint64_t told_batch;    // results of later ones are still needed: nobody was told of them
 };
 
 bool storage_init(struct storage *s, struct io *io, struct journal *journal,

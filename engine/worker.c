@@ -13,6 +13,7 @@
 #include "engine/walk.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #define ACCEPT_AGAIN_US 100000u
 #define EVENTS_END_US 1000000u
 #define EVENTS_TOLD_US 1000000u // between two warnings
+#define EVENTS_FILE_MODE 0640u
 
 // token.owner of requests and timers.
 enum owner {
@@ -41,6 +43,7 @@ enum owner {
     OWNER_CONTROL,
     OWNER_PEEK,
     OWNER_HOLDS,
+    OWNER_REOPEN
 };
 
 struct worker {
@@ -71,6 +74,9 @@ struct worker {
     bool drained;     // had a whole turn after all were quiet
     bool all_drained; // of all workers, and had a whole turn since
     uint64_t events_dropped_told;
+    int events_error_told;
+    uint32_t events_generation; // of the file that we write to
+    bool reopening;             // the events' file is being opened anew
     uint64_t events_told_us;
     uint64_t events_end_us; // STOP_AT_ONCE: whoever takes them has so long
     bool opened;            // our journal has its first segment
@@ -289,7 +295,8 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
     int error = home_init(&w->home, &home);
     if (error == 0 && number == SUPPRESSION_KEEPER)
         error = keep_suppression(w);
-    events_init(&w->events, io, shared->events_fd, OWNER_EVENTS);
+    events_init(&w->events, io, atomic_load(&shared->events_fd), OWNER_EVENTS, durable);
+    events_follow(&w->events, &w->home.journal, shared->cursor_fd, number, shared->cursor_base);
     struct io_token accept = {0, 0, OWNER_LISTENER, 0};
     memcpy(&w->accept_timer.owner, &accept, sizeof(accept));
     if (error == 0)
@@ -535,13 +542,57 @@ void worker_ask(struct worker *w, const char *request)
     control_ask(w->control, request);
 }
 
-// The next stage of stopping, for all workers.
+// Whoever rotates logs has renamed the file. While workers still move to one, the next is not
+// opened: what is asked then was for that one.
+static void reopen_events(struct worker *w)
+{
+    const char *file = w->shared->config->events_file;
+    if (file[0] != '/' || w->reopening || w->shared->events_left_fd >= 0)
+        return;
+    w->reopening = true;
+    io_open(w->io, AT_FDCWD, file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, EVENTS_FILE_MODE,
+            (struct io_token){0, 0, OWNER_REOPEN, 0});
+}
+
+static void on_reopened(struct worker *w, int32_t result)
+{
+    struct shared *s = w->shared;
+    w->reopening = false;
+    if (result < 0) {
+        log_line(LOG_LEVEL_WARNING, "events: cannot open %s anew: %s; the old file is kept",
+                 s->config->events_file, strerrordesc_np(-result));
+        return;
+    }
+    s->events_left_fd = atomic_load(&s->events_fd);
+    atomic_store(&s->events_moved, 0);
+    atomic_store(&s->events_fd, result);
+    atomic_fetch_add(&s->events_generation, 1);
+    w->post.wake = UINT64_MAX >> (64 - s->worker_count);
+    log_line(LOG_LEVEL_INFO, "events: %s is opened anew", s->config->events_file);
+}
+
+// The last one to leave the old file closes it.
+static void follow_events_file(struct worker *w)
+{
+    struct shared *s = w->shared;
+    uint32_t generation = atomic_load(&s->events_generation);
+    if (generation == w->events_generation || !events_move(&w->events, atomic_load(&s->events_fd)))
+        return;
+    w->events_generation = generation;
+    if (atomic_fetch_add(&s->events_moved, 1) + 1 < s->worker_count)
+        return;
+    io_close(w->io, s->events_left_fd);
+    s->events_left_fd = -1;
+}
+
+// The next stage of stopping, for all workers; or SIGHUP.
 static void on_signal(struct worker *w)
 {
     struct signalfd_siginfo info;
     while (read(w->signal_fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
             worker_ask(w, "reload");
+            reopen_events(w);
             continue;
         }
         uint8_t stop = atomic_load_explicit(&w->shared->stop, memory_order_relaxed);
@@ -571,6 +622,7 @@ static void take_completions(struct worker *w)
         case OWNER_CONTROL: control_on_done(w->control, &done); break;
         case OWNER_HOLDS: holds_file_on_done(&w->place.holds_file, &done); break;
         case OWNER_PEEK: peeks_on_done(&w->place.peeks, &done); break;
+        case OWNER_REOPEN: on_reopened(w, done.result); break;
         }
     }
 }
@@ -674,8 +726,8 @@ static void note_drained(struct worker *w, bool drained)
 
 bool worker_finished(const struct worker *w)
 {
-    return w->drained && events_idle(&w->events) && home_idle(&w->home) && w->handed_count == 0 &&
-           list_finished(w);
+    return w->drained && events_idle(&w->events) && !w->reopening && home_idle(&w->home) &&
+           w->handed_count == 0 && list_finished(w);
 }
 
 // --- trouble with the disk
@@ -743,15 +795,17 @@ static void wake_others(struct worker *w)
     }
 }
 
-static void tell_dropped_events(struct worker *w)
+static void tell_trouble_of_events(struct worker *w)
 {
-    if (w->events.dropped_count == w->events_dropped_told ||
-        io_now_us(w->io) - w->events_told_us < EVENTS_TOLD_US)
+    bool same = w->events.dropped_count == w->events_dropped_told &&
+                w->events.error == w->events_error_told;
+    if (same || io_now_us(w->io) - w->events_told_us < EVENTS_TOLD_US)
         return;
     log_line(LOG_LEVEL_WARNING, "events: %s; %llu lines lost so far",
              w->events.error ? strerror(-w->events.error) : "too many wait to be written",
              (unsigned long long)w->events.dropped_count);
     w->events_dropped_told = w->events.dropped_count;
+    w->events_error_told = w->events.error;
     w->events_told_us = io_now_us(w->io);
 }
 
@@ -777,6 +831,16 @@ static void suppressor_has_turn(struct worker *w)
     w->accepting = true;
     if (w->stop == STOP_NOT)
         accept_where_none(w);
+}
+
+// At the end what cannot be written is given up; the journal has it for the next start.
+static void flush_events(struct worker *w, bool ending)
+{
+    events_flush(&w->events, ending);
+    follow_events_file(w);
+    if ((w->stop == STOP_AT_ONCE && io_now_us(w->io) >= w->events_end_us) ||
+        (w->drained && w->events.again_us))
+        events_abandon(&w->events);
 }
 
 static void pickup_has_turn(struct worker *w)
@@ -811,10 +875,8 @@ void worker_turn(struct worker *w)
     orders_turn(&w->orders, &w->place, &w->post);
     deliver_turn(w->deliver);
     submit_flush(w->submit);
-    events_flush(&w->events);
-    if (w->stop == STOP_AT_ONCE && io_now_us(w->io) >= w->events_end_us)
-        events_abandon(&w->events);
-    tell_dropped_events(w);
+    flush_events(w, last_letters);
+    tell_trouble_of_events(w);
     home_suppress_flush(&w->home);
     note_drained(w, last_letters);
     w->all_drained = last_pages;
@@ -836,6 +898,8 @@ uint64_t worker_sleeps(struct worker *w)
     uint64_t suppressor_us = suppressor_due_us(&w->suppressor);
     if (suppressor_us < due_us)
         due_us = suppressor_us;
+    if (events_due_us(&w->events) < due_us)
+        due_us = events_due_us(&w->events);
     if (w->stop == STOP_AT_ONCE && !events_idle(&w->events) && w->events_end_us < due_us)
         due_us = w->events_end_us;
     if (w->orders.busy || deliver_busy(w->deliver) || home_busy(&w->home) ||

@@ -98,14 +98,25 @@ static int domain_has_name(struct cds_lfht_node *node, const void *name)
     return slice_equal(domain_name(domain_of(node)), *(const struct slice *)name);
 }
 
-static struct domain *find_or_make(struct domain_table *t, struct slice name, uint32_t count_max)
+static struct domain *look(struct domain_table *t, struct slice name, uint64_t hash)
 {
     struct cds_lfht_iter iter;
-    uint64_t hash = slice_hash(name, t->seed);
     cds_lfht_lookup(t->domains, hash, domain_has_name, &name, &iter);
-    if (cds_lfht_iter_get_node(&iter))
-        return domain_of(cds_lfht_iter_get_node(&iter));
+    struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
+    return node ? domain_of(node) : NULL;
+}
 
+struct domain *domain_look(struct domain_table *t, struct slice name)
+{
+    return look(t, name, slice_hash(name, t->seed));
+}
+
+static struct domain *find_or_make(struct domain_table *t, struct slice name, uint32_t count_max)
+{
+    uint64_t hash = slice_hash(name, t->seed);
+    struct domain *found = look(t, name, hash);
+    if (found)
+        return found;
     struct domain *made = domain_make(t, name, hash, count_max);
     if (!made)
         return NULL;

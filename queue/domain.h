@@ -69,6 +69,8 @@ void domain_table_free(struct domain_table *t); // frees the domains too; nobody
 // when the name is too long. What is found stays valid until the caller's turn ends, and for longer
 // with domain_ref().
 struct domain *domain_find(struct domain_table *t, struct slice name);
+// The same, but makes none: NULL where there is none.
+struct domain *domain_look(struct domain_table *t, struct slice name);
 // At start, while nobody else uses the table: also beyond DOMAIN_COUNT_MAX. What was accepted must
 // not wait for room that only its own delivery can make.
 struct domain *domain_find_anyway(struct domain_table *t, struct slice name);

@@ -221,6 +221,18 @@ static struct segment *open_segment(const struct journal *j)
     return segment_at(j->segments->table, j->segments->open);
 }
 
+uint64_t journal_safe_batch(const struct journal *j)
+{
+    return !j->segments || j->state == JOURNAL_BROKEN ? UINT64_MAX : j->synced_batch;
+}
+
+struct journal_place journal_frontier(const struct journal *j)
+{
+    if (!j->segments || !journal_opened(j))
+        return (struct journal_place){0};
+    return (struct journal_place){open_segment(j)->turn, j->synced_end};
+}
+
 static bool mark_wanted(const struct journal *j)
 {
     return j->state == JOURNAL_OPEN && !j->writing && !j->syncing &&

@@ -24,6 +24,7 @@
 #define POSTHASTE_QUEUE_JOURNAL_H
 
 #include "engine/base/buffer.h"
+#include "queue/cursor.h"
 #include "queue/result.h"
 #include "queue/segments.h"
 
@@ -176,6 +177,13 @@ void journal_close(struct journal *j);
 bool journal_busy(const struct journal *j);
 // Nothing waits to be written or synced, nothing is under way.
 bool journal_idle(const struct journal *j);
+// For who tells of results when they are safe. What comes now goes into j->batch; all that had come
+// when that one was put together is safe when journal_safe_batch() has reached it. (UINT64_MAX:
+// nothing is ever safer than it is.)
+uint64_t journal_safe_batch(const struct journal *j);
+// All that is safe stands before this place; what came with a message is told of when its fate is
+// (journal_settled()), which is before the turn ends.
+struct journal_place journal_frontier(const struct journal *j);
 // Results that were not written, of a broken journal: the next one, *offset from 0. For the log.
 bool journal_unrecorded(const struct journal *j, size_t *offset, struct record_result *ret);
 

@@ -70,6 +70,11 @@ static struct entry *find(const struct recover *r, uint64_t id)
     return *slot_of(r->ids, r->id_slots, id);
 }
 
+const struct entry *recover_find(const struct recover *r, uint64_t id)
+{
+    return find(r, id);
+}
+
 // --- messages
 
 static bool rcpt_is_over(const struct job *j, uint32_t rcpt)

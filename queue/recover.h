@@ -50,6 +50,8 @@ void recover_release(struct recover *r);
 // One record of segment `segment`, whose home is `home`. False without memory: it cannot go on.
 bool recover_record(struct recover *r, const struct scan_record *record, uint32_t segment,
                     uint32_t home);
+// A message that was found, over or not, until recover_finish(). NULL: there is none.
+const struct entry *recover_find(const struct recover *r, uint64_t id);
 // After the last: messages that are over go, and domains that have no others; what is left knows
 // when it is due (job.due_s, of `now_s`).
 // `delay_in_doubt_s`: what an attempt without a result waits for at least, by its domain.

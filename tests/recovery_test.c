@@ -77,6 +77,7 @@ static bool start_runs(struct start *s, uint64_t nth, uint32_t failures)
     struct recovery_options options = {
         .io = s->io,
         .dir_fd = s->dir_fd,
+        .events_fd = -1,
         .table = &s->table,
         .domains = s->domains,
         .limits = &s->limits,

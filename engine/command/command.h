@@ -32,6 +32,7 @@ enum command_exit command_reload(int argc, char **argv);
 enum command_exit command_drain(int argc, char **argv);
 enum command_exit command_suppress(int argc, char **argv);
 enum command_exit command_feedback(int argc, char **argv);
+enum command_exit command_events(int argc, char **argv);
 enum command_exit command_version(int argc, char **argv);
 
 // Says what is wrong with the command line of subcommand `name` (NULL: of the program itself).

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define JOURNAL_FOLDER "journal" // in the state directory
@@ -42,10 +43,25 @@ static int block_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGHUP); // a terminal that is closed does not end what holds mail
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+// A crash may have cut off the last line: what comes now begins with a line of its own.
+static void end_last_line(const char *path, int fd)
+{
+    struct stat status;
+    char last = '\n';
+    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
+        return;
+    int read_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (read_fd >= 0 && pread(read_fd, &last, 1, status.st_size - 1) == 1 && last != '\n' &&
+        write(fd, "\n", 1) < 0)
+        log_line(LOG_LEVEL_WARNING, "%s: %s", path, strerror(errno));
+    if (read_fd >= 0)
+        close(read_fd);
 }
 
 // Where events go: a file, standard output, or nowhere (-1, with nothing refused).
@@ -61,7 +77,9 @@ static int open_events(const struct config *c, const struct privileges *p, struc
     int fd = open(c->events_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         refuse(why, "cannot write events to %s: %s", c->events_file, strerror(errno));
-    else if (geteuid() == 0 && fchown(fd, p->uid, p->gid) < 0)
+    else
+        end_last_line(c->events_file, fd);
+    if (fd >= 0 && geteuid() == 0 && fchown(fd, p->uid, p->gid) < 0)
         log_line(LOG_LEVEL_WARNING, "%s: %s", c->events_file, strerror(errno));
     return fd;
 }
@@ -146,6 +164,13 @@ static struct config *reload(void *context, struct refusal *why)
     return c;
 }
 
+static bool run(struct engine *e, struct engine_files *files, struct refusal *why)
+{
+    bool good = engine_run(e, files, why);
+    files->events_fd = -1; // it was closed
+    return good;
+}
+
 static enum command_exit serve(const struct config *c, const char *file, struct refusal *why)
 {
     struct privileges user;
@@ -180,8 +205,7 @@ static enum command_exit serve(const struct config *c, const char *file, struct 
                                dkim_keys_read(c, user.uid, &dkim, why)
                            ? engine_new(c, dkim, why)
                            : NULL;
-    if (e && own_sockets(c, &user, why) && privileges_drop(&user, why) &&
-        engine_run(e, &files, why))
+    if (e && own_sockets(c, &user, why) && privileges_drop(&user, why) && run(e, &files, why))
         code = COMMAND_DONE;
     else if (e && engine_disk_failed(e))
         code = COMMAND_TRY_LATER;

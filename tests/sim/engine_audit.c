@@ -166,9 +166,18 @@ static void audit_report(struct books *b, const struct books_message *m, const s
         books_complain(b, "%s: has failed, and its sender was not told", r->address);
 }
 
+// What is over on the disk was told of, by the life that did it or by a later one.
+static void audit_told(struct books *b, const struct books_rcpt *r, uint32_t life)
+{
+    if (r->lives[life].over && r->delivered + r->failed == 0 && b->unread == 0 &&
+        has_all_events(&b->lives[b->life_count - 1]))
+        books_complain(b, "%s: was over in life %u, and no event says so", r->address, life);
+}
+
 static void audit_rcpt(struct books *b, const struct books_message *m, const struct books_rcpt *r)
 {
     for (uint32_t life = 0; life < b->life_count; life++) {
+        audit_told(b, r, life);
         audit_life(b, r, life);
         audit_end_of_life(b, r, life);
     }

@@ -20,6 +20,10 @@ void books_init(struct books *b, const struct plan *p)
 
 void books_release(struct books *b)
 {
+    free(b->nameless);
+    for (uint32_t i = 0; i <= b->plan->message_count; i++)
+        for (uint32_t nth = 0; nth < PLAN_RCPTS_MAX; nth++)
+            free(b->messages[i].rcpts[nth].told);
     free(b->messages);
 }
 
@@ -251,10 +255,27 @@ static void check_due(struct books *b, struct books_rcpt *r, struct slice line, 
     r->due_us = delay_s > 0 ? us + delay_s * 1000000 : 0;
 }
 
+static bool told_nameless(const struct books *b, uint64_t hash)
+{
+    for (uint32_t i = 0; i < b->unread; i++)
+        if (b->nameless[i] == hash)
+            return true;
+    return false;
+}
+
 // The disk did not give the message, or there was no memory for it: its recipients are not known by
 // name.
 static void read_nameless(struct books *b, struct slice line)
 {
+    uint64_t hash = slice_hash(member(line, "event-id"), 0);
+    if (told_nameless(b, hash))
+        return;
+    if (b->unread == b->nameless_room) {
+        b->nameless_room = b->nameless_room ? 2 * b->nameless_room : 64;
+        b->nameless = reallocarray(b->nameless, b->nameless_room, sizeof(*b->nameless));
+        CHECK(b->nameless);
+    }
+    b->nameless[b->unread] = hash;
     const struct plan *p = b->plan;
     if (p->world.faults.read_failure + p->disk.fail_nth == 0 && !p->memory_is_short)
         books_complain(b, "a nameless event: %.*s", SLICE_ARG(line));
@@ -270,6 +291,26 @@ static void read_event_of_report(struct books *b, struct slice line)
     b->reports_delivered += slice_equal(what, SLICE("delivered"));
     b->reports_failed += slice_equal(what, SLICE("failed"));
     b->in_doubt += slice_equal(member(line, "in-doubt"), SLICE("true"));
+}
+
+// "ID-RCPT-NUMBER": true when that was told before.
+static bool told_before(struct books *b, struct books_rcpt *r, struct slice event_id)
+{
+    uint64_t number = 0;
+    slice_cut(&event_id, '-');
+    slice_cut(&event_id, '-');
+    if (!slice_to_u64(event_id, UINT64_MAX, &number))
+        books_complain(b, "%s: an event without an id", r->address);
+    for (uint32_t i = 0; i < r->told_count; i++)
+        if (r->told[i] == number)
+            return true;
+    if (r->told_count == r->told_room) {
+        r->told_room = r->told_room ? 2 * r->told_room : 4;
+        r->told = reallocarray(r->told, r->told_room, sizeof(*r->told));
+        CHECK(r->told);
+    }
+    r->told[r->told_count++] = number;
+    return false;
 }
 
 static void read_event(struct books *b, struct slice line, uint32_t life)
@@ -291,6 +332,9 @@ static void read_event(struct books *b, struct slice line, uint32_t life)
     if (!r)
         return;
     struct books_rcpt_life *l = &r->lives[life];
+    if (told_before(b, r, member(line, "event-id")) ||
+        told_nameless(b, slice_hash(member(line, "event-id"), 0)))
+        return;
     if (!m->known)
         copy_text(m->engine_id, sizeof(m->engine_id), id);
     m->known = true;
@@ -368,6 +412,18 @@ void books_read_report(struct books *b, struct slice mail)
     }
     if (count == 0 || (b->plan->verp && count > 1))
         books_complain(b, "a report about %u, %.*s", count, SLICE_ARG(id));
+}
+
+void books_read_replay(struct books *b, struct slice events)
+{
+    while (slice_find(events, '\n') < events.len) {
+        struct slice line = slice_cut(&events, '\n');
+        uint64_t us = parse_time_us(member(line, "time"));
+        uint32_t life = 0;
+        while (life + 1 < b->life_count && us >= b->lives[life].end_us)
+            life++;
+        read_event(b, line, life);
+    }
 }
 
 // --- what a life leaves

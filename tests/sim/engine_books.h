@@ -39,6 +39,8 @@ struct books_rcpt {
     uint32_t delivered, failed, in_doubt; // events
     uint32_t reports;                     // that name him: different ones
     char report_id[40];                   // the last
+    uint64_t *told;                       // the last parts of their ids: none counts twice
+    uint32_t told_count, told_room;
     struct books_rcpt_life lives[PLAN_LIVES_MAX];
 };
 
@@ -72,8 +74,10 @@ struct books {
     uint64_t arrivals, duplicates, in_doubt;
     uint64_t reports_delivered, reports_failed; // events
     uint32_t unread, unread_failed; // events of messages that could not be read back: nameless
-    uint64_t moved;                 // messages, as seen at the ends of lives
-    uint64_t left_in_doubt;         // recipients, at the ends of lives
+    uint64_t *nameless;             // of each a hash of its id: told again it may have a name
+    uint32_t nameless_room;
+    uint64_t moved;         // messages, as seen at the ends of lives
+    uint64_t left_in_doubt; // recipients, at the ends of lives
     uint32_t complaint_count;
 };
 
@@ -97,6 +101,8 @@ void books_read_acknowledged(struct books *b, struct slice ledger);           //
 void books_read_arrived(struct books *b, struct slice ledger, uint32_t sink); // of an exchanger
 void books_read_events(struct books *b, struct slice events, uint32_t life);
 void books_read_report(struct books *b, struct slice mail); // that has arrived
+// What a life told, when it began, of those before it.
+void books_read_replay(struct books *b, struct slice events);
 
 // `sum`: the counters of all workers of the last life, when they had stopped.
 void books_audit(struct books *b, const struct counters *sum);

@@ -101,15 +101,21 @@ static void recovered(struct life *l)
     }
     l->shared.keys = recovery_keys(l->recovery, &l->shared.key_count);
     l->shared.id_last = l->report.id_last;
+    l->shared.cursor_fd = recovery_take_cursor(l->recovery);
+    l->shared.cursor_base = atomic_load(&l->shared.segments.turn);
     serve(l);
 }
 
 static void recover(struct life *l)
 {
+    char name[24];
     CHECK(io_new(&l->recovery_io, &io_options) == 0);
+    life_events_name(name, l->number, PLAN_WORKERS_MAX);
+    l->replay_fd = world_open_file(l->world, name);
     struct recovery_options options = {
         .io = l->recovery_io,
         .dir_fd = l->shared.journal_fd,
+        .events_fd = l->replay_fd,
         .table = &l->shared.segments,
         .domains = l->shared.domains,
         .limits = &l->config.limits,
@@ -152,6 +158,7 @@ void life_begin(struct life *l, struct world *w, struct io *keeper, const struct
                        .config = *config,
                        .number = number,
                        .worker_count = worker_count,
+                       .replay_fd = -1,
                        .began_us = world_now_us(w)};
     l->config.worker_count = worker_count;
     memory_enter();
@@ -280,6 +287,8 @@ struct counters life_counters(const struct life *l)
 static void free_ios(struct life *l)
 {
     io_free(l->recovery_io);
+    if (l->replay_fd >= 0)
+        io_close(l->keeper, l->replay_fd);
     for (uint32_t i = 0; i < l->worker_count; i++) {
         if (l->workers[i].worker)
             io_close(l->keeper, l->workers[i].events_fd);
@@ -297,6 +306,8 @@ static void close_journal(struct life *l)
     io_close(io, l->shared.journal_fd);
     for (uint32_t i = 0; i < l->shared.worker_count; i++)
         io_close(io, l->shared.journal_fds[i]);
+    if (l->shared.cursor_fd >= 0)
+        io_close(io, l->shared.cursor_fd);
     for (uint32_t i = 0; i < t->count; i++)
         if (segment_at(t, i)->fd > 0)
             io_close(io, segment_at(t, i)->fd);

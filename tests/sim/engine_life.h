@@ -37,6 +37,7 @@ struct life {
     struct dkim_table *dkim; // shared.dkim
     struct io *recovery_io;
     struct recovery *recovery;
+    int replay_fd;                 // where that goes
     struct recovery_report report; // once it serves
     struct life_worker workers[PLAN_WORKERS_MAX];
     char complaint[80]; // of something that must never be; empty: none
@@ -60,7 +61,8 @@ void life_end(struct life *l);
 // It ends here and now.
 void life_kill(struct life *l, bool power_cut);
 
-// The file with the events of one of its workers: "events-3.1".
+// The file with the events of one of its workers: "events-3.1"; with what it told, when it began,
+// of the lives before: that of worker PLAN_WORKERS_MAX.
 void life_events_name(char name[24], uint32_t number, uint32_t worker);
 // Where log lines go from now on; NULL: nowhere.
 void life_log_to(FILE *trace);

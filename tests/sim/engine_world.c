@@ -210,11 +210,14 @@ static void read_files(struct scene *s, FILE *trace)
         cast_file_name(name, "sink", i);
         books_read_arrived(&s->books, file_text(s, name, trace), i);
     }
-    for (uint32_t life = 0; life < s->books.life_count; life++)
+    for (uint32_t life = 0; life < s->books.life_count; life++) {
         for (uint32_t i = 0; i < PLAN_WORKERS_MAX; i++) {
             life_events_name(name, life, i);
             books_read_events(&s->books, file_text(s, name, trace), life);
         }
+        life_events_name(name, life + 1, PLAN_WORKERS_MAX);
+        books_read_replay(&s->books, file_text(s, name, trace));
+    }
 }
 
 static void read_reports(struct scene *s)
