@@ -429,6 +429,63 @@ static const struct {
      false},
 };
 
+// The same decision says why.
+static const struct {
+    struct site_load load;
+    enum reason_kind want;
+} reason_cases[] = {
+    {{.ready_count = 1, .connections_now = UINT32_MAX}, REASON_NONE},
+    {{.ready_count = 99, .open_count = 20, .connections_now = UINT32_MAX, .proven = true},
+     REASON_CONNECTION_LIMIT},
+    {{.ready_count = 99, .open_count = 3, .connections_now = 3, .proven = true},
+     REASON_CONNECTION_LIMIT}, // learned
+    {{.ready_count = 99, .open_count = 2, .opening_count = 2, .connections_now = 99},
+     REASON_CONNECTING},
+    {{.ready_count = 99,
+      .open_count = 1,
+      .opening_count = 1,
+      .connections_now = 99,
+      .failing = true},
+     REASON_PROBING},
+    {{.ready_count = 1,
+      .open_count = 1,
+      .opening_count = 1,
+      .spare_count = 1,
+      .spare_jobs = 1,
+      .connections_now = 99,
+      .proven = true},
+     REASON_CONNECTING},
+    {{.ready_count = 1,
+      .open_count = 1,
+      .spare_count = 1,
+      .spare_jobs = 1,
+      .connections_now = 99,
+      .proven = true},
+     REASON_BEHIND_OTHERS},
+};
+
+static void test_why_not_connect(void)
+{
+    struct limits l = {.connections = 20};
+    for (size_t i = 0; i < sizeof(reason_cases) / sizeof(reason_cases[0]); i++)
+        CU_ASSERT_EQUAL(limits_connection_reason(&l, &reason_cases[i].load), reason_cases[i].want);
+}
+
+// What ends without anybody being asked says why, too.
+static void test_local_reasons(void)
+{
+    CU_ASSERT_EQUAL(verdict_of_mx(DNS_NO_DOMAIN).reason, REASON_NO_MX);
+    CU_ASSERT_EQUAL(verdict_of_mx(DNS_NO_RECORDS).reason, REASON_NO_MX);
+    CU_ASSERT_EQUAL(verdict_of_mx(DNS_NULL_MX).reason, REASON_NULL_MX);
+    CU_ASSERT_EQUAL(verdict_of_mx(DNS_TRY_LATER).reason, REASON_DNS_FAILED);
+    CU_ASSERT_EQUAL(verdict_of_no_address(false).reason, REASON_NO_ADDRESS);
+    CU_ASSERT_EQUAL(verdict_of_no_address(true).reason, REASON_DNS_FAILED);
+    CU_ASSERT_EQUAL(verdict_of_old_age().reason, REASON_EXPIRED);
+    CU_ASSERT_EQUAL(verdict_of_discarding().reason, REASON_DELIVERED);
+    CU_ASSERT_EQUAL(verdict_of_failing(&(struct route){.fail = {.code = 550}}).reason,
+                    REASON_ROUTE_FAIL);
+}
+
 static void test_may_connect(void)
 {
     struct limits l = {.connections = 20};
@@ -550,6 +607,8 @@ static const struct suite_test tests[] = {
     {"limits of domains", test_limits_of_domains},
     {"sites by pattern", test_sites_by_pattern},
     {"may connect", test_may_connect},
+    {"why not connect", test_why_not_connect},
+    {"reasons of what nobody was asked", test_local_reasons},
     {"parts", test_parts},
     {"pace widens and closes", test_pace_widens_and_closes},
     {"pace: lockstep", test_pace_lockstep},

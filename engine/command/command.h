@@ -32,6 +32,8 @@ enum command_exit command_reload(int argc, char **argv);
 enum command_exit command_drain(int argc, char **argv);
 enum command_exit command_suppress(int argc, char **argv);
 enum command_exit command_feedback(int argc, char **argv);
+enum command_exit command_explain(int argc, char **argv);
+enum command_exit command_trace(int argc, char **argv);
 enum command_exit command_events(int argc, char **argv);
 enum command_exit command_version(int argc, char **argv);
 

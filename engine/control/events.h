@@ -11,8 +11,8 @@
 // Bounds: EVENTS_BYTES_MAX wait; beyond, when the disk does not take them, lines are dropped and
 //         counted.
 // Line:   {"time", "event": "delivered" | "deferred" | "failed", "event-id", "id", "sender",
-//         "recipient", "campaign"?, "domain", "host", "address", "code", "enhanced", "text", "category"?,
-//         "attempt", "delay"?, "in-doubt"?}
+//         "recipient", "campaign"?, "domain", "host", "address", "code", "enhanced", "text",
+//         "category"?, "attempt", "delay"?, "in-doubt"?}
 #ifndef POSTHASTE_CONTROL_EVENTS_H
 #define POSTHASTE_CONTROL_EVENTS_H
 

@@ -68,6 +68,7 @@ void deliver_free(struct deliver *d)
     slab_release(&d->sites);
     groups_release(d);
     slab_release(&d->questions);
+    setbacks_release(d);
     targets_release(d);
     for (uint32_t home = 0; home < d->o.post->worker_count; home++)
         free(d->pages[home]);

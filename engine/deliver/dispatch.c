@@ -23,8 +23,9 @@ void dispatch_site(struct deliver *d, struct site *s)
     d->dirty_sites = s;
 }
 
-static void site_starves(struct deliver *d, struct site *s)
+static void site_starves(struct deliver *d, struct site *s, enum reason_kind of)
 {
+    s->starved_of = of;
     if (s->starved)
         return;
     struct starved_queue *q = &d->starved[s->is_prompt ? STARVED_PROMPT : STARVED_OTHERS];
@@ -227,14 +228,14 @@ static struct job *site_next_job(struct deliver *d, struct site *s, struct loan 
         j = lend_take_job(s, ret_loan, ret_item);
     while (!j && s->fetch_count + s->fetched_count < site_room(d, s) && target_first(s)) {
         if (job_starves(d, target_first(s))) {
-            site_starves(d, s); // until some is given back
+            site_starves(d, s, REASON_MEMORY); // until some is given back
             return NULL;
         }
         bool ready;
         j = target_take(s);
         if (!job_prepare(d, s, j, &ready)) {
             target_requeue(d, job_target(j), j);
-            site_starves(d, s);
+            site_starves(d, s, REASON_MEMORY);
             return NULL;
         }
         if (!ready)
@@ -250,7 +251,7 @@ static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_
     uint32_t index;
     struct conn *c = crowd_may_connect(d, s) ? slab_take(&d->conns, &index) : NULL;
     if (!c) {
-        site_starves(d, s);
+        site_starves(d, s, REASON_GLOBAL_CONNECTIONS);
         return false;
     }
     c->index = index;
@@ -271,7 +272,7 @@ static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_
     if (error < 0) {
         slab_give(&d->conns, index);
         if (error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS) {
-            site_starves(d, s);
+            site_starves(d, s, REASON_GLOBAL_CONNECTIONS);
             return false;
         }
         failure_set(&s->failure, 0, (struct enhanced_code){4, 4, 1},
@@ -305,7 +306,7 @@ static bool site_ask(struct deliver *d, struct site *s, uint8_t host)
     if (!q || !resolver_ask_address(d->o.resolver, slice_make(name->name, name->len), index)) {
         if (q)
             slab_give(&d->questions, index);
-        site_starves(d, s);
+        site_starves(d, s, REASON_DNS_ASKING);
         return false;
     }
     *q = (struct question){.kind = QUESTION_ADDRESS, .site = s, .host = host};
@@ -359,6 +360,7 @@ static void site_unreachable(struct deliver *d, struct site *s, enum site_choice
         char address[IO_ADDRESS_TEXT_BYTES];
         struct attempt at = {slice_make(host->name, host->len),
                              slice_of_text(io_address_print(&s->failure_peer, address)), false};
+        s->failure.reason = site_failure_reason(s);
         site_end_ready(d, s, VERDICT_LATER, &s->failure, &at);
         return;
     }
@@ -366,10 +368,11 @@ static void site_unreachable(struct deliver *d, struct site *s, enum site_choice
                                                          : verdict_of_no_address(temporary);
     struct failure why;
     failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
+    why.reason = v.reason;
     site_end_ready(d, s, v.verdict, &why, NULL);
 }
 
-static bool site_wants_connection(struct deliver *d, struct site *s)
+static struct site_load load_of(struct deliver *d, struct site *s)
 {
     uint64_t now_us = io_now_us(d->io);
     uint32_t learned = throttle_connections(&s->allowance.throttle, now_us);
@@ -378,7 +381,7 @@ static bool site_wants_connection(struct deliver *d, struct site *s)
         learned = shared;
     uint32_t may_have = lend_connections_max(d, s), may_begin = dispatch_may_begin(d, s);
     uint32_t ready = s->ready_count + s->fetched_count + s->fetch_count;
-    struct site_load load = {
+    return (struct site_load){
         .ready_count = ready < may_begin ? ready : may_begin,
         .open_count = s->open_count,
         .spare_count = s->spare_count,
@@ -388,8 +391,13 @@ static bool site_wants_connection(struct deliver *d, struct site *s)
         .proven = s->proven,
         .failing = s->failure_count > 0,
     };
+}
+
+static bool site_wants_connection(struct deliver *d, struct site *s)
+{
+    struct site_load load = load_of(d, s);
     return !d->stopping && !d->paused && limits_may_connect(&s->limits, &load) &&
-           allowance_connections(&s->allowance, now_us) > 0;
+           allowance_connections(&s->allowance, io_now_us(d->io)) > 0;
 }
 
 // What holds it back passes with time: then it is looked at again.
@@ -432,6 +440,26 @@ static struct conn *site_conn_for(struct deliver *d, struct site *s, const struc
     return c ? conn_with_fewest(c, j) : NULL;
 }
 
+struct reason dispatch_reason(struct deliver *d, struct site *s)
+{
+    struct site_load load = load_of(d, s);
+    uint64_t now_us = io_now_us(d->io);
+    if (d->stopping)
+        return (struct reason){REASON_DRAINING, 0};
+    if (d->paused)
+        return (struct reason){REASON_DISK, 0};
+    if (s->starved)
+        return (struct reason){s->starved_of, 0};
+    if (s->rests_until_us > now_us)
+        return (struct reason){site_failure_reason(s), s->rests_until_us};
+    struct reason allowance = allowance_reason(&s->allowance, now_us);
+    if (allowance.kind != REASON_NONE)
+        return allowance;
+    if (s->ask_count > 0 && s->open_count == 0)
+        return (struct reason){REASON_DNS_ASKING, 0};
+    return (struct reason){limits_connection_reason(&s->limits, &load), 0};
+}
+
 static void site_starts_jobs(struct deliver *d, struct site *s)
 {
     uint32_t held = 0;
@@ -456,7 +484,7 @@ static void site_starts_jobs(struct deliver *d, struct site *s)
         struct transaction *tx = slab_take(&d->transactions, &index);
         if (!tx) {
             job_waits_again(d, loan, j);
-            site_starves(d, s);
+            site_starves(d, s, REASON_MEMORY);
             return;
         }
         tx->index = index;

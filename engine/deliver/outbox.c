@@ -167,6 +167,8 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
         break;
     }
     d->counters.in_doubt += in_doubt;
+    if (v != VERDICT_DELIVERED)
+        setback_note(d, j, why, at, in_doubt);
     outbox_add(d, &r);
     if (last)
         outbox_forget_message(d, j);

@@ -39,6 +39,8 @@ struct ring_place {
 };
 
 // A recipient domain, with what delivery keeps about it while this worker owns it.
+struct setback; // explain.c
+
 struct target {
     struct domain domain; // first: domain_table allocates it
     uint8_t state;        // enum target_state
@@ -62,6 +64,7 @@ struct target {
     struct mx_set *carried;  // the answer, on its way to a new owner
     struct mx_set *next_set; // moves there once none of its jobs is in a transaction
     struct epoch_mark *mark;
+    struct setback *setback; // NULL: none is known
 };
 
 // What a message is read back for.
@@ -140,6 +143,8 @@ struct deliver {
     uint32_t limits_turn;         // counts the tables of limits
     bool stopping;
     bool paused; // no new transactions: what became of them could not be written
+    struct setback *setback_newest, *setback_oldest;
+    uint32_t setback_count;
     struct deliver_counters counters;
     uint32_t lesson_first, lesson_count;
     struct deliver_lesson lessons[DELIVER_LESSONS_KEPT]; // a ring
@@ -227,6 +232,16 @@ void crowd_gone(struct deliver *d, const struct site *s);        // before it co
 void crowd_moved(struct deliver *d, struct conn *c);             // so did its deadline
 void crowd_left(struct deliver *d, struct conn *c);              // it closes
 void crowd_sweep(struct deliver *d, uint64_t now_us);            // now and then
+
+// Why no ready job of it begins now, by what dispatch goes by.
+struct reason dispatch_reason(struct deliver *d, struct site *s);
+
+// explain.c
+// What a job was deferred for, or failed, is remembered for its domain, if that is ours.
+void setback_note(struct deliver *d, const struct job *j, const struct failure *why,
+                  const struct attempt *at, bool in_doubt);
+void setback_forget(struct deliver *d, struct target *t);
+void setbacks_release(struct deliver *d);
 
 // lend.c
 void lend(struct deliver *d, struct site *s); // what a hot site cannot begin by itself

@@ -11,6 +11,7 @@ void failure_set(struct failure *f, uint16_t code, struct enhanced_code enhanced
     f->not_before_us = 0;
     f->enhanced = enhanced;
     f->category = (uint8_t)category_of_codes(SMTP_PHASE_COUNT, code, enhanced);
+    f->reason = REASON_RETRY_LATER;
     f->text_len = (uint16_t)text.len;
     memcpy(f->text, text.data, text.len);
 }
@@ -188,4 +189,9 @@ void site_try_now(struct site *s)
 void site_address_serves(struct site *s, const struct io_address *a)
 {
     address_note(s, a, 0, 0);
+}
+
+enum reason_kind site_failure_reason(const struct site *s)
+{
+    return s->failure.code >= 400 ? REASON_REFUSED_SESSION : REASON_ADDRESS_RESTS;
 }

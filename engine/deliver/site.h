@@ -14,6 +14,7 @@
 #include "engine/policy/category.h"
 #include "engine/policy/limits.h"
 #include "engine/policy/pace.h"
+#include "engine/policy/reason.h"
 #include "engine/policy/turns.h"
 #include "engine/policy/verdict.h"
 
@@ -54,7 +55,8 @@ struct failure {
     uint64_t not_before_us; // there is no use in another attempt before then; 0: at any time
     struct enhanced_code enhanced;
     uint16_t text_len;
-    uint8_t category; // enum category
+    uint8_t category;        // enum category
+    enum reason_kind reason; // failure_set(): REASON_RETRY_LATER
     char text[SITE_TEXT_BYTES_MAX];
 };
 // The category is what the codes say.
@@ -125,7 +127,8 @@ struct site {
 
     bool dirty; // dispatch looks at it in this turn
     struct site *dirty_next;
-    bool starved; // no connection was to be had for it
+    bool starved; // no connection was to be had for it, or no memory:
+    enum reason_kind starved_of;
     struct site *starved_next;
 };
 
@@ -155,5 +158,7 @@ void site_rest(struct site *s, uint64_t now_us, struct random *dice);
 void site_try_now(struct site *s);
 void site_serves(struct site *s); // a session became ready: forgets such walks
 void site_address_serves(struct site *s, const struct io_address *a); // forgets that it failed
+// What site.failure says: nobody answers, or who answers will not serve us.
+enum reason_kind site_failure_reason(const struct site *s);
 
 #endif

@@ -271,6 +271,7 @@ static void target_end_locally(struct deliver *d, struct target *t, struct local
 {
     struct failure why;
     failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
+    why.reason = v.reason;
     target_end_ready(d, t, v.verdict, &why, NULL);
 }
 
@@ -281,6 +282,7 @@ static void target_discard(struct deliver *d, struct target *t)
     struct failure why;
     struct job *j;
     failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
+    why.reason = v.reason;
     // While stopping, their home may take no letters any more.
     while (!d->stopping && (j = ready_take_any(&t->domain.ready))) {
         atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
@@ -354,6 +356,7 @@ static void target_hand_over(struct deliver *d, struct target *t, const struct m
         again_remove(d, t);
     t->carried = carried;
     outbox_flush(d); // what we know of its jobs leaves before they do
+    setback_forget(d, t);
     atomic_store_explicit(&t->domain.owner, (uint16_t)owner, memory_order_release);
     post_leave(d->o.post, owner, &t->domain.handover_letter);
 }
@@ -381,8 +384,9 @@ static bool target_place(struct deliver *d, struct target *t, const struct mx_se
     if (s)
         target_join_site(d, t, s);
     else
-        target_end_locally(d, t,
-                           (struct local_verdict){VERDICT_LATER, 452, {4, 3, 1}, "too many sites"});
+        target_end_locally(
+            d, t,
+            (struct local_verdict){VERDICT_LATER, 452, {4, 3, 1}, "too many sites", REASON_MEMORY});
     return true;
 }
 
@@ -445,7 +449,9 @@ static void target_ask(struct deliver *d, struct target *t)
         t->state = TARGET_ASKING;
     else
         target_end_locally(
-            d, t, (struct local_verdict){VERDICT_LATER, 451, {4, 4, 3}, "too many lookups"});
+            d, t,
+            (struct local_verdict){
+                VERDICT_LATER, 451, {4, 4, 3}, "too many lookups", REASON_DNS_ASKING});
 }
 
 // To the hosts of its route. True: it is still ours.
@@ -700,6 +706,7 @@ static void end_of_age(struct deliver *d, struct target *t, struct job *j)
     struct local_verdict v = verdict_of_old_age();
     struct failure why;
     failure_set(&why, v.code, v.enhanced, slice_of_text(v.text));
+    why.reason = v.reason;
     outbox_whole_job(d, j, v.verdict, &why, NULL);
     target_job_left(d, t);
 }
@@ -812,6 +819,7 @@ void targets_sweep(struct deliver *d, uint64_t now_us)
         *at = t->idle_next;
         target_leave_site(d, t); // a late job may have placed it again
         free(t->mark);
+        setback_forget(d, t);
         domain_free(d->o.domains, &t->domain);
     }
 }
@@ -822,6 +830,7 @@ void targets_release(struct deliver *d)
         struct target *t = d->unlinked_first;
         d->unlinked_first = t->idle_next;
         free(t->mark);
+        setback_forget(d, t);
         domain_discard(d->o.domains, &t->domain);
     }
 }

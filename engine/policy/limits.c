@@ -86,12 +86,18 @@ uint32_t limits_part(const struct limits *l, uint32_t worker_count)
     return worker_count > 1 ? l->connections / worker_count : 0;
 }
 
-bool limits_may_connect(const struct limits *l, const struct site_load *load)
+enum reason_kind limits_connection_reason(const struct limits *l, const struct site_load *load)
 {
     uint32_t cap = smaller(l->connections, load->connections_now);
     uint32_t probes = load->failing ? LIMITS_PROBES_FAILING : LIMITS_PROBES_MAX;
     if (!load->proven && load->opening_count >= probes)
-        return false;
-    return load->ready_count > (uint64_t)load->spare_count * load->spare_jobs &&
-           load->open_count < cap;
+        return load->failing ? REASON_PROBING : REASON_CONNECTING;
+    if (load->ready_count <= (uint64_t)load->spare_count * load->spare_jobs)
+        return load->opening_count > 0 ? REASON_CONNECTING : REASON_BEHIND_OTHERS;
+    return load->open_count < cap ? REASON_NONE : REASON_CONNECTION_LIMIT;
+}
+
+bool limits_may_connect(const struct limits *l, const struct site_load *load)
+{
+    return limits_connection_reason(l, load) == REASON_NONE;
 }

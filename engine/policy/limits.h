@@ -5,6 +5,7 @@
 #include "dns/mx.h"
 #include "engine/base/slice.h"
 #include "engine/policy/rate.h"
+#include "engine/policy/reason.h"
 #include "engine/policy/retry.h"
 #include "engine/policy/route.h"
 
@@ -81,6 +82,8 @@ struct site_load {
     bool proven;              // the site has answered lately
     bool failing;             // when it was last tried, none of its addresses served
 };
+// REASON_NONE: it may. Else why none is: also that there are enough for what waits.
+enum reason_kind limits_connection_reason(const struct limits *l, const struct site_load *load);
 bool limits_may_connect(const struct limits *l, const struct site_load *load);
 
 #endif

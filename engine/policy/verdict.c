@@ -31,48 +31,58 @@ struct local_verdict verdict_of_mx(enum dns_status status)
 {
     switch (status) {
     case DNS_NO_DOMAIN:
-        return (struct local_verdict){VERDICT_NEVER, 550, {5, 1, 2}, "domain does not exist"};
-    case DNS_NULL_MX:
         return (struct local_verdict){
-            VERDICT_NEVER, 556, {5, 1, 10}, "domain does not accept mail (null MX)"};
+            VERDICT_NEVER, 550, {5, 1, 2}, "domain does not exist", REASON_NO_MX};
+    case DNS_NULL_MX:
+        return (struct local_verdict){VERDICT_NEVER,
+                                      556,
+                                      {5, 1, 10},
+                                      "domain does not accept mail (null MX)",
+                                      REASON_NULL_MX};
     case DNS_NO_RECORDS:
         return (struct local_verdict){
-            VERDICT_NEVER, 550, {5, 4, 4}, "domain has no usable mail exchanger"};
+            VERDICT_NEVER, 550, {5, 4, 4}, "domain has no usable mail exchanger", REASON_NO_MX};
     case DNS_FOUND:
     case DNS_TRY_LATER: break;
     }
-    return (struct local_verdict){VERDICT_LATER, 451, {4, 4, 3}, "MX lookup failed for now"};
+    return (struct local_verdict){
+        VERDICT_LATER, 451, {4, 4, 3}, "MX lookup failed for now", REASON_DNS_FAILED};
 }
 
 struct local_verdict verdict_of_no_address(bool temporary)
 {
     if (temporary)
-        return (struct local_verdict){
-            VERDICT_LATER, 451, {4, 4, 3}, "address lookup of the mail exchangers failed for now"};
+        return (struct local_verdict){VERDICT_LATER,
+                                      451,
+                                      {4, 4, 3},
+                                      "address lookup of the mail exchangers failed for now",
+                                      REASON_DNS_FAILED};
     return (struct local_verdict){
-        VERDICT_NEVER, 550, {5, 4, 4}, "no mail exchanger has a usable address"};
+        VERDICT_NEVER, 550, {5, 4, 4}, "no mail exchanger has a usable address", REASON_NO_ADDRESS};
 }
 
 struct local_verdict verdict_of_discarding(void)
 {
-    return (struct local_verdict){VERDICT_DELIVERED, 250, {2, 0, 0}, "discarded: via null"};
+    return (struct local_verdict){
+        VERDICT_DELIVERED, 250, {2, 0, 0}, "discarded: via null", REASON_DELIVERED};
 }
 
 struct local_verdict verdict_of_failing(const struct route *r)
 {
     return (struct local_verdict){r->fail.code >= 500 ? VERDICT_NEVER : VERDICT_LATER, r->fail.code,
-                                  r->fail.enhanced, r->fail.text};
+                                  r->fail.enhanced, r->fail.text, REASON_ROUTE_FAIL};
 }
 
 struct local_verdict verdict_of_lost_route(void)
 {
     return (struct local_verdict){
-        VERDICT_LATER, 451, {4, 4, 4}, "the route's hosts cannot be found"};
+        VERDICT_LATER, 451, {4, 4, 4}, "the route's hosts cannot be found", REASON_NO_ADDRESS};
 }
 
 struct local_verdict verdict_of_old_age(void)
 {
-    return (struct local_verdict){VERDICT_NEVER, 554, {5, 4, 7}, "it has waited for too long"};
+    return (struct local_verdict){
+        VERDICT_NEVER, 554, {5, 4, 7}, "it has waited for too long", REASON_EXPIRED};
 }
 
 uint64_t patience_us(enum smtp_phase phase)

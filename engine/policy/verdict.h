@@ -3,6 +3,7 @@
 #define POSTHASTE_POLICY_VERDICT_H
 
 #include "dns/answer.h"
+#include "engine/policy/reason.h"
 #include "engine/policy/route.h"
 #include "engine/policy/rules.h"
 #include "engine/smtp/phase.h"
@@ -26,6 +27,7 @@ struct local_verdict {
     uint16_t code;
     struct enhanced_code enhanced;
     const char *text;
+    enum reason_kind reason;
 };
 struct local_verdict verdict_of_mx(enum dns_status status);
 // None of the hosts has an address that we may connect to. `temporary`: some lookup failed for now.
