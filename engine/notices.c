@@ -161,7 +161,8 @@ bool notices_hold(struct notices *n, struct job *j)
 
 bool notices_concern(const struct notices *n, const struct entry *e)
 {
-    return n->slab.item_count > n->free_count && find(n, e);
+    const struct notice *t = n->slab.item_count > n->free_count ? find(n, e) : NULL;
+    return t && (t->reading || t->writing);
 }
 
 // --- reading back
@@ -273,11 +274,38 @@ static enum went go_on(struct notices *n, struct notice *t)
     return WENT_ON;
 }
 
+// Memory may be full of messages that are there because their senders are to be told. When nothing
+// of ours is under way that would give some back, one goes beyond the limit.
+static enum went go_on_anyway(struct notices *n, struct notice *t)
+{
+    uint64_t bytes_max = n->blocks->bytes_max;
+    enum went went = go_on(n, t);
+    if (went != WENT_NOWHERE || n->reading_count > 0 || n->writing_count > 0)
+        return went;
+    n->blocks->bytes_max = UINT64_MAX;
+    went = go_on(n, t);
+    n->blocks->bytes_max = bytes_max;
+    return went;
+}
+
+// New mail is refused, perhaps because of what waits here: then there must be room in the open
+// segment, and what is left of it for results.
+static bool fits_anyway(const struct journal *j)
+{
+    const struct segments *s = j->segments;
+    if (s->open == SEGMENT_NONE || s->spare_count < SEGMENTS_RESERVE)
+        return false;
+    uint64_t bytes = segment_at(s->table, s->open)->bytes;
+    return bytes - j->write_at > bytes / NOTICES_ROOM_PART;
+}
+
 static bool may_go_on(const struct notices *n)
 {
     const struct journal *j = n->journal;
-    return n->writing_count < NOTICES_WRITING_MAX && !journal_troubled(j) &&
-           (!j->segments || segments_accept(j->segments));
+    if (n->writing_count == NOTICES_WRITING_MAX || journal_troubled(j))
+        return false;
+    return !j->segments || segments_accept(j->segments) ||
+           (n->writing_count == 0 && fits_anyway(j));
 }
 
 // The engine ends, and it cannot be written.
@@ -296,7 +324,7 @@ void notices_turn(struct notices *n)
     if (!n->waiting.first || io_now_us(n->io) < n->rest_until_us)
         return;
     while (!stuck && may_go_on(n) && (t = list_take(&n->waiting))) {
-        enum went went = go_on(n, t);
+        enum went went = go_on_anyway(n, t);
         stuck = went == WENT_NOWHERE;
         if (stuck)
             list_add_front(&n->waiting, t);

@@ -14,9 +14,11 @@
 // None:    for the null sender (so none for a report that fails: its record is all), for who said
 //          NOTIFY without FAILURE, for messages that are marked so. Without its content, which
 //          damage has taken, a failure is recorded alone, and logged.
-// Room:    reports are new messages: where those are refused they wait, the results with them. When
-//          more than NOTICES_BYTES_MAX wait, or the engine stops meanwhile, failures are taken for
-//          deferrals: they come again.
+// Room:    reports are new messages. Where those are refused reports wait, and the results with
+//          them; but what is refused may be so because of the originals: one report at a time is
+//          written to the open segment as long as a part of it is left for results, and one may go
+//          beyond the limit of memory. When more than NOTICES_BYTES_MAX wait, or the engine stops
+//          meanwhile, failures are taken for deferrals: they come again.
 // Owns:    the reports until they are settled, and the results that they tell of.
 // Threads: the home's.
 #ifndef POSTHASTE_NOTICES_H
@@ -31,7 +33,8 @@
 #define NOTICES_READS_MAX 32u                 // originals that are read back at once
 #define NOTICES_WRITING_MAX 256u              // reports on their way to the journal
 #define NOTICES_FREE_MAX 256u                 // kept for the next ones, with their memory
-#define NOTICES_AGAIN_US 100000u              // until what could not be done is tried again
+#define NOTICES_ROOM_PART 4u     // of the open segment is kept for results without room
+#define NOTICES_AGAIN_US 100000u // until what could not be done is tried again
 #define NOTICES_BUCKETS 16384u
 
 enum notice_end {
@@ -102,7 +105,9 @@ void notices_release(struct notices *n); // nothing is being read; messages have
 bool notices_take(struct notices *n, const struct result *r);
 // Holds a job that comes home while its message is to be told about. False: there is no reason to.
 bool notices_hold(struct notices *n, struct job *j);
-// The message must stay where it is.
+// It must stay where it is: it is being read back, or what says that recipients have failed is
+// being written. One that merely waits may be moved: it may be waiting for the room that this
+// makes.
 bool notices_concern(const struct notices *n, const struct entry *e);
 
 void notices_turn(struct notices *n);

@@ -159,7 +159,8 @@ static void audit_report(struct books *b, const struct books_message *m, const s
     bool due = m->has_sender && !b->plan->events_only;
     if (r->reports > 0 && !due)
         books_complain(b, "%s: a report that nobody wants", r->address);
-    if (r->reports > 0 && b->life_count == 1 && !has_failed(b, r) && has_all_events(&b->lives[0]))
+    if (r->reports > 0 && b->life_count == 1 && b->unread == 0 && !has_failed(b, r) &&
+        has_all_events(&b->lives[0]))
         books_complain(b, "%s: is reported to have failed, and has not", r->address);
     bool purged = b->plan->operates && b->plan->purges; // maybe: of that nobody is told
     if (r->reports == 0 && due && !purged && b->plan->end == END_DRAINED && has_failed(b, r))
