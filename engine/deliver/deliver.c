@@ -126,6 +126,7 @@ void deliver_on_timer(struct deliver *d, struct wheel_timer *t)
         targets_sweep(d, io_now_us(d->io));
         crowd_sweep(d, io_now_us(d->io));
         dispatch_starved(d, UINT32_MAX);
+        d->looks_far = true;
         wheel_arm(d->o.wheel, t, io_now_us(d->io) + SWEEP_US);
         return;
     }
@@ -179,6 +180,7 @@ void deliver_turn(struct deliver *d)
         dispatch_sites(d);
         take_answers(d);
     }
+    d->looks_far = false;
     dispatch_flush(d);
     outbox_flush(d);
     if (deliver_stopped(d))

@@ -12,6 +12,10 @@
 #define CONN_LOOKS_MAX 16  // for the connection with the fewest messages
 #define HELD_JOBS_MAX 256u // sent home in one turn of a site
 
+// Jobs behind the first one that are looked at for one whose message is in memory. Now and then, at
+// all of them: what these keep in memory may be what the first one waits for.
+#define LOOKS_NEAR 16u
+
 // --- which sites dispatch looks at
 
 void dispatch_site(struct deliver *d, struct site *s)
@@ -227,12 +231,13 @@ static struct job *site_next_job(struct deliver *d, struct site *s, struct loan 
     if (!j)
         j = lend_take_job(s, ret_loan, ret_item);
     while (!j && s->fetch_count + s->fetched_count < site_room(d, s) && target_first(s)) {
-        if (job_starves(d, target_first(s))) {
+        bool ready, starves = job_starves(d, target_first(s));
+        if (starves)
             site_starves(d, s, REASON_MEMORY); // until some is given back
+        j = starves ? target_take_in_memory(s, d->looks_far ? UINT32_MAX : LOOKS_NEAR)
+                    : target_take(s);
+        if (!j)
             return NULL;
-        }
-        bool ready;
-        j = target_take(s);
         if (!job_prepare(d, s, j, &ready)) {
             target_requeue(d, job_target(j), j);
             site_starves(d, s, REASON_MEMORY);

@@ -141,6 +141,7 @@ struct deliver {
     uint32_t borrowed_site_count; // of others
     uint32_t borrowed_count;      // loans
     uint32_t limits_turn;         // counts the tables of limits
+    bool looks_far;               // in this turn: see dispatch.c
     bool stopping;
     bool paused; // no new transactions: what became of them could not be written
     struct setback *setback_newest, *setback_oldest;
@@ -181,7 +182,9 @@ struct job *target_first(const struct site *s); // whom target_take() would take
 struct job *target_take(struct site *s);        // the next job of a site, in turn
 struct job *target_first_of(const struct site *s, enum priority_class rank);
 struct job *target_take_of(struct site *s, enum priority_class rank); // whosever turn it is
-struct target *target_of_site(const struct site *s);       // any that has ready jobs, or NULL
+struct target *target_of_site(const struct site *s); // any that has ready jobs, or NULL
+// The first of them whose message is in memory, among so many; NULL: there is none.
+struct job *target_take_in_memory(struct site *s, uint32_t looks);
 void target_took(struct job *j);                           // a sibling, out of its ready list
 void target_job_left(struct deliver *d, struct target *t); // one that was taken has ended
 // One of its ready jobs goes home untried.

@@ -672,6 +672,29 @@ void target_took(struct job *j)
     target_left_ready(t, job_class(j));
 }
 
+static struct job *job_in_memory(const struct target *t, uint32_t *looks)
+{
+    struct ready_walk walk = {0};
+    for (struct job *j; *looks > 0 && (j = ready_walk_next(&t->domain.ready, &walk)); (*looks)--)
+        if (entry_message(j->entry))
+            return j;
+    return NULL;
+}
+
+struct job *target_take_in_memory(struct site *s, uint32_t looks)
+{
+    for (int rank = 0; rank < PRIORITY_CLASSES; rank++)
+        for (struct target *t = s->rings[rank].first; t && looks > 0; t = t->ring[rank].next) {
+            struct job *j = job_in_memory(t, &looks);
+            if (!j)
+                continue;
+            target_took(j);
+            j->message = entry_message(j->entry);
+            return j;
+        }
+    return NULL;
+}
+
 void target_requeue(struct deliver *d, struct target *t, struct job *j)
 {
     CHECK(t->busy_count > 0);
