@@ -90,7 +90,7 @@ static void put_string(struct json *j, struct slice before, struct slice value, 
     }
     char *at = (char *)mempcpy(to, before.data, before.len);
     *at++ = '"';
-    at = (char *)mempcpy(at, value.data, plain);
+    at = plain ? (char *)mempcpy(at, value.data, plain) : at; // an empty one may be nowhere
     if (plain < value.len) {
         buffer_advance(j->out, (size_t)(at - to));
         put_rest(j, slice_skip(value, plain));
