@@ -150,11 +150,13 @@ void home_park(struct home *h, struct job *j);   // kept; one that is parked sta
 void home_let_go(struct home *h, struct job *j); // a parked one: due when it was, or at once
 void home_hurry(struct home *h, struct job *j);  // due at once, parked or not
 // Its open recipients for whom `fits` says true end here and now, for good. `m`: its message, or
-// NULL where it is not known. Returns their count.
+// NULL where it is not known. Returns their count. Where they bounce, their sender is told, as when
+// an exchanger had refused them; the job is not at home until that is done.
 struct home_end {
     bool (*fits)(const void *context, const struct message *m, uint32_t rcpt);
     const void *context;
     struct slice text; // why
+    bool bounces;
 };
 uint32_t home_end_job(struct home *h, struct job *j, const struct message *m,
                       const struct home_end *end);

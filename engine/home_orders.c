@@ -72,44 +72,88 @@ void home_hurry(struct home *h, struct job *j)
     calendar_add(&h->calendar, j);
 }
 
-static void end_rcpt(struct home *h, struct job *j, uint32_t rcpt, const struct message *m,
-                     struct slice text)
+static struct result result_of(struct home *h, struct job *j, uint32_t rcpt,
+                               const struct message *m, const struct home_end *end)
 {
     struct result r = {
         .job = j,
         .rcpt = rcpt,
         .wall_us = io_wall_us(h->io),
         .attempt = (uint16_t)(j->attempt_count + 1u),
+        .enhanced = {5, 0, 0}, // of the message, for no reason that has a code (RFC 3463)
         .kind = RESULT_FAILED,
-        .text = text,
+        .notice = end->bounces, // if one is due: notices.c knows
+        .text = end->text,
     };
     if (m) {
         r.sender = message_sender(m);
         r.recipient = message_rcpt_address(m, rcpt);
     }
-    job_set_rcpt_state(j, rcpt, RCPT_FAILED);
-    journal_result(&h->journal, &r);
-    home_tell(h, &r);
-    h->counters.ended++;
+    return r;
 }
 
-uint32_t home_end_job(struct home *h, struct job *j, const struct message *m,
-                      const struct home_end *end)
+static uint32_t count_fitting(const struct job *j, const struct message *m,
+                              const struct home_end *end)
 {
-    uint32_t ended = 0;
+    uint32_t count = 0;
+    for (uint32_t rcpt = j->rcpt_first; rcpt < (uint32_t)j->rcpt_first + j->rcpt_count; rcpt++)
+        count += job_rcpt_state(j, rcpt) == RCPT_OPEN && end->fits(end->context, m, rcpt);
+    return count;
+}
+
+static void purge(struct home *h, struct job *j, const struct message *m,
+                  const struct home_end *end)
+{
     for (uint32_t rcpt = j->rcpt_first; rcpt < (uint32_t)j->rcpt_first + j->rcpt_count; rcpt++) {
         if (job_rcpt_state(j, rcpt) != RCPT_OPEN || !end->fits(end->context, m, rcpt))
             continue;
-        end_rcpt(h, j, rcpt, m, end->text);
-        ended++;
+        struct result r = result_of(h, j, rcpt, m, end);
+        job_set_rcpt_state(j, rcpt, RCPT_FAILED);
+        journal_result(&h->journal, &r);
+        home_tell(h, &r);
     }
-    if (ended == 0 || job_open_count(j) > 0)
-        return ended;
+    if (job_open_count(j) > 0)
+        return;
     take_out(h, j);
     if (j->domain)
         domain_unref(j->domain);
     uint32_t open_count = entry_open_count(j->entry);
     CHECK(open_count > 0 && home_pins(h, j->entry)); // else it would be gone now
     entry_set_open_count(j->entry, open_count - 1);
-    return ended;
+}
+
+// As if it had been out, and an exchanger had refused them: the rest waits as it did.
+static void bounce(struct home *h, struct job *j, const struct message *m,
+                   const struct home_end *end, uint32_t count)
+{
+    uint32_t rcpt_first = j->rcpt_first, rcpt_end = rcpt_first + j->rcpt_count;
+    take_out(h, j);
+    entry_set_out_count(j->entry, entry_out_count(j->entry) + 1);
+    atomic_store_explicit(&j->place, JOB_SENDING, memory_order_relaxed);
+    for (uint32_t rcpt = rcpt_first; rcpt < rcpt_end; rcpt++)
+        if (job_rcpt_state(j, rcpt) == RCPT_OPEN && !end->fits(end->context, m, rcpt))
+            job_set_rcpt_state(j, rcpt, RCPT_DEFERRED);
+    for (uint32_t rcpt = rcpt_first; count > 0; rcpt++) {
+        CHECK(rcpt < rcpt_end);
+        if (job_rcpt_state(j, rcpt) != RCPT_OPEN)
+            continue;
+        struct result r = result_of(h, j, rcpt, m, end);
+        r.job_comes_home = --count == 0;
+        job_set_rcpt_state(j, rcpt, RCPT_FAILING);
+        home_take_result(h, &r);
+    }
+}
+
+uint32_t home_end_job(struct home *h, struct job *j, const struct message *m,
+                      const struct home_end *end)
+{
+    uint32_t count = count_fitting(j, m, end);
+    if (count == 0)
+        return 0;
+    h->counters.ended += count;
+    if (end->bounces)
+        bounce(h, j, m, end, count);
+    else
+        purge(h, j, m, end);
+    return count;
 }

@@ -134,6 +134,7 @@ static void end_act(struct order_place *p, struct order *o, const struct walked 
     const struct home_end end = {
         .fits = end_fits,
         .context = &o->selector,
+        .bounces = bounces,
         .text = bounces ? SLICE("bounced by the operator") : SLICE("purged by the operator"),
     };
     if (o->dry_run) {
@@ -154,14 +155,29 @@ static void purge_act(struct order_place *p, struct order *o, const struct walke
     end_act(p, o, w, false);
 }
 
-static bool purge_begin(struct order *o)
+static void bounce_act(struct order_place *p, struct order *o, const struct walked *w)
 {
-    if (!change_begin(o, purge_act))
+    end_act(p, o, w, true);
+}
+
+static bool end_begin(struct order *o, change_act *act)
+{
+    if (!change_begin(o, act))
         return false;
     struct change *c = o->work;
     c->walk->recalls = !o->dry_run;
     c->walk->reads = !o->dry_run && !o->brief; // for their events
     return true;
+}
+
+static bool purge_begin(struct order *o)
+{
+    return end_begin(o, purge_act);
+}
+
+static bool bounce_begin(struct order *o)
+{
+    return end_begin(o, bounce_act);
 }
 
 const struct order_kind order_purge = {
@@ -171,6 +187,18 @@ const struct order_kind order_purge = {
     .must_select = true,
     .rounds = 1,
     .begin = purge_begin,
+    .visit = change_visit,
+    .end = change_end,
+    .release = change_release,
+};
+
+const struct order_kind order_bounce = {
+    .name = "bounce",
+    .changes = true,
+    .selects = true,
+    .must_select = true,
+    .rounds = 1,
+    .begin = bounce_begin,
     .visit = change_visit,
     .end = change_end,
     .release = change_release,

@@ -162,7 +162,8 @@ class Looking(Operated):
         return place().path(f"{engine.name}/control.sock")
 
     def test_help(self):
-        for name in ("status", "queue", "hold", "release", "retry", "purge", "reload", "drain"):
+        for name in ("status", "queue", "hold", "release", "retry", "purge", "bounce", "reload",
+                     "drain"):
             done = subprocess.run([PROGRAM, name, "--help"], capture_output=True, text=True,
                                   timeout=60, check=False)
             self.assertEqual(done.returncode, 0)
@@ -364,6 +365,34 @@ class Changing(Operated):
         engine.start()
         job, = self.listed(engine)
         self.assertEqual(job["id"], left)
+
+    def test_bounce(self):
+        """The sender has a report, and who was not meant is delivered to later."""
+        engine = self.engine(bounces="message", domain="retry-first = 1h  retry-max = 2h")
+        exchanger, home = self.exchanger(dict(LATER)), self.exchanger()
+        sender = f"sender@{home.domain}"
+        with Client(engine.unix) as client:
+            message = client.submit(sender, [f"{n}@{exchanger.domain}" for n in "abc"], CONTENT)
+        engine.outcomes(message, 3)
+        eventually(lambda: self.states(engine) == ["deferred"], "the deferral")
+        self.assertEqual(self.change(engine, "bounce", "--recipient", f"b@{exchanger.domain}")
+                         ["recipients"], 1)
+        last = engine.outcomes(message, 4)[-1]
+        self.assertEqual((last["event"], last["text"], last["recipient"]),
+                         ("failed", "bounced by the operator", f"b@{exchanger.domain}"))
+        eventually(lambda: home.transactions, "the report")
+        report, = home.transactions
+        self.assertEqual((report.mail.split()[1], len(report.rcpts)), ("FROM:<>", 1))
+        self.assertIn(sender, report.rcpts[0])
+        text = report.content.decode()
+        self.assertIn(f"Final-Recipient: rfc822; b@{exchanger.domain}", text)
+        self.assertIn("Status: 5.0.0", text)
+        self.assertNotIn(f"a@{exchanger.domain}", text.split("message/delivery-status")[1]
+                         .split("--")[0])
+        exchanger.script.clear()
+        self.change(engine, "retry", "--all")
+        eventually(lambda: exchanger.transactions, "the delivery")
+        self.assertEqual(len(exchanger.rcpts()), 2)
 
     def test_purge_of_one_recipient(self):
         engine, exchanger = self.engine(), self.exchanger(dict(LATER))

@@ -80,7 +80,8 @@ static void audit_end_of_life(struct books *b, const struct books_rcpt *r, uint3
             books_complain(b, "%s: was over in life %u, and comes back in life %u", r->address,
                            life, later);
     // An operator may have it tried again at once, or end it.
-    if (l->doubt && !(b->plan->operates && (b->plan->retries || b->plan->purges)))
+    if (l->doubt &&
+        !(b->plan->operates && (b->plan->retries || b->plan->purges || b->plan->bounces)))
         audit_doubt(b, r, life);
     if (b->plan->durable && !over && !l->doubt && l->arrivals > told &&
         l->last_arrival_us + all->grace_us < all->end_us)

@@ -247,7 +247,7 @@ static void check_due(struct books *b, struct books_rcpt *r, struct slice line, 
 {
     uint64_t delay_s = 0;
     bool same_life = life == r->attempts_life;
-    bool ordered = b->plan->operates && (b->plan->retries || b->plan->purges);
+    bool ordered = b->plan->operates && (b->plan->retries || b->plan->purges || b->plan->bounces);
     if (!ordered && same_life && r->due_us > 0 && us + 1001000 < r->due_us)
         books_complain(b, "%s: tried %" PRIu64 " ms before it is due", r->address,
                        (r->due_us - us) / 1000);
@@ -450,7 +450,7 @@ static void found_message(struct books *b, const struct survey_message *found, u
     }
 }
 
-// What cannot be read back cannot be reported.
+// What cannot be read back cannot be reported, and what an operator has dropped is not.
 static void look_at_batches(struct books *b, const struct survey *s, uint32_t life)
 {
     const struct plan *p = b->plan;

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-static void hold_or_purge(struct scene *s, const char *word)
+static void to_some_mail(struct scene *s, const char *word)
 {
     char request[64];
     const struct plan *p = s->plan;
@@ -18,9 +18,9 @@ static void hold_or_purge(struct scene *s, const char *word)
 
 static void ask_something(struct scene *s)
 {
-    switch (random_below(&s->operator_dice, 8)) {
+    switch (random_below(&s->operator_dice, 9)) {
     case 0:
-    case 1: hold_or_purge(s, "hold"); break;
+    case 1: to_some_mail(s, "hold"); break;
     case 2: life_ask(&s->life, "release all"); break;
     case 3:
         if (s->plan->retries)
@@ -29,9 +29,13 @@ static void ask_something(struct scene *s)
     case 4: life_ask(&s->life, "list all limit=1000"); break;
     case 5: life_ask(&s->life, "count"); break;
     case 6: life_ask(&s->life, "hold all"); break;
+    case 7:
+        if (s->plan->bounces)
+            to_some_mail(s, "bounce");
+        break;
     default:
         if (s->plan->purges)
-            hold_or_purge(s, "purge");
+            to_some_mail(s, "purge");
         break;
     }
 }

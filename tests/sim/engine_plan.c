@@ -470,6 +470,7 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     p->cut_off_after_us = percent(&r, 30) ? 0 : between(&r, 0, 3000000);
     p->operates = !fair && percent(&r, 40);
     p->purges = percent(&r, 50);
+    p->bounces = percent(&r, 50);
     p->retries = percent(&r, 50);
     if (percent(&r, 40))
         draw_dkim(p);

@@ -165,6 +165,7 @@ struct plan {
 
     bool operates; // an operator is at work,
     bool purges;   // drops mail,
+    bool bounces;  // sends it back,
     bool retries;  // and has it tried again, also what is in doubt
 };
 
