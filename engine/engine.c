@@ -406,6 +406,9 @@ static bool open_journal_for_each(struct engine *e, struct refusal *why)
 static bool run(struct engine *e, struct refusal *why)
 {
     uint32_t count = e->shared.worker_count, started = 1;
+    e->shared.limits = reroutes_apply(&e->shared.reroutes, e->config);
+    if (!e->shared.limits)
+        return refuse(why, "not enough memory");
     if (!open_pickups(e, why) || !recover_first(e, why))
         return false;
     if (!open_journal_for_each(e, why))
@@ -449,6 +452,8 @@ bool engine_run(struct engine *e, const struct engine_files *files, struct refus
     e->shared.holds_fd = files->holds_fd;
     e->shared.holds = *files->holds;
     *files->holds = NULL;
+    e->shared.reroutes = *files->reroutes;
+    *files->reroutes = (struct reroutes){0};
     e->shared.reload = files->reload;
     e->shared.reload_context = files->reload_context;
     bool good = run(e, why);

@@ -11,6 +11,7 @@
 
 struct engine;
 struct holds;
+struct reroutes;
 
 // Binds the listeners, with whatever rights the process still has; no thread and no ring is made
 // yet, so that rights can be dropped behind it. NULL, with a reason, when
@@ -25,7 +26,8 @@ struct engine_files {
     int journal_fd;       // the journal's folder; -1: mail is kept in memory alone
     int suppression_fd;   // the folder of the list of suppressed addresses
     int holds_fd;         // what holds_file_open() has given; -1: holds end with the process
-    struct holds **holds; // taken over, and left NULL
+    struct holds **holds; // these two: taken over, and left empty
+    struct reroutes *reroutes;
     // Reads the configuration again. NULL, with a reason, when it is not sound. Else *why names the
     // sections that differ and wait for a restart, if any.
     struct config *(*reload)(void *context, struct refusal *why);

@@ -33,12 +33,28 @@ static bool read_line(struct slice line, bool *ret_holds, struct selector *ret)
     return line.len == 0 && !selector_says_nothing(ret);
 }
 
-static bool apply_line(struct holds **holds, struct slice line)
+static bool apply_reroute(struct reroutes *reroutes, struct slice line)
+{
+    struct slice key, value, domain = SLICE_EMPTY, via = SLICE_EMPTY;
+    while (words_next(&line, &key, &value)) {
+        if (slice_equal(key, SLICE("domain")))
+            domain = value;
+        else if (slice_equal(key, SLICE("via")))
+            via = value;
+        else
+            return false;
+    }
+    return line.len == 0 && domain.len > 0 && reroutes_set(reroutes, domain, via);
+}
+
+static bool apply_line(struct holds **holds, struct reroutes *reroutes, struct slice line)
 {
     struct selector s;
     bool adds;
     if (line.len == 0)
         return true;
+    if (slice_starts(line, SLICE("reroute ")))
+        return apply_reroute(reroutes, slice_skip(line, sizeof("reroute ") - 1));
     if (!read_line(line, &adds, &s))
         return false;
     if (adds && holds_find(*holds, &s) < HOLDS_MAX)
@@ -64,7 +80,8 @@ static bool read_all(int fd, struct buffer *text)
     }
 }
 
-static bool load(int state_fd, const char *path, struct holds **holds, struct refusal *why)
+static bool load(int state_fd, const char *path, struct holds **holds, struct reroutes *reroutes,
+                 struct refusal *why)
 {
     struct buffer text;
     int fd = openat(state_fd, NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -77,7 +94,7 @@ static bool load(int state_fd, const char *path, struct holds **holds, struct re
         refuse(why, "%s/" NAME ": it cannot be read, or is too long", path);
     struct slice rest = buffer_slice(&text);
     for (size_t len, number = 1; good && (len = slice_find(rest, '\n')) < rest.len; number++) {
-        good = apply_line(holds, slice_take(rest, len));
+        good = apply_line(holds, reroutes, slice_take(rest, len));
         if (!good) // mail that was to be held is not sent because of that
             refuse(why, "%s/" NAME ": line %zu is none that the engine writes", path, number);
         rest = slice_skip(rest, len + 1);
@@ -92,14 +109,24 @@ static bool put_line(struct buffer *out, const char *word, const struct selector
            buffer_append_byte(out, '\n');
 }
 
+static bool put_reroute(struct buffer *out, const char *domain, const char *via)
+{
+    return words_put(out, "reroute", SLICE_EMPTY) &&
+           words_put(out, "domain", slice_of_text(domain)) &&
+           (!via[0] || words_put(out, "via", slice_of_text(via))) && buffer_append_byte(out, '\n');
+}
+
 // What is in force, in a file that takes the place of the old one once it is safe.
-static int write_anew(int state_fd, uid_t uid, gid_t gid, const struct holds *holds)
+static int write_anew(int state_fd, uid_t uid, gid_t gid, const struct holds *holds,
+                      const struct reroutes *reroutes)
 {
     struct buffer text;
     buffer_init(&text, HOLDS_FILE_BYTES_MAX);
     bool good = true;
     for (uint32_t i = 0; good && holds && i < holds->count; i++)
         good = put_line(&text, "hold", &holds->items[i]);
+    for (uint32_t i = 0; good && i < reroutes->count; i++)
+        good = put_reroute(&text, reroutes->items[i].domain, reroutes->items[i].via);
     int fd = openat(state_fd, NEW_NAME,
                     O_WRONLY | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     good = good && fd >= 0 && write(fd, text.data, text.len) == (ssize_t)text.len &&
@@ -114,12 +141,12 @@ static int write_anew(int state_fd, uid_t uid, gid_t gid, const struct holds *ho
 }
 
 int holds_file_open(int state_fd, const char *path, uid_t uid, gid_t gid, struct holds **ret_holds,
-                    struct refusal *why)
+                    struct reroutes *reroutes, struct refusal *why)
 {
     struct holds *holds = NULL;
     int fd = -1;
-    if (load(state_fd, path, &holds, why)) {
-        fd = write_anew(state_fd, uid, gid, holds);
+    if (load(state_fd, path, &holds, reroutes, why)) {
+        fd = write_anew(state_fd, uid, gid, holds, reroutes);
         if (fd < 0)
             refuse(why, "%s/" NAME ": %s", path, strerror(errno));
     }
@@ -150,20 +177,38 @@ static struct io_token token_of(const struct holds_file *f, uint8_t op)
     return (struct io_token){0, 0, f->io_owner, op};
 }
 
-void holds_file_append(struct holds_file *f, const char *word, const struct selector *s)
+static void begin_line(struct holds_file *f)
 {
     CHECK(!f->busy);
     f->error = 0;
+    f->written = 0;
+    buffer_clear(&f->line);
+    if (f->torn)
+        (void)buffer_append_byte(&f->line, '\n');
+}
+
+static void write_line(struct holds_file *f, bool fits)
+{
     if (f->fd < 0)
         return;
-    buffer_clear(&f->line);
-    if ((f->torn && !buffer_append_byte(&f->line, '\n')) || !put_line(&f->line, word, s)) {
+    if (!fits) {
         f->error = -E2BIG;
         return;
     }
     f->busy = true;
-    f->written = 0;
     io_append(f->io, f->fd, buffer_slice(&f->line), token_of(f, OP_WRITE));
+}
+
+void holds_file_append(struct holds_file *f, const char *word, const struct selector *s)
+{
+    begin_line(f);
+    write_line(f, put_line(&f->line, word, s));
+}
+
+void holds_file_append_reroute(struct holds_file *f, const char *domain, const char *via)
+{
+    begin_line(f);
+    write_line(f, put_reroute(&f->line, domain, via));
 }
 
 static void on_write(struct holds_file *f, int32_t result)

@@ -1,5 +1,6 @@
 // engine/holds_file.h: where standing holds survive a restart: the file `holds` in the state
-// directory, a line of words for each change, "hold domain=example.org" or "release ...".
+// directory, a line of words for each change, "hold domain=example.org" or "release ...". Reroutes
+// stand there, too: "reroute domain=example.org via=relay", and without "via" when it is over.
 //
 // At start it is read, and written anew with what is in force. Then lines are appended and synced,
 // one change at a time; a line without its end was never acknowledged, and is not read.
@@ -10,15 +11,16 @@
 #include "engine/io/io.h"
 #include "engine/policy/holds.h"
 #include "engine/refusal.h"
+#include "engine/reroutes.h"
 
 #include <sys/types.h>
 
 #define HOLDS_FILE_BYTES_MAX (16u * 1024 * 1024)
 
 // At start, blocking. Returns a descriptor to append to, or -1; *ret_holds is the caller's, or NULL
-// when there are none. `path`: of the state directory, for people.
+// when there are none; *reroutes (zeroed) likewise. `path`: of the state directory, for people.
 int holds_file_open(int state_fd, const char *path, uid_t uid, gid_t gid, struct holds **ret_holds,
-                    struct refusal *why);
+                    struct reroutes *reroutes, struct refusal *why);
 
 struct holds_file {
     struct io *io;
@@ -35,6 +37,7 @@ void holds_file_init(struct holds_file *f, struct io *io, int fd, uint8_t io_own
 void holds_file_release(struct holds_file *f);
 // Begins to write "WORD SELECTOR"; over when `busy` is false, with `error`.
 void holds_file_append(struct holds_file *f, const char *word, const struct selector *s);
+void holds_file_append_reroute(struct holds_file *f, const char *domain, const char *via);
 void holds_file_on_done(struct holds_file *f, const struct io_done *done);
 
 #endif

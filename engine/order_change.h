@@ -6,6 +6,7 @@
 #include "engine/walk.h"
 
 struct holds;
+struct limits_table;
 
 struct change {
     struct walk *walk;
@@ -16,6 +17,7 @@ struct change {
     struct holds *holds; // the new table, until it is in force; then the old one
     bool writes;         // it was begun to write it down
     bool in_force;
+    const struct limits_table *limits; // reroute's
 };
 
 typedef void change_act(struct order_place *p, struct order *o, const struct walked *w);

@@ -57,6 +57,7 @@ const struct order_kind order_stop = {.name = "stop", .changes = true, .begin = 
 
 struct reload {
     struct config_kept *kept;
+    const struct limits_table *limits;
     struct refusal restart; // sections that wait for it
 };
 
@@ -82,14 +83,16 @@ static bool reload_begin(struct order *o)
     // From here on it is the engine's, whatever becomes of the order.
     r->kept->next = s->configs;
     s->configs = r->kept;
+    s->config_now = r->kept->config;
     r->restart = why;
-    return true;
+    r->limits = reroutes_apply(&s->reroutes, r->kept->config);
+    return r->limits || order_refuse(o, ORDER_LATER, "no memory");
 }
 
 static enum order_step reload_visit(struct order_place *p, struct order *o)
 {
     const struct reload *r = o->work;
-    deliver_set_limits(p->deliver, &r->kept->config->limits);
+    deliver_set_limits(p->deliver, r->limits);
     return ORDER_OVER;
 }
 
@@ -97,7 +100,6 @@ static enum order_step reload_end(struct order *o)
 {
     const struct reload *r = o->work;
     struct json j;
-    notify_say("READY=1");
     log_line(LOG_LEVEL_INFO, "reload: the sections \"domain\" and \"route\" are in force%s%s",
              r->restart.text[0] ? "; a restart is needed for: " : "", r->restart.text);
     order_line(o, &j);
@@ -110,7 +112,11 @@ static enum order_step reload_end(struct order *o)
 static void reload_release(struct order *o)
 {
     struct reload *r = o->work;
-    if (r && r->kept && !r->kept->config)
+    if (!r || !r->kept)
+        return;
+    if (r->kept->config)
+        notify_say("READY=1");
+    else
         free(r->kept);
 }
 

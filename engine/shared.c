@@ -55,7 +55,9 @@ int shared_init(struct shared *s, const struct config *config, uint32_t worker_c
                          .holds_fd = -1,
                          .suppression_fd = -1,
                          .events_left_fd = -1,
-                         .cursor_fd = -1};
+                         .cursor_fd = -1,
+                         .config_now = config,
+                         .limits = &config->limits};
     s->inboxes = aligned_alloc(64, worker_count * sizeof(*s->inboxes));
     s->ios = calloc(worker_count, sizeof(*s->ios));
     s->domains = domain_table_new(deliver_domain_bytes(), worker_count);
@@ -90,5 +92,6 @@ void shared_release(struct shared *s)
     segment_table_release(&s->segments);
     free(s->holds);
     suppression_release(&s->suppression);
+    reroutes_release(&s->reroutes);
     *s = (struct shared){.events_fd = -1, .journal_fd = -1, .events_left_fd = -1, .cursor_fd = -1};
 }

@@ -7,6 +7,7 @@
 #include "engine/home.h"
 #include "engine/message/dkim_table.h"
 #include "engine/policy/holds.h"
+#include "engine/reroutes.h"
 #include "engine/submit/pickup.h"
 #include "engine/submit/submit.h"
 #include "queue/domain.h"
@@ -65,7 +66,10 @@ struct shared {
     struct config *(*reload)(void *context,
                              struct refusal *why); // engine.h; NULL: there is no file
     void *reload_context;
-    struct config_kept *configs; // that were in force at some time
+    struct config_kept *configs;       // that were in force at some time
+    const struct config *config_now;   // what was read last
+    const struct limits_table *limits; // what workers begin with: the configuration's, and reroutes
+    struct reroutes reroutes;          // worker 0's
     struct holds *holds; // in force, once all workers have them; NULL: none. An order changes them
     _Atomic uint32_t quiet_count; // workers that have nothing under way any more
 };

@@ -120,7 +120,7 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .epochs = &w->shared->epochs,
         .blocks = &w->home.blocks,
         .segments = &w->shared->segments,
-        .limits = &c->limits,
+        .limits = w->shared->limits,
         .holds = w->shared->holds,
         .dkim = w->shared->dkim,
         .rules = c->reply_rules,

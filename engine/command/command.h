@@ -28,6 +28,7 @@ enum command_exit command_hold(int argc, char **argv);
 enum command_exit command_release(int argc, char **argv);
 enum command_exit command_retry(int argc, char **argv);
 enum command_exit command_bounce(int argc, char **argv);
+enum command_exit command_reroute(int argc, char **argv);
 enum command_exit command_purge(int argc, char **argv);
 enum command_exit command_reload(int argc, char **argv);
 enum command_exit command_drain(int argc, char **argv);

@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"hold", command_hold, "keep mail from being sent; list what is held"},
     {"release", command_release, "end a hold"},
     {"retry", command_retry, "try deferred mail now"},
+    {"reroute", command_reroute, "send a domain's mail another way"},
     {"bounce", command_bounce, "send queued mail back to its senders"},
     {"purge", command_purge, "drop queued mail for good"},
     {"reload", command_reload, "read the configuration again"},

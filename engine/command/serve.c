@@ -181,9 +181,11 @@ static enum command_exit serve(const struct config *c, const char *file, struct 
         !state_dir_open(&state, c->state_dir, user.uid, user.gid, why))
         return code;
     struct holds *holds = NULL;
+    struct reroutes reroutes = {0};
     struct source source = {file, c};
     struct engine_files files = {
-        block_signals(), open_events(c, &user, why), -1, -1, -1, &holds, reload, &source};
+        block_signals(), open_events(c, &user, why), -1, -1, -1, &holds, &reroutes, reload,
+        &source};
     if (files.events_fd < 0 && c->events_file[0] != '\0')
         goto done;
     files.suppression_fd = state_dir_folder(&state, c->state_dir, SUPPRESSION_FOLDER, user.uid,
@@ -198,7 +200,8 @@ static enum command_exit serve(const struct config *c, const char *file, struct 
     } else {
         warn_of_journal(&state, c->state_dir);
     }
-    files.holds_fd = holds_file_open(state.dir_fd, c->state_dir, user.uid, user.gid, &holds, why);
+    files.holds_fd = holds_file_open(state.dir_fd, c->state_dir, user.uid, user.gid, &holds,
+                                     &reroutes, why);
     if (files.holds_fd < 0)
         goto done;
     struct engine *e = make_socket_folders(c, &user, why) && make_pickups(c, &user, why) &&
@@ -221,6 +224,7 @@ done:
     free(holds);
     if (files.suppression_fd >= 0)
         close(files.suppression_fd);
+    reroutes_release(&reroutes);
     close(files.signal_fd);
     state_dir_close(&state);
     return code;

@@ -480,6 +480,8 @@ static bool target_look(struct deliver *d, struct target *t)
 static bool target_move_to_found(struct deliver *d, struct target *t, const struct mx_set *found)
 {
     const struct route *r = target_route(d, t);
+    if (route_kind_of(r) == ROUTE_HOSTS) // it was given that route meanwhile
+        return target_follow(d, t, r);
     if (route_kind_of(r) != ROUTE_EXCHANGERS)
         return target_move(d, t, found);
     struct mx_set *set = copy_set(found);
@@ -532,8 +534,11 @@ static bool target_has_jobs(struct deliver *d, struct target *t)
         target_maybe_idle(d, t);
         return true;
     }
-    if (t->limits_turn != d->limits_turn)
+    if (t->limits_turn != d->limits_turn && t->state == TARGET_PLACED) {
         t->mx_expires_us = 0; // its route may be another one
+        if (t->busy_count == 0)
+            target_leave_site(d, t);
+    }
     bool old = t->state == TARGET_PLACED && io_now_us(d->io) >= t->mx_expires_us;
     if (t->state == TARGET_PLACED && !t->next_set) {
         if (t->limits_turn != d->limits_turn)

@@ -20,6 +20,7 @@ from place import IS_ROOT, NOBODY, eventually, place
 SENDER = "sender@client.example"
 CONTENT = b"Subject: x\r\n\r\nx\r\n"
 LATER = {"RCPT": b"450 4.2.0 later\r\n"}
+QUIET_GREETING = {"greeting": QUIET}
 
 
 class Operated(unittest.TestCase):
@@ -162,7 +163,7 @@ class Looking(Operated):
         return place().path(f"{engine.name}/control.sock")
 
     def test_help(self):
-        for name in ("status", "queue", "hold", "release", "retry", "purge", "bounce", "reload",
+        for name in ("status", "queue", "hold", "release", "retry", "purge", "bounce", "reload", "reroute",
                      "drain"):
             done = subprocess.run([PROGRAM, name, "--help"], capture_output=True, text=True,
                                   timeout=60, check=False)
@@ -419,6 +420,32 @@ class Changing(Operated):
         self.assertGreaterEqual(done["in-delivery"], 1)
         self.assertEqual(done["recipients"] + done["in-delivery"], len(messages))
         self.assertEqual(set(self.states(engine)), {"sending"})
+
+
+class Rerouting(Operated):
+    def test_reroute(self):
+        """It survives a kill, and a reload."""
+        relay, exchanger = self.exchanger(), self.exchanger(QUIET_GREETING)
+        engine = self.engine(more=f'route "relay" {{ host = {{"{place().address(relay.number)}"}} }}',
+                             domain="retry-first = 1h  retry-max = 2h")
+        first = [self.submit(engine, exchanger) for _ in range(3)]
+        eventually(lambda: self.states(engine) == ["ready"] * 3, "ready mail")
+        self.assertEqual(self.run_command(engine, "reroute", "--domain", exchanger.domain,
+                                          "elsewhere").returncode, 1)
+        done = self.change(engine, "reroute", "--domain", exchanger.domain, "relay")
+        self.assertEqual(done["recipients"], 3)
+        for message in first:
+            self.assertEqual(engine.outcomes(message)[-1]["event"], "delivered")
+        self.assertEqual(self.run_command(engine, "reload").returncode, 0)
+        engine.outcomes(self.submit(engine, exchanger))
+        engine.kill()
+        engine.start()
+        engine.outcomes(self.submit(engine, exchanger))
+        self.assertEqual(len(relay.transactions), 5)
+        exchanger.script.clear()
+        self.change(engine, "reroute", "--domain", exchanger.domain)
+        engine.outcomes(self.submit(engine, exchanger))
+        self.assertEqual((len(relay.transactions), len(exchanger.transactions)), (5, 1))
 
 
 class Engines(Operated):
