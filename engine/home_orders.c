@@ -39,7 +39,7 @@ bool home_has_queued(const struct home *h, const struct job *j)
 {
     const struct entry *e = j->entry;
     bool committed = h->journal.segments ? atomic_load(&e->place) != PLACE_NONE : j->domain != NULL;
-    return committed && entry_open_count(e) > 0 && job_open_count(j) > 0;
+    return committed && entry_open_count(e) > 0 && job_left_count(j) > 0;
 }
 
 static void take_out(struct home *h, struct job *j)

@@ -33,15 +33,14 @@ static void say_recipients(struct json *j, const struct order *o, const struct w
 {
     const struct job *job = w->job;
     uint32_t told = 0;
-    json_u64(j, "recipients-open", job_open_count(job));
+    json_u64(j, "recipients-open", job_left_count(job));
     if (!w->message)
         return;
     json_text(j, "sender", message_sender(w->message));
     json_array(j, "recipients");
     for (uint32_t i = 0; i < job->rcpt_count && told < LIST_RCPTS_MAX; i++) {
         uint32_t rcpt = job->rcpt_first + i;
-        if (job_rcpt_state(job, rcpt) != RCPT_OPEN ||
-            !walk_fits_rcpt(&o->selector, w->message, rcpt))
+        if (!job_rcpt_is_left(job, rcpt) || !walk_fits_rcpt(&o->selector, w->message, rcpt))
             continue;
         json_text(j, NULL, message_rcpt_address(w->message, rcpt));
         told++;
@@ -135,7 +134,7 @@ struct count {
 static void count_act(struct order_place *p, struct order *o, const struct walked *w)
 {
     struct count *count = o->work;
-    uint32_t open = job_open_count(w->job);
+    uint32_t open = job_left_count(w->job);
     (void)p;
     struct tally_row *row = tally_row(&count->tally, w->facts.domain);
     row->recipients += open;

@@ -134,7 +134,7 @@ static bool any_rcpt_fits(const struct selector *s, const struct walked *job)
 {
     const struct job *j = job->job;
     for (uint32_t rcpt = j->rcpt_first; rcpt < (uint32_t)j->rcpt_first + j->rcpt_count; rcpt++)
-        if (job_rcpt_state(j, rcpt) == RCPT_OPEN && walk_fits_rcpt(s, job->message, rcpt))
+        if (job_rcpt_is_left(j, rcpt) && walk_fits_rcpt(s, job->message, rcpt))
             return true;
     return false;
 }

@@ -116,6 +116,15 @@ static inline void job_set_rcpt_state(struct job *j, uint32_t rcpt, enum rcpt_st
 
 uint32_t job_open_count(const struct job *j); // of its recipients
 
+// Has that recipient come to no end yet? Also while what became of it is on its way home.
+static inline bool job_rcpt_is_left(const struct job *j, uint32_t rcpt)
+{
+    enum rcpt_state state = job_rcpt_state(j, rcpt);
+    return state != RCPT_DELIVERED && state != RCPT_FAILED;
+}
+
+uint32_t job_left_count(const struct job *j); // of its recipients
+
 // Those of its message, which nobody changes.
 static inline enum priority_class job_class(const struct job *j)
 {
