@@ -82,12 +82,12 @@ static void end_result(struct home *h, enum notice_end end, const struct result 
 {
     if (r->kind != RESULT_FAILED)
         return; // it was recorded when it came
-    if (end == NOTICE_PUT_OFF) {
+    if (end == NOTICE_PUT_OFF || (end == NOTICE_UNREAD && r->attempt < JOB_ATTEMPTS_MAX)) {
         put_off(h, r);
         return;
     }
     job_set_rcpt_state(r->job, r->rcpt, RCPT_FAILED);
-    if (end == NOTICE_ALONE)
+    if (end != NOTICE_REPORTED)
         journal_result(&h->journal, r);
     home_tell(h, r);
 }

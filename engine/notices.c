@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #define RESULTS_BYTES_MAX (16u * 1024 * 1024) // of one message
-#define READ_FAILURES_MAX 10u                 // of a read; then the original counts as lost
+#define READ_FAILURES_MAX 10u                 // of a read; then it is put off
 
 // --- lists
 
@@ -209,18 +209,33 @@ static void is_over(struct notices *n, struct notice *t, enum notice_end end)
     list_add(&n->over, t);
 }
 
+static void original_missing(struct notices *n, struct notice *t, enum notice_end end)
+{
+    drop_original(n, t);
+    t->told_bytes = t->results.len;
+    is_over(n, t, end);
+}
+
 // All that was to be told of it is recorded alone.
-static void original_lost(struct notices *n, struct notice *t, int error)
+static void original_damaged(struct notices *n, struct notice *t)
 {
     char id[MESSAGE_ID_TEXT_BYTES];
     log_line(LOG_LEVEL_ERROR,
-             "message %s cannot be read back from the journal (%s): its sender is not told that "
-             "recipients have failed",
-             message_id_print(t->entry->id, id),
-             error < 0 ? strerrordesc_np(-error) : "its bytes are damaged");
-    drop_original(n, t);
-    t->told_bytes = t->results.len;
-    is_over(n, t, NOTICE_ALONE);
+             "message %s is damaged in the journal: its sender is not told that recipients have "
+             "failed",
+             message_id_print(t->entry->id, id));
+    original_missing(n, t, NOTICE_ALONE);
+}
+
+// The disk may read it later.
+static void original_unread(struct notices *n, struct notice *t, int error)
+{
+    char id[MESSAGE_ID_TEXT_BYTES];
+    log_line(LOG_LEVEL_ERROR,
+             "message %s cannot be read back from the journal now (%s): its sender is not told yet "
+             "that recipients have failed",
+             message_id_print(t->entry->id, id), strerrordesc_np(-error));
+    original_missing(n, t, NOTICE_UNREAD);
 }
 
 void notices_on_done(struct notices *n, const struct io_done *done)
@@ -242,10 +257,10 @@ void notices_on_done(struct notices *n, const struct io_done *done)
     const struct entry *e = t->entry;
     const struct segment *s = segment_at(n->journal->segments->table, place_segment(e->place));
     if (done->result <= 0)
-        original_lost(n, t, done->result < 0 ? done->result : -EIO);
+        original_unread(n, t, done->result < 0 ? done->result : -EIO);
     else if (!message_read_done(t->original, e->payload_bytes, s->epoch, place_offset(e->place),
                                 e->id))
-        original_lost(n, t, 0);
+        original_damaged(n, t);
     else
         list_add_front(&n->waiting, t);
 }

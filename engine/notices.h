@@ -13,7 +13,8 @@
 //          DSN_RCPTS_MAX recipients.
 // None:    for the null sender (so none for a report that fails: its record is all), for who said
 //          NOTIFY without FAILURE, for messages that are marked so. Without its content, which
-//          damage has taken, a failure is recorded alone, and logged.
+//          damage has taken, a failure is recorded alone, and logged; where it is the reading that
+//          fails, it comes again, until JOB_ATTEMPTS_MAX.
 // Room:    reports are new messages. Where those are refused reports wait, and the results with
 //          them; but what is refused may be so because of the originals: one report at a time is
 //          written to the open segment as long as a part of it is left for results, and one may go
@@ -41,6 +42,7 @@ enum notice_end {
     NOTICE_REPORTED, // the report and the records of what failed are safe
     NOTICE_ALONE,    // no report is due, or it cannot be made: failures are recorded without
     NOTICE_PUT_OFF,  // failures count as deferred
+    NOTICE_UNREAD,   // the same, while they have attempts left; then they are recorded without
 };
 
 // What is to be told about one message.
