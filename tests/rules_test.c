@@ -322,7 +322,7 @@ static const struct reply_case reply_cases[] = {
     {MAIL, "552 5.3.4 Message size exceeds fixed limit", CATEGORY_TOO_LARGE},
     {MAIL, "530 5.7.0 Must issue a STARTTLS command first", CATEGORY_AUTH},
     {GREETING, "421 4.7.0 mx.example.com Error: too many connections from 192.0.2.1", CATEGORY_RATE,
-     RULES_LATER, MINUTES(2)},
+     RULES_LATER},
     {CONTENT, "554 5.4.6 Error: too many hops", CATEGORY_ROUTING},
     // Exim, qmail, Sendmail, Exchange
     {RCPT, "550 Unrouteable address", CATEGORY_BAD_DOMAIN},
