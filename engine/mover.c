@@ -101,14 +101,21 @@ static struct entry *slot_failed(struct mover *m, struct move *slot, int error)
     struct entry *e = slot->entry;
     char id[MESSAGE_ID_TEXT_BYTES];
     struct segment *s = segment_at(m->journal->segments->table, place_segment(e->place));
-    s->damaged = true;
-    if (s->lost_count == 0) // told once
+    bool later = error < 0 && s->unread_count < MOVER_UNREAD_MAX;
+    if (later) { // the disk may read it then
+        s->unread_count++;
+        m->left_some = true;
+        m->rest_until_us = io_now_us(m->io) + MOVER_AGAIN_US;
+    } else {
+        s->damaged = true;
+        m->lost_count++;
+    }
+    if (later ? s->unread_count == 1 : s->lost_count == 0) // told once
         log_line(LOG_LEVEL_ERROR, "message %s cannot be moved to another segment: %s",
                  message_id_print(slot->entry->id, id),
                  error < 0 ? strerrordesc_np(-error) : "its bytes are damaged");
     message_free(m->blocks, slot->message);
     slot_free(m, slot);
-    m->lost_count++;
     return e;
 }
 
@@ -177,7 +184,7 @@ static void looked_through(struct mover *m, struct segments *s)
     if (m->lost_count > 0 && !m->left_some)
         segments_lost(s, m->segment, m->lost_count);
     // If it does not go for that, something else lives there.
-    if (m->lost_count > 0 || m->left_some)
+    if (m->lost_count > 0 || (m->left_some && m->rest_until_us <= io_now_us(m->io)))
         m->rest_until_us = io_now_us(m->io) + MOVER_REST_US;
     m->segment = SEGMENT_NONE; // what next is asked anew
 }

@@ -15,7 +15,9 @@
 #define MOVER_SLOTS 32u        // messages on their way
 #define MOVER_LOOKS_MAX 16384u // jobs looked at in one turn
 #define MOVER_REST_US 1000000u // after one that could not be moved
-#define MOVER_FAILURES_MAX 3u  // of a read; then the message counts as lost
+#define MOVER_FAILURES_MAX 3u  // of a read; then it is for later
+#define MOVER_AGAIN_US 100000u // after one that could not be read now
+#define MOVER_UNREAD_MAX 3000u // such reads of a segment; then what cannot be read counts as lost
 
 struct move {
     struct entry *entry; // NULL: free

@@ -30,6 +30,7 @@ struct segment {
     uint32_t reuse_turn;   // found at start: its turn among all of these; 0: made since
     bool damaged;          // set aside, not used again, when nothing readable in it is wanted
     bool aside;            // that was done: it belongs to no home's list any more
+    uint16_t unread_count; // reads of what lives in it that failed
     uint32_t lost_count;   // of those that live in it, when last looked through: unreadable
     uint64_t turn;         // among all that were opened
     uint64_t result_batch; // the last batch that holds a result of one of its messages

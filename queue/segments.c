@@ -126,6 +126,7 @@ static void begin_life(struct segment *segment, int fd, const struct segments_ta
     segment->live_count = 0;
     segment->reuse_turn = 0;
     segment->damaged = segment->aside = false;
+    segment->unread_count = 0;
     segment->lost_count = 0;
     segment->turn = 0;
     segment->result_batch = 0;

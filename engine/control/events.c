@@ -75,13 +75,15 @@ static void line_end(struct events *e, struct json *j, size_t before)
     e->dropped_count++;
 }
 
-// Of a message, one recipient and one attempt: attempts differ in their times, which the journal
-// keeps. (Their numbers would do, but that they stop at JOB_ATTEMPTS_MAX.)
+// Of a message, one recipient and one attempt. Attempts differ in their numbers, but that these
+// stop at JOB_ATTEMPTS_MAX, and in their times, but that an operator may end what was deferred in
+// the same turn. The journal keeps both.
 static void put_id(struct json *j, const char *id, const struct event *event)
 {
     char text[64];
     uint64_t age_us = event->wall_us - message_id_wall_us(event->id);
-    snprintf(text, sizeof(text), "%s-%" PRIu32 "-%" PRIu64, id, event->rcpt, age_us);
+    snprintf(text, sizeof(text), "%s-%" PRIu32 "-%" PRIu64, id, event->rcpt,
+             age_us << 8 | (event->attempt & 0xff));
     json_text(j, "event-id", slice_of_text(text));
 }
 

@@ -45,6 +45,7 @@ class Engine:
         self.name = place().new_name("engine")
         self.config = configure(name=self.name, **settings)
         self.events_read = []
+        self.event_ids = set()
         self.partial_line = b""
         self.start()
         self.events_file = open(place().path(f"{self.name}.jsonl"), "rb")
@@ -69,9 +70,15 @@ class Engine:
         return "\n".join(self.process.output)
 
     def events(self):
-        """All so far. Each line is JSON by itself."""
+        """All so far, each once: a start may tell again of what a crash left open. Each line is
+        JSON by itself."""
         *lines, self.partial_line = (self.partial_line + self.events_file.read()).split(b"\n")
-        self.events_read += [json.loads(line) for line in lines]
+        for event in map(json.loads, lines):
+            event_id = event.get("event-id")
+            if event_id not in self.event_ids:
+                self.events_read.append(event)
+            if event_id:
+                self.event_ids.add(event_id)
         return self.events_read
 
     def forget_events(self):

@@ -187,7 +187,7 @@ class Answers(unittest.TestCase):
         for domain, message_id in sent.items():
             with self.subTest(domain):
                 event = to.outcomes(message_id, seconds=60)[0]
-                for count in range(2, 6 if patient and cases[domain] == DELIVERED else 0):
+                for count in range(2, 16 if patient and cases[domain] == DELIVERED else 0):
                     if event["event"] == "deferred":
                         event = to.outcomes(message_id, count, seconds=60)[-1]
                 self.assertEqual((event["event"], event["enhanced"]), cases[domain], event)

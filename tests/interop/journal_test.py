@@ -196,7 +196,7 @@ class Recovery(Journaled):
         self.put(engine, "00000777.segment", bytes(segment))
         engine.start()
         eventually(lambda: exchanger.rcpts() == [f"RCPT TO:<far@{exchanger.domain}>"], "the mail")
-        far_id, = {e["id"] for e in eventually(lambda: engine.events(), "an event") if "id" in e}
+        far_id, = eventually(lambda: {e["id"] for e in engine.events() if "id" in e}, "an event")
         ids = [self.submit(engine, [f"x@{exchanger.domain}"]) for _ in range(4)]
         self.assertEqual([far_id, *ids], sorted({far_id, *ids}))
 
