@@ -26,8 +26,8 @@
 #define MESSAGES 30
 #define RATE_PER_S 10.0
 #define FAILS_US 600000
-#define RESUMES_US 1000000
-#define RUNS_MAX 5000 // of one kind of failure
+#define RESUMES_US 1500000 // segments whose reading failed are emptied first
+#define RUNS_MAX 5000      // of one kind of failure
 
 static uint64_t nth_now; // for who looks at a crash
 static int result_now;
@@ -121,8 +121,9 @@ static void fail_each(int result, bool from_then_on, struct tally *t)
         bool resumed = r.last_acknowledged || r.loads_us < good_us(&r) + RESUMES_US;
         CU_ASSERT(resumed);
         if (!resumed)
-            printf("\n  operation %" PRIu64 ", %d%s: no mail is taken any more\n", nth, result,
-                   from_then_on ? "+" : "");
+            printf("\n  operation %" PRIu64 ", %d%s: no mail is taken any more, %" PRIu64
+                   " us after it could be\n",
+                   nth, result, from_then_on ? "+" : "", r.loads_us - good_us(&r));
         t->runs++;
         t->operations += r.file_operations;
         t->lives += r.lives;
