@@ -72,7 +72,7 @@ static void test_words(void)
     for (int i = 0; i < CATEGORY_COUNT; i++) {
         enum category back = CATEGORY_COUNT;
         CU_ASSERT(category_of_word(slice_of_text(category_word((enum category)i)), &back));
-        CU_ASSERT_EQUAL(back, i);
+        CU_ASSERT_EQUAL((int)back, i);
     }
     enum category none;
     CU_ASSERT(!category_of_word(SLICE("bad"), &none));
