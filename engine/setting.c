@@ -125,7 +125,7 @@ static bool parse_word(const struct setting *s, struct slice text, uint32_t *ret
 static bool parse_one_of_words(const struct setting *s, struct slice text, uint32_t *set,
                                struct refusal *why)
 {
-    uint32_t word;
+    uint32_t word = 0;
     if (!parse_word(s, text, &word, why))
         return false;
     *set |= UINT32_C(1) << word;
@@ -153,7 +153,7 @@ static bool parse_mail_priority(struct slice text, int32_t *ret, struct refusal 
                       "'%.*s' is not a priority: \"transactional\", \"normal\", \"bulk\", or a "
                       "number from -9 to 9",
                       SLICE_ARG(text));
-    *ret = priority;
+    *ret = (int32_t)priority; // -9 to 9
     return true;
 }
 
@@ -229,7 +229,7 @@ static bool parse_network(const struct setting *s, struct slice text, struct set
 static bool parse_step(const struct setting *s, struct slice text, struct retry_steps *list,
                        struct refusal *why)
 {
-    uint64_t value;
+    uint64_t value = 0;
     if (list->count == RETRY_STEPS_MAX)
         return refuse(why, "more than %d durations", RETRY_STEPS_MAX);
     if (!parse_number(s, text, &value, why))

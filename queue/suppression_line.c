@@ -19,7 +19,7 @@ static uint32_t day_of(uint32_t year, uint32_t month, uint32_t day)
 const char *suppression_date(uint16_t day, char text[SUPPRESSION_DATE_BYTES])
 {
     if (day == SUPPRESSION_FOR_EVER)
-        return strcpy(text, FOR_EVER);
+        return memcpy(text, FOR_EVER, sizeof(FOR_EVER));
     uint32_t n = day + 719468u;
     uint32_t era = n / 146097, of_era = n % 146097;
     uint32_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;

@@ -38,11 +38,11 @@ static void find_name(int folder_fd, char name[NAME_MAX + 1])
     int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
     const struct dirent *entry;
-    strcpy(name, FIRST_NAME);
+    memcpy(name, FIRST_NAME, sizeof(FIRST_NAME));
     while (folder && (entry = readdir(folder)))
         if (strlen(entry->d_name) == strlen(FIRST_NAME) &&
             strncmp(entry->d_name, "list.", 5) == 0 && strcmp(entry->d_name, name) > 0)
-            strcpy(name, entry->d_name);
+            memcpy(name, entry->d_name, sizeof(FIRST_NAME)); // of that length
     if (folder)
         closedir(folder);
     else if (fd >= 0)

@@ -103,11 +103,12 @@ struct rules *rules_new(struct slice text, struct slice behind, char why[RULES_W
     }
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     struct rules *r = malloc(sizeof(*r) + count * sizeof(r->items[0]));
+    if (r)
+        r->count = 0;
     if (!r || !context) {
         snprintf(why, RULES_WHY_BYTES, "not enough memory");
         goto fail;
     }
-    r->count = 0;
     pcre2_set_parens_nest_limit(context, NESTING_MAX);
     if (!add_lines(r, text, context, why, ret_line) ||
         !add_lines(r, behind, context, why, &line_behind))
