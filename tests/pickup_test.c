@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define NOBODY 65534
-#define PATIENCE_US 20000000u
+#define PATIENCE_US 120000000u // a disk that others are busy with may take that long to sync
 #define OWNER 3
 #define TAKEN_MAX 40000
 #define WAITING_MAX 4096
