@@ -73,21 +73,6 @@ struct deliver_counters {
     uint32_t connections, connections_peak, sites;
 };
 
-// How fast a site is used has changed, for people and programs: what holds from now on, and the
-// reply that made it so.
-struct deliver_lesson {
-    uint64_t wall_us;
-    char site[256];       // its first host, or its name in the configuration
-    uint64_t rate;        // messages in a thousand seconds; 0: as it takes them
-    uint32_t connections; // at a time; UINT32_MAX: as is set
-    uint64_t held_us;     // nothing begins for so long
-    uint16_t code;        // 0: it is faster, since it has not complained
-    struct enhanced_code enhanced;
-    uint16_t text_len;
-    char text[200];
-};
-#define DELIVER_LESSONS_KEPT 64u // in one turn; more are in the log alone
-
 size_t deliver_domain_bytes(void); // what a domain takes with our part behind it
 
 int deliver_new(struct deliver **ret, const struct deliver_options *options);
@@ -119,9 +104,6 @@ void deliver_stop(struct deliver *d);
 bool deliver_stopped(const struct deliver *d); // nothing under way any more
 // Closes everything at once; what was under way ends as deferred or in doubt.
 void deliver_abandon(struct deliver *d);
-
-// What was learned in this turn, one after the other. False: no more.
-bool deliver_next_lesson(struct deliver *d, struct deliver_lesson *ret);
 
 struct deliver_counters deliver_counters(const struct deliver *d);
 

@@ -1,5 +1,5 @@
-// What a site's answers teach us of how much it takes (policy/throttle.h), and what people and
-// programs hear of that: a log line and an event each time.
+// What a site's answers teach us of how much it takes (policy/throttle.h), and what people hear of
+// that: a log line each time.
 
 #include "engine/base/log.h"
 #include "engine/deliver/parts.h"
@@ -28,54 +28,23 @@ static void own_answers(struct site *s)
 
 // --- what is told
 
-static void log_lesson(const struct deliver_lesson *l)
-{
-    char rate[64] = "as many messages as it takes", connections[32] = "";
-    if (l->rate > 0)
-        snprintf(rate, sizeof(rate), "%llu.%llu messages a second",
-                 (unsigned long long)(l->rate / 1000), (unsigned long long)(l->rate % 1000 / 100));
-    if (l->connections != UINT32_MAX)
-        snprintf(connections, sizeof(connections), ", %u connections", l->connections);
-    if (l->code > 0)
-        log_line(LOG_LEVEL_INFO, "site %s: %s%s, since it says: %u %.*s", l->site, rate,
-                 connections, l->code, (int)l->text_len, l->text);
-    else
-        log_line(LOG_LEVEL_DEBUG, "site %s: %s%s, since it takes them", l->site, rate, connections);
-}
-
 // `why`: NULL when it is faster from now on.
 static void tell(struct deliver *d, struct site *s, const struct failure *why)
 {
-    const struct throttle *t = site_throttle(s);
-    uint64_t now_us = io_now_us(d->io);
-    struct deliver_lesson l = {
-        .wall_us = io_wall_us(d->io),
-        .rate = t->rate,
-        .connections = throttle_connections(&s->allowance.throttle, now_us),
-        .held_us = t->held_until_us > now_us ? t->held_until_us - now_us : 0,
-    };
-    snprintf(l.site, sizeof(l.site), "%s", site_name(s));
-    if (why) {
-        l.code = why->code;
-        l.enhanced = why->enhanced;
-        l.text_len = why->text_len;
-        memcpy(l.text, why->text, why->text_len);
-    }
-    log_lesson(&l);
-    if (d->lesson_count == DELIVER_LESSONS_KEPT)
-        return;
-    d->lessons[(d->lesson_first + d->lesson_count++) % DELIVER_LESSONS_KEPT] = l;
-}
-_Static_assert(sizeof(((struct deliver_lesson *)0)->text) >= SITE_TEXT_BYTES_MAX, "fits");
-
-bool deliver_next_lesson(struct deliver *d, struct deliver_lesson *ret)
-{
-    if (d->lesson_count == 0)
-        return false;
-    *ret = d->lessons[d->lesson_first];
-    d->lesson_first = (d->lesson_first + 1) % DELIVER_LESSONS_KEPT;
-    d->lesson_count--;
-    return true;
+    uint64_t rate = site_throttle(s)->rate; // messages in a thousand seconds; 0: as it takes them
+    uint32_t most = throttle_connections(&s->allowance.throttle, io_now_us(d->io));
+    char pace[64] = "as many messages as it takes", connections[32] = "";
+    if (rate > 0)
+        snprintf(pace, sizeof(pace), "%llu.%llu messages a second",
+                 (unsigned long long)(rate / 1000), (unsigned long long)(rate % 1000 / 100));
+    if (most != UINT32_MAX)
+        snprintf(connections, sizeof(connections), ", %u connections", most);
+    if (why)
+        log_line(LOG_LEVEL_INFO, "site %s: %s%s, since it says: %u %.*s", site_name(s), pace,
+                 connections, why->code, (int)why->text_len, why->text);
+    else
+        log_line(LOG_LEVEL_DEBUG, "site %s: %s%s, since it takes them", site_name(s), pace,
+                 connections);
 }
 
 // --- what is learned

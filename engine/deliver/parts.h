@@ -147,8 +147,6 @@ struct deliver {
     struct setback *setback_newest, *setback_oldest;
     uint32_t setback_count;
     struct deliver_counters counters;
-    uint32_t lesson_first, lesson_count;
-    struct deliver_lesson lessons[DELIVER_LESSONS_KEPT]; // a ring
 };
 
 static inline struct target *target_of(struct domain *d)
