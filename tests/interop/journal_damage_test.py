@@ -81,8 +81,8 @@ class Folder(Journaled):
                 os.chown(path, NOBODY, NOBODY)
         engine.start()
         self.assertNotRegex(engine.log(), "error")
-        self.assertEqual(re.findall(r"warning: journal: (\w+)\.segment is empty \((\d+) bytes\)",
-                                    engine.log()),
+        told = re.findall(r"warning: journal: (\w+)\.segment is empty \((\d+) bytes\)", engine.log())
+        self.assertEqual([t for t in told if t[0] >= "00000800"],  # the kill may have left its own
                          [("00000801", "0"), ("00000802", str(BLOCK))])
         self.assertEqual([p for p in self.files(engine) if "/000008" in p and
                           os.path.basename(p) < "00000803"], [])
@@ -190,7 +190,7 @@ class Damage(Journaled):
         for count in range(5, 100):
             self.submit(engine, [f"z@{new.domain}"], PIECE)
             eventually(lambda: len(new.transactions) >= count, "its way")
-        self.assertLessEqual(len(self.files(engine)), FILES_MAX)  # they are used again
+        eventually(lambda: len(self.files(engine)) <= FILES_MAX, "them be used again")
         self.mx.script.clear()
         eventually(lambda: len(self.mx.transactions) >= 4, lambda: engine.log())
         self.assertEqual(sorted(self.mx.rcpts()), sorted(
