@@ -43,6 +43,8 @@ static uint64_t hear(struct slice bytes)
         case SERVER_OTHER: smtp_server_answer(&server, NULL, &out); break;
         case SERVER_MESSAGE: messages++; break;
         case SERVER_CONTENT: break;
+        case SERVER_STARTTLS:
+        case SERVER_AUTH:
         case SERVER_WAIT:
         case SERVER_DROPPED:
         case SERVER_QUIT:

@@ -35,8 +35,8 @@ static const char *const status_names[] = {
 };
 
 static const char *const verb_names[VERB_COUNT] = {
-    "none", "helo", "ehlo", "mail", "rcpt", "data", "bdat",
-    "rset", "noop", "help", "vrfy", "expn", "verb", "quit",
+    "none", "helo", "ehlo", "mail", "rcpt", "data", "bdat",     "rset",
+    "noop", "help", "vrfy", "expn", "verb", "quit", "starttls", "auth",
 };
 
 static void describe_mail(const struct command *c, struct buffer *out)

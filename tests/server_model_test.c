@@ -21,6 +21,8 @@ static const struct smtp_server_options options = {
     .rcpt_count_max = RCPTS_MAX,
     .pipelining = true,
     .chunking = true,
+    .starttls = true,
+    .auth = true,
 };
 
 struct play {
@@ -31,7 +33,8 @@ struct play {
     unsigned answer_count, answer_next, verdict_count;
     // The reference automaton.
     bool hello, open, chunked, wake, ended;
-    unsigned rcpts_accepted, rcpts_refused, errors;
+    bool secured, authenticated;
+    unsigned rcpts_accepted, rcpts_refused, errors, auths_refused;
     struct buffer content;
     enum content_fault fault;
 };
@@ -346,6 +349,65 @@ static void do_error(struct play *p)
         say(p, "500 5.5.2");
 }
 
+static void do_starttls(struct play *p)
+{
+    client(p, "STARTTLS\r\n");
+    if (!p->hello || p->open || p->secured) {
+        out_of_order(p, "503 5.5.1");
+        return;
+    }
+    see(p, "starttls");
+    if (!answered(p, "220 2.0.0") || p->ended)
+        return;
+    if (random_below(&p->dice, 6) == 0) {
+        client(p, "NOOP\r\n"); // in the clear
+        end(p);
+        return;
+    }
+    client(p, "\x16");
+    p->secured = true;
+    p->hello = p->wake = false;
+}
+
+static void judge_auth(struct play *p)
+{
+    static const char *const refusals[] = {"454 4.7.0 later", "535 5.7.8 no", "554 5.7.1 never"};
+    uint32_t roll = random_below(&p->dice, 8);
+    const char *answer = roll < 3 ? refusals[roll] : roll == 3 ? "421 4.3.2 closing" : NULL;
+    see(p, "auth(joe:secret)");
+    p->answers[p->answer_count++] = answer;
+    p->authenticated = !answer;
+    bool too_many = answer && answer[0] == '5' && ++p->auths_refused == SERVER_AUTH_TRIES_MAX;
+    say(p, too_many ? "421 4.7.0" : answer ? answer : "235 2.7.0");
+    if (too_many || roll == 3)
+        end(p);
+}
+
+static void do_auth(struct play *p)
+{
+    static const char *const begins[] = {"AUTH PLAIN AGpvZQBzZWNyZXQ=\r\n", "auth login\r\n",
+                                         "AUTH PLAIN\r\n"};
+    uint32_t roll = random_below(&p->dice, COUNT_OF(begins));
+    client(p, begins[roll]);
+    if (!p->hello || p->open || !p->secured || p->authenticated) {
+        out_of_order(p, p->hello && !p->open && !p->secured ? "538 5.7.11" : "503 5.5.1");
+        return;
+    }
+    if (roll > 0)
+        say(p, "334");
+    if (roll == 1) {
+        client(p, "am9l\r\nc2VjcmV0\r\n");
+        say(p, "334");
+    }
+    if (roll < 2) {
+        judge_auth(p);
+        return;
+    }
+    client(p, "*\r\n");
+    if (!one_error_too_many(p))
+        say(p, "501 5.7.0");
+}
+
 static void do_quit(struct play *p)
 {
     client(p, "QUIT\r\n");
@@ -371,8 +433,9 @@ static void do_likely(struct play *p)
 
 static void do_unlikely(struct play *p)
 {
-    static void (*const moves[])(struct play *) = {do_hello, do_mail, do_rcpt,  do_data,
-                                                   do_bdat,  do_rset, do_other, do_error};
+    static void (*const moves[])(struct play *) = {do_hello,    do_mail, do_rcpt,  do_data,
+                                                   do_bdat,     do_rset, do_other, do_error,
+                                                   do_starttls, do_auth};
     if (random_below(&p->dice, 60) == 0)
         do_quit(p);
     else
@@ -386,8 +449,8 @@ static void draw_session(struct play *p, uint64_t seed)
     for (size_t i = 0; i < COUNT_OF(buffers); i++)
         buffer_clear(buffers[i]);
     p->answer_count = p->answer_next = p->verdict_count = 0;
-    p->hello = p->wake = p->ended = false;
-    p->errors = 0;
+    p->hello = p->wake = p->ended = p->secured = p->authenticated = false;
+    p->errors = p->auths_refused = 0;
     end_transaction(p);
     uint32_t steps = 1 + random_below(&p->dice, STEPS_MAX);
     uint32_t mischief = 1 + random_below(&p->dice, 10); // of ten

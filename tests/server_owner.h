@@ -17,6 +17,8 @@
 #include <stdlib.h>
 
 #define OWNER_TEXT_BYTES_MAX (1 << 20)
+// Among the client's bytes: all of a handshake. What stands behind it is said under TLS.
+#define OWNER_HANDSHAKE '\x16'
 
 struct owner {
     struct smtp_server server;
@@ -30,14 +32,16 @@ struct owner {
     unsigned verdict_count; // given
     unsigned counts[VERB_COUNT];
     bool closed;
+    bool auth_due;    // AUTH is not answered yet
+    bool handshaking; // STARTTLS was accepted: the next byte of TLS is OWNER_HANDSHAKE
     // The envelope, as the owner has accepted it.
     bool has_sender, has_content;
     unsigned rcpt_count;
 };
 
 static const char *const owner_verb_names[VERB_COUNT] = {
-    "-",    "helo", "ehlo", "mail", "rcpt", "data", "bdat",
-    "rset", "noop", "help", "vrfy", "expn", "verb", "quit",
+    "-",    "helo", "ehlo", "mail", "rcpt", "data", "bdat",     "rset",
+    "noop", "help", "vrfy", "expn", "verb", "quit", "starttls", "auth",
 };
 
 static inline void owner_init(struct owner *o, const struct smtp_server_options *options)
@@ -96,6 +100,10 @@ static inline void owner_write_seen(struct owner *o, const struct smtp_server_ev
         buffer_printf(b, e->fault ? "drop(%s fault %d)" : "drop(%s)", verb, e->fault);
         break;
     case SERVER_CLOSE: buffer_printf(b, "close"); break;
+    case SERVER_AUTH:
+        buffer_printf(b, "auth(%.*s:%.*s)", SLICE_ARG(e->text), SLICE_ARG(e->secret));
+        break;
+    case SERVER_STARTTLS:
     case SERVER_DATA:
     case SERVER_OTHER:
     case SERVER_QUIT: buffer_printf(b, "%s", verb); break;
@@ -158,6 +166,7 @@ static inline void owner_answer(struct owner *o, const struct smtp_server_event 
     const char *reply = owner_ask(o, owner_verb_names[e->verb], count);
     if (!reply || reply[0] < '4')
         owner_take_acceptance(o, e->kind);
+    o->handshaking = e->kind == SERVER_STARTTLS && (!reply || reply[0] < '4');
     smtp_server_answer(&o->server, reply, &o->out);
 }
 
@@ -168,6 +177,11 @@ static inline bool owner_take_event(struct owner *o, const struct smtp_server_ev
     switch (e->kind) {
     case SERVER_MORE: return false;
     case SERVER_WAIT:
+        if (o->auth_due) {
+            o->auth_due = false;
+            owner_answer(o, &(struct smtp_server_event){.kind = SERVER_AUTH, .verb = VERB_AUTH});
+            return true;
+        }
         CHECK(smtp_server_uncommitted(&o->server) == o->message_count - o->verdict_count);
         if (o->message_count == o->verdict_count)
             return false; // `out` is full
@@ -190,11 +204,18 @@ static inline bool owner_take_event(struct owner *o, const struct smtp_server_ev
             owner_write_seen(o, e);
         o->closed = true;
         return false;
+    case SERVER_AUTH:
+        owner_write_seen(o, e);
+        o->auth_due = o->late;
+        if (!o->late)
+            owner_answer(o, e);
+        return true;
     case SERVER_EHLO:
     case SERVER_MAIL:
     case SERVER_RCPT:
     case SERVER_DATA:
     case SERVER_OTHER:
+    case SERVER_STARTTLS:
     case SERVER_QUIT:
         owner_write_seen(o, e);
         owner_answer(o, e);
@@ -203,8 +224,8 @@ static inline bool owner_take_event(struct owner *o, const struct smtp_server_ev
     return false;
 }
 
-// Feeds one piece, in a heap copy of just its size, so that reading on is caught.
-static inline void owner_feed(struct owner *o, struct slice piece)
+// In a heap copy of just its size, so that reading on is caught.
+static inline void owner_feed_bytes(struct owner *o, struct slice piece)
 {
     char *copy = malloc(piece.len ? piece.len : 1);
     struct slice rest = slice_make(copy, piece.len);
@@ -215,6 +236,22 @@ static inline void owner_feed(struct owner *o, struct slice piece)
     while (owner_take_event(o, &event));
     CHECK(event.kind == SERVER_WAIT || rest.len == 0);
     free(copy);
+}
+
+// Feeds one piece, with the handshakes in it.
+static inline void owner_feed(struct owner *o, struct slice piece)
+{
+    size_t at = slice_find(piece, OWNER_HANDSHAKE);
+    owner_feed_bytes(o, slice_take(piece, at));
+    while (at < piece.len) {
+        piece = slice_skip(piece, at);
+        const bool done = o->handshaking && !o->closed;
+        if (done)
+            smtp_server_secured(&o->server);
+        o->handshaking = false;
+        at = slice_find(slice_skip(piece, 1), OWNER_HANDSHAKE) + 1;
+        owner_feed_bytes(o, slice_skip(slice_take(piece, at), done));
+    }
 }
 
 // Gives the verdicts that are still due, and tells the end if that was all it waited for.

@@ -23,6 +23,18 @@ struct session_case {
     const char *answers;   // "mail:550 5.7.1 no|rcpt/1:451 4.3.0 later": /n is the n-th, from 0
     const char *want_said; // behind the greeting
     const char *want_seen;
+    bool is_private; // TLS or a unix socket from the start
+};
+
+// Of a listener that asks who one is.
+static const struct smtp_server_options trusting = {
+    .hostname = SLICE("mx.example"),
+    .banner = SLICE("ESMTP test"),
+    .pipelining = true,
+    .chunking = true,
+    .enhanced_codes = true,
+    .starttls = true,
+    .auth = true,
 };
 
 // Looks "name" or "name/count" up in a case's answers.
@@ -44,23 +56,27 @@ static const char *scripted_answer(void *context, const char *name, unsigned cou
     return NULL;
 }
 
-static void start(struct owner *o, const struct session_case *c, bool late)
+static void start(struct owner *o, const struct smtp_server_options *offers,
+                  const struct session_case *c, bool late)
 {
     char *answers;
     memcpy(&answers, &c->answers, sizeof(answers)); // context is not const
-    owner_init(o, &options);
+    owner_init(o, offers);
     o->answer = answers ? scripted_answer : NULL;
     o->context = answers;
     o->late = late;
+    if (c->is_private)
+        smtp_server_secured(&o->server);
     smtp_server_greet(&o->server, NULL, &o->out);
     buffer_clear(&o->out);
 }
 
-static bool run_in_steps(const struct session_case *c, size_t cut, size_t step, bool late)
+static bool run_in_steps(const struct smtp_server_options *offers, const struct session_case *c,
+                         size_t cut, size_t step, bool late)
 {
     struct owner o;
     struct buffer said;
-    start(&o, c, late);
+    start(&o, offers, c, late);
     buffer_init(&said, OWNER_TEXT_BYTES_MAX);
     owner_feed(&o, slice_take(c->client, cut));
     for (struct slice rest = slice_skip(c->client, cut); rest.len > 0;
@@ -80,15 +96,17 @@ static bool run_in_steps(const struct session_case *c, size_t cut, size_t step, 
     return right;
 }
 
-static void run_cases(const struct session_case *cases, size_t count)
+static void run_cases(const struct smtp_server_options *offers, const struct session_case *cases,
+                      size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct session_case *c = &cases[i];
         bool right = true;
         for (int late = 0; late < 2; late++) {
             for (size_t cut = 0; right && cut <= c->client.len; cut++)
-                right = run_in_steps(c, cut, SIZE_MAX, late);
-            right = right && run_in_steps(c, 0, 1, late) && run_in_steps(c, 1, 2, late);
+                right = run_in_steps(offers, c, cut, SIZE_MAX, late);
+            right = right && run_in_steps(offers, c, 0, 1, late) &&
+                    run_in_steps(offers, c, 1, 2, late);
         }
         CU_ASSERT(right);
     }
@@ -250,7 +268,126 @@ static const struct session_case session_cases[] = {
 
 static void sessions(void)
 {
-    run_cases(session_cases, COUNT_OF(session_cases));
+    run_cases(&options, session_cases, COUNT_OF(session_cases));
+}
+
+// name "joe", password "secret": AGpvZQBzZWNyZXQ=, am9l, c2VjcmV0
+#define PLAIN "AUTH PLAIN AGpvZQBzZWNyZXQ=\r\n"
+#define TLS "\x16"
+static const struct session_case trust_cases[] = {
+    {"STARTTLS", SLICE(EHLO "STARTTLS\r\n" TLS EHLO MAIL "STARTTLS\r\n"), NULL,
+     "250, 220 2.0.0, 250, 250 2.1.0, 503 5.5.1", "ehlo(c) starttls ehlo(c) mail(a@b)"},
+    {"what was said in the clear is forgotten", SLICE(EHLO "STARTTLS\r\n" TLS MAIL PLAIN), NULL,
+     "250, 220 2.0.0, 503 5.5.1, 503 5.5.1", "ehlo(c) starttls"},
+    {"STARTTLS, then bytes in the clear behind it (CVE-2011-0411)",
+     SLICE(EHLO "STARTTLS\r\n" EHLO MAIL), NULL, "250, 220 2.0.0", "ehlo(c) starttls close"},
+    {"one byte is enough", SLICE(EHLO "STARTTLS\r\n\n"), NULL, "250, 220 2.0.0",
+     "ehlo(c) starttls close"},
+    {"STARTTLS behind a message", SLICE(TO_RCPT "DATA\r\nx\r\n.\r\nSTARTTLS\r\n" TLS EHLO), NULL,
+     SAID_TO_RCPT ", 354, 250 2.0.0, 220 2.0.0, 250",
+     SEEN_TO_RCPT " data message(x\r\n) starttls ehlo(c)"},
+    {"STARTTLS at the wrong moment", SLICE("STARTTLS\r\n" EHLO MAIL "STARTTLS\r\nSTARTTLS x\r\n"),
+     NULL, "503 5.5.1, 250, 250 2.1.0, 503 5.5.1, 501 5.5.4", "ehlo(c) mail(a@b)"},
+    {"the owner has no certificate", SLICE(EHLO "STARTTLS\r\n" MAIL), "starttls:454 4.7.0 later",
+     "250, 454 4.7.0, 250 2.1.0", "ehlo(c) starttls mail(a@b)"},
+    {"no password in the clear", SLICE(EHLO PLAIN "AUTH LOGIN\r\nNOOP\r\n"), NULL,
+     "250, 538 5.7.1, 538 5.7.1, 250 2.0.0", "ehlo(c) noop"},
+    {"AUTH after STARTTLS", SLICE(EHLO "STARTTLS\r\n" TLS EHLO PLAIN MAIL), NULL,
+     "250, 220 2.0.0, 250, 235 2.7.0, 250 2.1.0",
+     "ehlo(c) starttls ehlo(c) auth(joe:secret) mail(a@b)"},
+
+    {"AUTH PLAIN with its response", SLICE(EHLO PLAIN "NOOP\r\n"), NULL,
+     "250, 235 2.7.0, 250 2.0.0", "ehlo(c) auth(joe:secret) noop", true},
+    {"AUTH PLAIN without", SLICE(EHLO "auth plain\r\nAGpvZQBzZWNyZXQ=\r\nNOOP\r\n"), NULL,
+     "250, 334, 235 2.7.0, 250 2.0.0", "ehlo(c) auth(joe:secret) noop", true},
+    {"AUTH PLAIN as oneself", SLICE(EHLO "AUTH PLAIN am9lAGpvZQBzZWNyZXQ=\r\n"), NULL,
+     "250, 235 2.7.0", "ehlo(c) auth(joe:secret)", true},
+    {"AUTH PLAIN as another", SLICE(EHLO "AUTH PLAIN am9lLQBqb2UAc2VjcmV0\r\nNOOP\r\n"), NULL,
+     "250, 501 5.5.2, 250 2.0.0", "ehlo(c) noop", true},
+    {"AUTH LOGIN", SLICE(EHLO "AUTH LOGIN\r\nam9l\r\nc2VjcmV0\r\nNOOP\r\n"), NULL,
+     "250, 334, 334, 235 2.7.0, 250 2.0.0", "ehlo(c) auth(joe:secret) noop", true},
+    {"AUTH LOGIN with the name", SLICE(EHLO "AUTH LOGIN am9l\r\nc2VjcmV0\r\n"), NULL,
+     "250, 334, 235 2.7.0", "ehlo(c) auth(joe:secret)", true},
+    {"AUTH is cancelled", SLICE(EHLO "AUTH LOGIN\r\nam9l\r\n*\r\nAUTH PLAIN\r\n*\r\n" PLAIN), NULL,
+     "250, 334, 334, 501 5.7.0, 334, 501 5.7.0, 235 2.7.0", "ehlo(c) auth(joe:secret)", true},
+    {"AUTH of nobody, and of nothing",
+     SLICE(EHLO
+           "AUTH PLAIN =\r\nAUTH PLAIN AAB4\r\nAUTH PLAIN AGpvZQA=\r\nAUTH LOGIN =\r\nc2VjcmV0\r\n"
+           "AUTH PLAIN AGpvZQ==\r\nAUTH PLAIN AGpvZQBzAHQ=\r\n"),
+     NULL, "250, 501 5.5.2, 501 5.5.2, 501 5.5.2, 334, 501 5.5.2, 501 5.5.2, 501 5.5.2", "ehlo(c)",
+     true},
+    {"no base64",
+     SLICE(EHLO "AUTH PLAIN AGpvZQBzZWNyZXQ\r\nAUTH PLAIN AGpv!QBz\r\nAUTH PLAIN AGpvZR==\r\n"
+                "AUTH PLAIN A===\r\nAUTH PLAIN AG==ZQBz\r\nAUTH LOGIN\r\nam 9l\r\nNOOP\r\n"),
+     NULL, "250, 501 5.5.2, 501 5.5.2, 501 5.5.2, 501 5.5.2, 501 5.5.2, 334, 501 5.5.2, 250 2.0.0",
+     "ehlo(c) noop", true},
+    {"mechanisms that we have not", SLICE(EHLO "AUTH CRAM-MD5\r\nAUTH\r\nAUTH PLAIN a b\r\n"), NULL,
+     "250, 504 5.5.4, 501 5.5.4, 501 5.5.4", "ehlo(c)", true},
+    {"AUTH at the wrong moment", SLICE(PLAIN EHLO MAIL PLAIN "RSET\r\n" PLAIN PLAIN), NULL,
+     "503 5.5.1, 250, 250 2.1.0, 503 5.5.1, 250 2.0.0, 235 2.7.0, 503 5.5.1",
+     "ehlo(c) mail(a@b) rset drop(rset) auth(joe:secret)", true},
+    {"it lasts", SLICE(EHLO PLAIN EHLO PLAIN), NULL, "250, 235 2.7.0, 250, 503 5.5.1",
+     "ehlo(c) auth(joe:secret) ehlo(c)", true},
+    {"two wrong ones and a right one", SLICE(EHLO PLAIN PLAIN PLAIN),
+     "auth/0:535 5.7.8 no|auth/1:535 5.7.8 no", "250, 535 5.7.8, 535 5.7.8, 235 2.7.0",
+     "ehlo(c) auth(joe:secret) auth(joe:secret) auth(joe:secret)", true},
+    {"three wrong ones", SLICE(EHLO PLAIN PLAIN PLAIN PLAIN), "auth:535 5.7.8 no",
+     "250, 535 5.7.8, 535 5.7.8, 421 4.7.0",
+     "ehlo(c) auth(joe:secret) auth(joe:secret) auth(joe:secret) close", true},
+    {"who is not judged has not guessed", SLICE(EHLO PLAIN PLAIN PLAIN PLAIN),
+     "auth:454 4.7.0 later", "250, 454 4.7.0, 454 4.7.0, 454 4.7.0, 454 4.7.0",
+     "ehlo(c) auth(joe:secret) auth(joe:secret) auth(joe:secret) auth(joe:secret)", true},
+    {"AUTH behind a message, and commands behind AUTH",
+     SLICE(TO_RCPT "DATA\r\nx\r\n.\r\n" PLAIN MAIL RCPT "DATA\r\ny\r\n.\r\n"), NULL,
+     SAID_TO_RCPT ", 354, 250 2.0.0, 235 2.7.0, 250 2.1.0, 250 2.1.5, 354, 250 2.0.0",
+     SEEN_TO_RCPT " data message(x\r\n) auth(joe:secret) mail(a@b) rcpt(c@d) data message(y\r\n)",
+     true},
+    {"AUTH= behind MAIL",
+     SLICE(EHLO "MAIL FROM:<a@b> AUTH=<>\r\nRSET\r\nMAIL FROM:<a@b> AUTH=\r\n"), NULL,
+     "250, 250 2.1.0, 250 2.0.0, 501 5.5.4", "ehlo(c) mail(a@b) rset drop(rset)", true},
+};
+
+static void who_is_it(void)
+{
+    run_cases(&trusting, trust_cases, COUNT_OF(trust_cases));
+}
+
+static void no_password_stays(void)
+{
+    struct owner o;
+    owner_init(&o, &trusting);
+    smtp_server_secured(&o.server);
+    smtp_server_greet(&o.server, NULL, &o.out);
+    buffer_clear(&o.out);
+    owner_feed(&o, SLICE(EHLO));
+    CU_ASSERT_PTR_NOT_NULL(memmem(o.out.data, o.out.len, "AUTH PLAIN LOGIN\r\n", 18));
+    CU_ASSERT_PTR_NULL(memmem(o.out.data, o.out.len, "STARTTLS", 8));
+    owner_feed(&o, SLICE("AUTH LOGIN\r\nam9l\r\n"));
+    CU_ASSERT(o.server.credentials.len == 3);
+    owner_feed(&o, SLICE("c2VjcmV0\r\n"));
+    CU_ASSERT(o.server.credentials.data == NULL && smtp_server_authenticated(&o.server));
+    owner_release(&o);
+}
+
+// As long as a line of commands may be, and no longer than credentials may.
+static void long_credentials(void)
+{
+    static char line[4096], text[4096];
+    static const struct {
+        size_t characters;
+        const char *said;
+    } rows[] = {{1024, "501 5.5.2"}, {1400, "501 5.5.2"}, {2046, "501 5.5.2"}, {2047, "500 5.5.6"}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char said[64];
+        memset(text, 'A', rows[i].characters);
+        int len = snprintf(line, sizeof(line), EHLO "AUTH PLAIN\r\n%.*s\r\nNOOP\r\n",
+                           (int)rows[i].characters, text);
+        snprintf(said, sizeof(said), "250, 334, %s, 250 2.0.0", rows[i].said);
+        const struct session_case c = {
+            "long", slice_make(line, (size_t)len), NULL, said, "ehlo(c) noop", true};
+        CU_ASSERT(run_in_steps(&trusting, &c, 0, SIZE_MAX, false));
+        CU_ASSERT(run_in_steps(&trusting, &c, 0, 1, false));
+    }
 }
 
 // The sequences of the SMTP smuggling reports: each stands within a message whose rest would be a
@@ -280,15 +417,15 @@ static void smuggling(void)
                  sequences[i].fault);
         const struct session_case c = {"smuggling", slice_make(client, len), NULL,
                                        SAID_TO_RCPT ", 354, 550 5.6.0, 250 2.0.0", seen};
-        run_cases(&c, 1);
+        run_cases(&options, &c, 1);
     }
 }
 
 static bool run_once(const char *name, struct slice client, const char *said, const char *seen)
 {
     const struct session_case c = {name, client, NULL, said, seen};
-    return run_in_steps(&c, 0, SIZE_MAX, false) && run_in_steps(&c, 0, 7, false) &&
-           run_in_steps(&c, 0, 1, true);
+    return run_in_steps(&options, &c, 0, SIZE_MAX, false) &&
+           run_in_steps(&options, &c, 0, 7, false) && run_in_steps(&options, &c, 0, 1, true);
 }
 
 // Fills `text` with `count` times `c` between the two.
@@ -680,6 +817,9 @@ static void an_idle_session_holds_no_memory(void)
 
 static const struct suite_test tests[] = {
     {"sessions", sessions},
+    {"who is it", who_is_it},
+    {"no password stays", no_password_stays},
+    {"long credentials", long_credentials},
     {"smuggling", smuggling},
     {"content limits", content_limits},
     {"command line limits", command_line_limits},

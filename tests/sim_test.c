@@ -279,6 +279,8 @@ static bool session_take(struct scene *s, struct session *k, const struct smtp_s
     case SERVER_DATA:
     case SERVER_EHLO: smtp_server_answer(&k->machine, refusal(s), &k->out); return true;
     case SERVER_OTHER:
+    case SERVER_STARTTLS:
+    case SERVER_AUTH:
     case SERVER_QUIT: smtp_server_answer(&k->machine, NULL, &k->out); return true;
     }
     return false;

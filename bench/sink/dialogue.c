@@ -189,6 +189,8 @@ static void on_event(struct sink_session *s, struct sink_worker *w,
         return;
     case SERVER_OTHER: on_other(s, w, e->verb); return;
     case SERVER_QUIT: on_step(s, w, SINK_QUIT); return;
+    case SERVER_STARTTLS: // not offered
+    case SERVER_AUTH: return;
     case SERVER_CLOSE: sink_session_end(s, w, 0); return;
     }
 }

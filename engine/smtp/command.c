@@ -6,12 +6,18 @@
 #define FOUR_BYTES(a, b, c, d)                                                                     \
     ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
-// All verbs have four letters. Setting bit 5 makes a letter lower-case, and nothing else a letter.
-static enum smtp_verb verb_of(struct slice line)
+// The one verb of eight letters, for who offers it.
+static bool is_starttls(struct slice line)
+{
+    return slice_starts_nocase(line, SLICE("STARTTLS")) && (line.len == 8 || line.data[8] == ' ');
+}
+
+// All others have four letters. Setting bit 5 makes a letter lower-case, and nothing else a letter.
+static enum smtp_verb verb_of(struct slice line, const struct command_rules *rules)
 {
     const unsigned char *at = (const unsigned char *)line.data;
     if (line.len < 4 || (line.len > 4 && at[4] != ' '))
-        return VERB_NONE;
+        return rules->starttls && is_starttls(line) ? VERB_STARTTLS : VERB_NONE;
     switch (FOUR_BYTES(at[0], at[1], at[2], at[3]) | FOUR_BYTES(' ', ' ', ' ', ' ')) {
     case FOUR_BYTES('h', 'e', 'l', 'o'): return VERB_HELO;
     case FOUR_BYTES('e', 'h', 'l', 'o'): return VERB_EHLO;
@@ -26,6 +32,7 @@ static enum smtp_verb verb_of(struct slice line)
     case FOUR_BYTES('e', 'x', 'p', 'n'): return VERB_EXPN;
     case FOUR_BYTES('v', 'e', 'r', 'b'): return VERB_VERB;
     case FOUR_BYTES('q', 'u', 'i', 't'): return VERB_QUIT;
+    case FOUR_BYTES('a', 'u', 't', 'h'): return rules->auth ? VERB_AUTH : VERB_NONE;
     default: return VERB_NONE;
     }
 }
@@ -56,6 +63,7 @@ enum parameter {
     PARAMETER_ORCPT,
     PARAMETER_XVERP,
     PARAMETER_MT_PRIORITY,
+    PARAMETER_AUTH,
     PARAMETER_UNKNOWN,
 };
 
@@ -80,6 +88,8 @@ static enum parameter parameter_named(struct slice name, bool of_mail,
         return PARAMETER_ORCPT;
     if (of_mail && rules->verp && slice_equal_nocase(name, SLICE("XVERP")))
         return PARAMETER_XVERP;
+    if (of_mail && rules->auth && slice_equal_nocase(name, SLICE("AUTH")))
+        return PARAMETER_AUTH;
     return PARAMETER_UNKNOWN;
 }
 
@@ -182,6 +192,7 @@ static bool take_parameter(enum parameter p, struct slice whole, struct slice va
         c->mail.verp = true;
         return value.data == NULL || slice_equal(value, SLICE("+="));
     case PARAMETER_MT_PRIORITY: return take_priority(value, &c->mail);
+    case PARAMETER_AUTH: return value.len > 0 && is_xtext(value, false); // nobody here believes it
     case PARAMETER_UNKNOWN: return false;
     }
     return false;
@@ -269,6 +280,15 @@ static enum command_status parse_hello(struct slice name, struct command *c)
     return name.len > 0 && name.len <= ADDRESS_DOMAIN_BYTES_MAX ? COMMAND_OK : COMMAND_BAD_ARGUMENT;
 }
 
+// mechanism [SP initial-response] (RFC 4954 4). What is right in either, its owner knows.
+static enum command_status parse_auth(struct slice rest, struct command *c)
+{
+    c->text = slice_cut(&rest, ' ');
+    c->has_initial = rest.len > 0;
+    c->initial = rest;
+    return c->text.len > 0 && slice_find(rest, ' ') == rest.len ? COMMAND_OK : COMMAND_BAD_ARGUMENT;
+}
+
 static enum command_status parse_arguments(struct slice rest, const struct command_rules *rules,
                                            struct command *c)
 {
@@ -281,12 +301,14 @@ static enum command_status parse_arguments(struct slice rest, const struct comma
     case VERB_BDAT: return parse_chunk(rest, c);
     case VERB_DATA:
     case VERB_RSET:
+    case VERB_STARTTLS:
     case VERB_QUIT: return rest.len == 0 ? COMMAND_OK : COMMAND_BAD_ARGUMENT;
     case VERB_VRFY:
     case VERB_EXPN: c->text = rest; return rest.len > 0 ? COMMAND_OK : COMMAND_BAD_ARGUMENT;
     case VERB_NOOP:
     case VERB_HELP:
     case VERB_VERB: c->text = rest; return COMMAND_OK;
+    case VERB_AUTH: return parse_auth(rest, c);
     case VERB_COUNT: break;
     }
     return COMMAND_UNKNOWN;
@@ -296,10 +318,10 @@ enum command_status command_parse(struct slice line, const struct command_rules 
                                   struct command *ret)
 {
     line = without_trailing_blanks(line);
-    *ret = (struct command){.verb = verb_of(line)};
+    *ret = (struct command){.verb = verb_of(line, rules)};
     if (octets_kinds(line) & OCTETS_CONTROL)
         return COMMAND_CONTROL_BYTES;
-    return parse_arguments(slice_skip(line, 5), rules, ret);
+    return parse_arguments(slice_skip(line, ret->verb == VERB_STARTTLS ? 9 : 5), rules, ret);
 }
 
 // --- refusals ---------------------------------------------------------------------------------
@@ -314,6 +336,7 @@ static struct slice syntax_of(enum smtp_verb verb)
     case VERB_BDAT: return SLICE("501 5.5.4 Syntax: BDAT size [LAST]\r\n");
     case VERB_VRFY: return SLICE("501 5.5.4 Syntax: VRFY address\r\n");
     case VERB_EXPN: return SLICE("501 5.5.4 Syntax: EXPN list\r\n");
+    case VERB_AUTH: return SLICE("501 5.5.4 Syntax: AUTH mechanism [initial-response]\r\n");
     default: return SLICE("501 5.5.4 No argument expected\r\n");
     }
 }

@@ -1,7 +1,7 @@
 // engine/smtp/command.h: one command line of a client, taken apart.
 //
 // Owns:         the grammar of commands and their ESMTP parameters (RFC 5321 4.1, 1870, 3030,
-//               3461, 6152, 6531, 6710), and what is refused for its form alone.
+//               3207, 3461, 4954, 6152, 6531, 6710), and what is refused for its form alone.
 // Knows not of: the order of commands, replies' destination, what the server does about it.
 // Read first:   command_parse().
 #ifndef POSTHASTE_SMTP_COMMAND_H
@@ -27,6 +27,8 @@ enum smtp_verb {
     VERB_EXPN,
     VERB_VERB,
     VERB_QUIT,
+    VERB_STARTTLS,
+    VERB_AUTH,
     VERB_COUNT,
 };
 
@@ -43,7 +45,8 @@ struct smtp_mail_params {
 // Which parameters are known: what the server offers, and what the transaction has declared.
 struct command_rules {
     bool eightbitmime, smtputf8, dsn, verp, mt_priority;
-    bool in_utf8; // MAIL said SMTPUTF8: its recipients may hold bytes >= 0x80
+    bool starttls, auth; // else these are no verbs
+    bool in_utf8;        // MAIL said SMTPUTF8: its recipients may hold bytes >= 0x80
 };
 
 enum command_status {
@@ -62,13 +65,16 @@ enum command_status {
 // All slices point into the line.
 struct command {
     enum smtp_verb verb;    // set also when the status is not COMMAND_OK, if it was recognised
-    struct slice text;      // EHLO, HELO: the name. NOOP, HELP, VRFY, EXPN, VERB: the argument
+    struct slice text;      // EHLO, HELO: the name. NOOP, HELP, VRFY, EXPN, VERB: the argument.
+                            // AUTH: the mechanism
     struct address address; // MAIL, RCPT
     struct smtp_mail_params mail; // MAIL; `dsn` stays empty: the next two may lie apart
     struct slice ret, envid;      // MAIL: "RET=..." and "ENVID=..." as given, or empty
     struct slice dsn;             // RCPT: all parameters as given, checked, or empty
     uint64_t chunk_bytes; // BDAT; set also with COMMAND_BAD_ARGUMENT, for the chunk to be skipped
     bool chunk_last;
+    bool has_initial; // AUTH: the client's first answer stands behind the mechanism
+    struct slice initial;
 };
 
 // Takes one line without its CRLF apart. Blanks at its end, and between "FROM:" or "TO:" and the

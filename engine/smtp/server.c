@@ -18,17 +18,22 @@ static void server_check(const struct smtp_server *s)
           s->unanswered == VERB_BDAT);
     CHECK(s->state != SERVER_ENDED || (!t->open && s->unanswered == VERB_NONE));
     CHECK(!s->drop_due || !t->open);
+    CHECK((s->state != SERVER_IN_AUTH && s->state != SERVER_BEFORE_TLS &&
+           s->state != SERVER_IN_HANDSHAKE) ||
+          !t->open);
 }
 
 void smtp_server_init(struct smtp_server *s, const struct smtp_server_options *options)
 {
     *s = (struct smtp_server){.options = options};
     buffer_init(&s->line, SERVER_COMMAND_BYTES_MAX);
+    buffer_init(&s->credentials, SERVER_CREDENTIALS_BYTES_MAX);
     reply_queue_init(&s->replies, SERVER_REPLY_BYTES_MAX);
 }
 
 void smtp_server_release(struct smtp_server *s)
 {
+    server_forget_credentials(s);
     buffer_release(&s->line);
     reply_queue_release(&s->replies);
 }
@@ -61,6 +66,7 @@ void server_drop(struct smtp_server *s, enum smtp_verb verb, enum content_fault 
 
 void server_end_session(struct smtp_server *s)
 {
+    server_forget_credentials(s);
     server_drop(s, VERB_NONE, CONTENT_FINE);
     s->state = SERVER_ENDED;
 }
@@ -88,6 +94,19 @@ void smtp_server_greet(struct smtp_server *s, const char *refusal, struct buffer
         server_end_session(s);
 }
 
+void smtp_server_secured(struct smtp_server *s)
+{
+    CHECK(s->state == SERVER_SILENT || s->state == SERVER_IN_HANDSHAKE);
+    CHECK(!s->secured && reply_queue_due(&s->replies) == 0);
+    s->secured = true;
+    if (s->state == SERVER_SILENT)
+        return;
+    // RFC 3207 4.2: what was said in the clear may have been anybody's.
+    s->state = SERVER_COMMANDS;
+    s->helo_len = 0;
+    s->esmtp = s->verbose = s->after_refusal = false;
+}
+
 // An idle session holds its struct alone.
 static void release_when_idle(struct smtp_server *s)
 {
@@ -108,6 +127,17 @@ static bool must_wait(const struct smtp_server *s, const struct buffer *out)
                SERVER_REPLY_BYTES_MAX - REPLY_ROOM_BYTES;
 }
 
+// Not while replies wait for verdicts: ours must be the last in the clear.
+static bool tell_starttls(struct smtp_server *s, struct smtp_server_event *event)
+{
+    const bool waits = reply_queue_due(&s->replies) > 0;
+    event->kind = waits ? SERVER_WAIT : SERVER_STARTTLS;
+    event->verb = VERB_STARTTLS;
+    if (!waits)
+        s->unanswered = VERB_STARTTLS;
+    return true;
+}
+
 // One step: true when *event is to be told.
 static bool step(struct smtp_server *s, struct slice *bytes, struct buffer *out,
                  struct smtp_server_event *event)
@@ -118,8 +148,9 @@ static bool step(struct smtp_server *s, struct slice *bytes, struct buffer *out,
             .kind = SERVER_DROPPED, .verb = s->drop_verb, .fault = s->drop_fault};
         return true;
     }
-    const bool chunk_ends = s->state == SERVER_IN_CHUNK && s->chunk_bytes_left == 0;
-    if (bytes->len == 0 && !chunk_ends && s->state != SERVER_ENDED) {
+    const bool goes_on = (s->state == SERVER_IN_CHUNK && s->chunk_bytes_left == 0) ||
+                         s->state == SERVER_BEFORE_TLS || s->state == SERVER_ENDED;
+    if (bytes->len == 0 && !goes_on) {
         release_when_idle(s);
         event->kind = SERVER_MORE;
         return true;
@@ -133,6 +164,9 @@ static bool step(struct smtp_server *s, struct slice *bytes, struct buffer *out,
         return true;
     case SERVER_IN_DATA: return server_feed_data(s, bytes, out, event);
     case SERVER_IN_CHUNK: return server_feed_chunk(s, bytes, out, event);
+    case SERVER_IN_AUTH: return server_feed_auth(s, bytes, out, event);
+    case SERVER_BEFORE_TLS: return tell_starttls(s, event);
+    case SERVER_IN_HANDSHAKE: server_end_session(s); return false; // CVE-2011-0411
     case SERVER_ENDED:
         *bytes = slice_skip(*bytes, bytes->len);
         event->kind = reply_queue_due(&s->replies) > 0 && !s->broken ? SERVER_WAIT : SERVER_CLOSE;
@@ -145,6 +179,8 @@ struct smtp_server_event smtp_server_feed(struct smtp_server *s, struct slice *b
                                           struct buffer *out)
 {
     struct smtp_server_event event = {.kind = SERVER_MORE};
+    if (s->unanswered == VERB_AUTH)
+        return (struct smtp_server_event){.kind = SERVER_WAIT};
     CHECK(s->unanswered == VERB_NONE);
     server_check(s);
     do {
@@ -187,6 +223,16 @@ static void answer_reset(struct smtp_server *s, enum smtp_verb verb)
     server_drop(s, verb, CONTENT_FINE);
 }
 
+// Who guesses is sent away: the answer to the last try is that.
+static const char *answer_auth(struct smtp_server *s, const char *reply)
+{
+    s->authenticated = !is_refusal(reply);
+    server_forget_credentials(s);
+    if (s->authenticated || reply[0] == '4' || ++s->auth_refused_count < SERVER_AUTH_TRIES_MAX)
+        return reply;
+    return "421 4.7.0 Too many failed authentications";
+}
+
 // What the answer changes.
 static void take_answer(struct smtp_server *s, enum smtp_verb verb, const char *reply)
 {
@@ -207,6 +253,8 @@ static void take_answer(struct smtp_server *s, enum smtp_verb verb, const char *
     case VERB_DATA: answer_data(s, accepted); break;
     case VERB_BDAT: answer_chunk(s, accepted ? NULL : reply); break;
     case VERB_QUIT: server_end_session(s); break;
+    case VERB_STARTTLS: s->state = accepted ? SERVER_IN_HANDSHAKE : SERVER_COMMANDS; break;
+    case VERB_AUTH:
     case VERB_NOOP:
     case VERB_HELP:
     case VERB_VRFY:
@@ -222,6 +270,8 @@ void smtp_server_answer(struct smtp_server *s, const char *reply, struct buffer 
     const enum smtp_verb verb = s->unanswered;
     CHECK(verb != VERB_NONE);
     s->unanswered = VERB_NONE;
+    if (verb == VERB_AUTH)
+        reply = answer_auth(s, reply);
     if (is_421(reply)) {
         say_text(s, reply, out);
         server_end_session(s);
@@ -254,6 +304,7 @@ void smtp_server_hang_up(struct smtp_server *s, const char *reply, struct buffer
 {
     reply_queue_release(&s->replies);
     s->unanswered = VERB_NONE;
+    server_forget_credentials(s);
     server_end_transaction(s);
     s->drop_due = false;
     s->state = SERVER_ENDED;
@@ -278,4 +329,9 @@ struct slice smtp_server_helo(const struct smtp_server *s)
 bool smtp_server_esmtp(const struct smtp_server *s)
 {
     return s->esmtp;
+}
+
+bool smtp_server_authenticated(const struct smtp_server *s)
+{
+    return s->authenticated;
 }

@@ -4,13 +4,6 @@
 
 // --- lines ------------------------------------------------------------------------------------
 
-enum line_status {
-    LINE_MORE,
-    LINE_WHOLE,
-    LINE_TOO_LONG, // and all read; the line's beginning is told
-    LINE_ENDLESS,
-};
-
 // How many bytes up to and with the first CRLF, or 0 when it isn't there. A bare LF ends nothing.
 static size_t bytes_to_crlf(struct slice bytes, bool after_cr)
 {
@@ -25,8 +18,9 @@ static size_t bytes_to_crlf(struct slice bytes, bool after_cr)
     return 0;
 }
 
-// Takes one command line, without its CRLF: where it came in one piece, as a slice of *bytes.
-static enum line_status read_line(struct smtp_server *s, struct slice *bytes, struct slice *ret)
+// Where it came in one piece, it is a slice of *bytes. Of one that is too long, the beginning is
+// told.
+enum server_line server_read_line(struct smtp_server *s, struct slice *bytes, struct slice *ret)
 {
     const size_t line_bytes = bytes_to_crlf(*bytes, s->line_cr);
     const struct slice part = slice_take(*bytes, line_bytes ? line_bytes : bytes->len);
@@ -61,6 +55,19 @@ static bool is_hello_said(const struct smtp_server *s)
     return s->helo_len > 0;
 }
 
+static struct slice out_of_order_for_trust(const struct smtp_server *s, enum smtp_verb verb)
+{
+    if (!is_hello_said(s))
+        return SLICE("503 5.5.1 Say EHLO first\r\n");
+    if (s->transaction.open)
+        return SLICE("503 5.5.1 Not within a transaction\r\n");
+    if (verb == VERB_STARTTLS)
+        return s->secured ? SLICE("503 5.5.1 TLS is on already\r\n") : SLICE_EMPTY;
+    if (!s->secured) // RFC 4954 4
+        return SLICE("538 5.7.11 Encryption required: say STARTTLS first\r\n");
+    return s->authenticated ? SLICE("503 5.5.1 Already authenticated\r\n") : SLICE_EMPTY;
+}
+
 // What is wrong with this command at this moment, as a reply; empty when nothing is.
 static struct slice out_of_order(const struct smtp_server *s, enum smtp_verb verb)
 {
@@ -70,6 +77,8 @@ static struct slice out_of_order(const struct smtp_server *s, enum smtp_verb ver
         return SLICE("503 5.5.1 No service here; say QUIT\r\n");
     if (verb == VERB_BDAT && !s->options->chunking)
         return SLICE("502 5.5.1 CHUNKING is not offered\r\n");
+    if (verb == VERB_STARTTLS || verb == VERB_AUTH)
+        return out_of_order_for_trust(s, verb);
     if (verb != VERB_MAIL && verb != VERB_RCPT && !begins_content)
         return SLICE_EMPTY;
     if (!is_hello_said(s))
@@ -99,18 +108,17 @@ static bool is_error(enum command_status status)
            status != COMMAND_NEEDS_SMTPUTF8;
 }
 
-static void too_much(struct smtp_server *s, struct slice reply, struct buffer *out)
+void server_too_much(struct smtp_server *s, struct slice reply, struct buffer *out)
 {
     server_say(s, reply, out);
     server_end_session(s);
 }
 
-// True when that was one error too many, and the session has ended.
-static bool count_error(struct smtp_server *s, struct buffer *out)
+bool server_count_error(struct smtp_server *s, struct buffer *out)
 {
     if (++s->error_count <= SERVER_ERRORS_MAX)
         return false;
-    too_much(s, SLICE("421 4.7.0 Too many errors\r\n"), out);
+    server_too_much(s, SLICE("421 4.7.0 Too many errors\r\n"), out);
     return true;
 }
 
@@ -195,11 +203,12 @@ static enum smtp_server_event_kind kind_of(struct smtp_server *s, struct command
     case VERB_VRFY:
     case VERB_EXPN: return SERVER_OTHER;
     case VERB_QUIT: return SERVER_QUIT;
+    case VERB_STARTTLS: s->state = SERVER_BEFORE_TLS; return SERVER_MORE;
+    case VERB_AUTH:
     case VERB_NONE:
     case VERB_COUNT: break;
     }
-    CHECK(c->verb != VERB_NONE && c->verb != VERB_COUNT);
-    return SERVER_MORE;
+    CHECK(false);
 }
 
 static bool tell_command(struct smtp_server *s, struct command *c, struct smtp_server_event *event)
@@ -224,6 +233,8 @@ static bool on_line(struct smtp_server *s, struct slice line, struct buffer *out
         .dsn = s->options->dsn,
         .verp = s->options->verp,
         .mt_priority = s->options->mt_priority,
+        .starttls = s->options->starttls,
+        .auth = s->options->auth,
         .in_utf8 = s->transaction.smtputf8,
     };
     struct command c;
@@ -231,17 +242,17 @@ static bool on_line(struct smtp_server *s, struct slice line, struct buffer *out
     s->chunk_bytes_left = c.chunk_bytes;
     if (status == COMMAND_BAD_CHUNK || (status == COMMAND_CONTROL_BYTES && c.verb == VERB_BDAT)) {
         // Where its chunk ends nobody knows, and content must never be read as commands.
-        too_much(s, command_refusal(status, c.verb), out);
+        server_too_much(s, command_refusal(status, c.verb), out);
         return false;
     }
     if (status != COMMAND_OK) {
-        if (!is_error(status) || !count_error(s, out))
+        if (!is_error(status) || !server_count_error(s, out))
             refuse(s, c.verb, command_refusal(status, c.verb), out);
         return false;
     }
     struct slice refusal = out_of_order(s, c.verb);
     if (refusal.len > 0) {
-        if (could_not_know(s) || !count_error(s, out))
+        if (could_not_know(s) || !server_count_error(s, out))
             refuse(s, c.verb, refusal, out);
         return false;
     }
@@ -250,24 +261,24 @@ static bool on_line(struct smtp_server *s, struct slice line, struct buffer *out
         refuse(s, c.verb, refusal, out);
         return false;
     }
-    return tell_command(s, &c, event);
+    return c.verb == VERB_AUTH ? server_begin_auth(s, &c, out, event) : tell_command(s, &c, event);
 }
 
 bool server_feed_line(struct smtp_server *s, struct slice *bytes, struct buffer *out,
                       struct smtp_server_event *event)
 {
     struct slice line;
-    switch (read_line(s, bytes, &line)) {
+    switch (server_read_line(s, bytes, &line)) {
     case LINE_MORE: return false;
     case LINE_WHOLE: return !s->broken && on_line(s, line, out, event);
     case LINE_TOO_LONG:
         // Of a chunk whose size is not known, the content would be taken for commands.
         if (slice_starts_nocase(line, SLICE("BDAT")))
-            too_much(s, SLICE("421 5.5.2 Line too long\r\n"), out);
-        else if (!count_error(s, out))
+            server_too_much(s, SLICE("421 5.5.2 Line too long\r\n"), out);
+        else if (!server_count_error(s, out))
             server_say(s, SLICE("500 5.5.2 Line too long\r\n"), out);
         return false;
-    case LINE_ENDLESS: too_much(s, SLICE("421 4.7.0 Line too long\r\n"), out); return false;
+    case LINE_ENDLESS: server_too_much(s, SLICE("421 4.7.0 Line too long\r\n"), out); return false;
     }
     return false;
 }

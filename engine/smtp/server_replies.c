@@ -12,11 +12,12 @@ void server_say_greeting(struct smtp_server *s, struct buffer *out)
     server_say(s, SLICE("\r\n"), out);
 }
 
-#define OFFERS_MAX 9
+#define OFFERS_MAX 11
 
-static unsigned list_offers(const struct smtp_server_options *o, struct slice size,
+static unsigned list_offers(const struct smtp_server *s, struct slice size,
                             struct slice ret_offers[OFFERS_MAX])
 {
+    const struct smtp_server_options *o = s->options;
     unsigned count = 0;
     if (o->pipelining)
         ret_offers[count++] = SLICE("PIPELINING");
@@ -35,6 +36,10 @@ static unsigned list_offers(const struct smtp_server_options *o, struct slice si
         ret_offers[count++] = SLICE("XVERP");
     if (o->mt_priority)
         ret_offers[count++] = SLICE("MT-PRIORITY");
+    if (o->starttls && !s->secured)
+        ret_offers[count++] = SLICE("STARTTLS");
+    if (o->auth && s->secured)
+        ret_offers[count++] = SLICE("AUTH PLAIN LOGIN");
     return count;
 }
 
@@ -46,7 +51,7 @@ static void say_offers(struct smtp_server *s, struct buffer *out)
     char size[32] = "SIZE";
     if (o->message_bytes_max > 0)
         snprintf(size, sizeof(size), "SIZE %" PRIu64, o->message_bytes_max);
-    unsigned count = list_offers(o, slice_of_text(size), offers);
+    unsigned count = list_offers(s, slice_of_text(size), offers);
     server_say(s, SLICE("250-"), out);
     server_say(s, o->hostname, out);
     for (unsigned i = 0; i < count; i++) {
@@ -76,6 +81,8 @@ static struct slice usual_reply(enum smtp_verb verb)
     case VERB_VRFY: return SLICE("252 2.0.0 Send some mail, I'll try my best\r\n");
     case VERB_EXPN: return SLICE("502 5.5.1 Lists are not expanded\r\n");
     case VERB_QUIT: return SLICE("221 2.0.0 Bye\r\n");
+    case VERB_STARTTLS: return SLICE("220 2.0.0 Ready to start TLS\r\n");
+    case VERB_AUTH: return SLICE("235 2.7.0 Authentication successful\r\n");
     case VERB_RSET:
     case VERB_NOOP:
     case VERB_VERB:

@@ -259,6 +259,8 @@ void intake_event(struct session *s, struct session_room *room, const struct smt
     case SERVER_EHLO:
     case SERVER_OTHER:
     case SERVER_QUIT: answer(s, NULL); break;
+    case SERVER_STARTTLS: // no listener offers them
+    case SERVER_AUTH:
     case SERVER_MORE:
     case SERVER_WAIT:
     case SERVER_CLOSE: break;

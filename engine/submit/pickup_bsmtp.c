@@ -55,6 +55,8 @@ static enum pickup_step carry_out(struct pickup_format *f, struct slice line,
     case VERB_EXPN:
     case VERB_VERB: return PICKUP_STEP_AGAIN;
     case VERB_BDAT: return pickup_fault(f, "BDAT has no place in a file: say DATA", e);
+    case VERB_STARTTLS: // nor does anybody listen to one, or ask who wrote it
+    case VERB_AUTH:
     case VERB_NONE:
     case VERB_COUNT: break;
     }

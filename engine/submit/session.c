@@ -84,6 +84,8 @@ static void session_feed(struct session *s, struct session_room *room, struct sl
         case SERVER_DATA:
         case SERVER_MESSAGE:
         case SERVER_DROPPED:
+        case SERVER_STARTTLS:
+        case SERVER_AUTH:
         case SERVER_OTHER: s->progress_us = io_now_us(room->o.io); break;
         }
         intake_event(s, room, &e);

@@ -21,6 +21,9 @@ const struct slice fuzz_seeds[] = {
     SEED("BDAT 86 LAST"),
     SEED("VRFY someone"),
     SEED("QUIT "),
+    {"\037STARTTLS", 9},
+    {"\037AUTH PLAIN AGEAYg==", 20},
+    {"\037MAIL FROM:<a@b> AUTH=<>", 24},
 };
 const size_t fuzz_seed_count = COUNT_OF(fuzz_seeds);
 const struct slice fuzz_words[] = {
@@ -32,7 +35,7 @@ const struct slice fuzz_words[] = {
     SLICE("NEVER"),  SLICE(" ORCPT="),     SLICE(" NOTIFY="),  SLICE("SUCCESS"),
     SLICE(","),      SLICE("BDAT "),       SLICE(" LAST"),     SLICE("18446744073709551615"),
     SLICE("\r\n"),   SLICE("\0"),          SLICE("\xc3\xa9"),  SLICE("\xc3"),
-    SLICE("xn--"),   SLICE("-"),
+    SLICE("xn--"),   SLICE("-"),           SLICE("AUTH "),     SLICE("STARTTLS"),
 };
 const size_t fuzz_word_count = COUNT_OF(fuzz_words);
 
@@ -83,9 +86,9 @@ static void print_mail(const struct command *c, struct buffer *out)
 
 static void print(const struct command *c, struct buffer *out)
 {
-    static const char *const verbs[VERB_COUNT] = {"",     "HELO", "EHLO", "MAIL", "RCPT",
-                                                  "DATA", "BDAT", "RSET", "NOOP", "HELP",
-                                                  "VRFY", "EXPN", "VERB", "QUIT"};
+    static const char *const verbs[VERB_COUNT] = {
+        "",     "HELO", "EHLO", "MAIL", "RCPT", "DATA", "BDAT",     "RSET",
+        "NOOP", "HELP", "VRFY", "EXPN", "VERB", "QUIT", "STARTTLS", "AUTH"};
     buffer_clear(out);
     if (c->verb == VERB_MAIL) {
         print_mail(c, out);
@@ -100,6 +103,8 @@ static void print(const struct command *c, struct buffer *out)
     } else {
         buffer_printf(out, "%s%s", verbs[c->verb], c->text.len ? " " : "");
         buffer_append(out, c->text);
+        buffer_append(out, c->has_initial ? SLICE(" ") : SLICE_EMPTY);
+        buffer_append(out, c->initial);
     }
 }
 
@@ -112,6 +117,7 @@ static bool is_same(const struct command *a, const struct command *b)
            a->mail.size_bytes == b->mail.size_bytes && a->mail.is_8bit == b->mail.is_8bit &&
            a->mail.smtputf8 == b->mail.smtputf8 && slice_equal(a->ret, b->ret) &&
            slice_equal(a->envid, b->envid) && slice_equal(a->dsn, b->dsn) &&
+           a->has_initial == b->has_initial && slice_equal(a->initial, b->initial) &&
            a->chunk_bytes == b->chunk_bytes && a->chunk_last == b->chunk_last;
 }
 
@@ -135,6 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .smtputf8 = data[0] & 2,
         .dsn = data[0] & 4,
         .in_utf8 = data[0] & 8,
+        .starttls = data[0] & 16,
+        .auth = data[0] & 16,
     };
     struct command c;
     enum command_status status = command_parse(line, &rules, &c);
@@ -148,6 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_field(c.ret, line, false);
     check_field(c.envid, line, false);
     check_field(c.dsn, line, rules.in_utf8);
+    check_field(c.initial, line, true);
+    CHECK(c.verb == VERB_AUTH || !c.has_initial);
     if (is_mail || is_rcpt)
         check_address(&c, line, is_mail ? c.mail.smtputf8 : rules.in_utf8);
     CHECK(is_mail || !(c.ret.len || c.envid.len || c.mail.size_bytes));

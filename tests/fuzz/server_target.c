@@ -19,6 +19,10 @@ const struct slice fuzz_seeds[] = {
     SEED(HELLO "MAIL FROM:<\xc3\xa9@b> SMTPUTF8 ENVID=x SIZE=9 RET=FULL\r\n"
                "RCPT TO:<c@d> NOTIFY=NEVER\r\nRCPT TO:<x>\r\nDATA\r\n.\r\n"),
     SEED(HELLO ENVELOPE "BDAT 99999999999\r\nx"),
+    SEED(HELLO "AUTH PLAIN AGEAYg==\r\nSTARTTLS\r\n\x16" HELLO
+               "AUTH LOGIN\r\nYQ==\r\nYg==\r\n" ENVELOPE "AUTH LOGIN YQ==\r\n*\r\n"),
+    SEED(HELLO "STARTTLS\r\n\x16" HELLO "AUTH PLAIN\r\nAGEAYg==\r\nAUTH PLAIN =\r\n"),
+    SEED(HELLO "STARTTLS\r\nRSET\r\n"),
 };
 const size_t fuzz_seed_count = COUNT_OF(fuzz_seeds);
 const struct slice fuzz_words[] = {
@@ -41,6 +45,12 @@ const struct slice fuzz_words[] = {
     SLICE("\r\n.\n"),
     SLICE("\n.\r\n"),
     SLICE("BDAT x\r\n"),
+    SLICE("STARTTLS\r\n\x16"),
+    SLICE("AUTH PLAIN AGEAYg==\r\n"),
+    SLICE("AUTH LOGIN\r\n"),
+    SLICE("YQ==\r\n"),
+    SLICE("*\r\n"),
+    SLICE("\x16"),
     SLICE("0123456789012345678901234567890123456789012345678901234567890123456789"),
 };
 const size_t fuzz_word_count = COUNT_OF(fuzz_words);
@@ -56,6 +66,8 @@ static const struct smtp_server_options options = {
     .smtputf8 = true,
     .dsn = true,
     .enhanced_codes = true,
+    .starttls = true,
+    .auth = true,
 };
 
 // The same for the same event, however the bytes were cut. No 421 to a message: that drops the

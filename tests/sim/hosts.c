@@ -148,6 +148,8 @@ static void on_event(struct hosts *h, struct host_session *s, const struct smtp_
     case SERVER_OTHER:
     case SERVER_QUIT: smtp_server_answer(&s->server, NULL, &s->out); break;
     case SERVER_CLOSE: s->over = true; break;
+    case SERVER_STARTTLS: // not offered
+    case SERVER_AUTH:
     case SERVER_CONTENT:
     case SERVER_DROPPED:
     case SERVER_WAIT:
