@@ -2,7 +2,10 @@
 //
 // Owns:    the sites and connections of one worker, and what these have under way.
 // Knows not of: where messages come from, what a home does with a result.
-// Parts:   target.c  a recipient domain: its exchangers are looked up, it joins a site
+// Parts:   target.c  a recipient domain, from its first job to its last; and of it, target_NAME.c:
+//                    look (where its mail goes), place (at a site), ready (its jobs, in turn), end,
+//                    expire, idle
+//          sites.c   the sites of this worker, by MX set
 //          site.c    an MX set: hosts, addresses and their health, connections, limits
 //          allowance.c    what may begin now: rates, and what answers have taught (lesson.c)
 //          group.c   sites that are limited together

@@ -60,26 +60,6 @@ void dispatch_starved(struct deliver *d, uint32_t count_max)
         wake_starved(d, &d->starved[rank], count_max);
 }
 
-void dispatch_site_unused(struct deliver *d, struct site *s)
-{
-    if (s->target_count > 0 || s->conn_count > 0 || s->ask_count > 0 || s->dirty || s->starved ||
-        s->fetch_count > 0 || s->fetched_count > 0 || s->lease_first || s->borrowed || s->in_line ||
-        s->has_turn)
-        return;
-    uint64_t now_us = io_now_us(d->io), kept_us = allowance_kept_until_us(&s->allowance, now_us);
-    if (kept_us > now_us && !d->stopping) { // what it has taken counts for whoever comes next
-        wheel_arm(d->o.wheel, &s->timer, kept_us);
-        return;
-    }
-    wheel_disarm(d->o.wheel, &s->timer);
-    struct site **at = &d->site_buckets[s->hash % SITE_BUCKETS];
-    while (*at != s)
-        at = &(*at)->bucket_next;
-    *at = s->bucket_next;
-    site_release(s);
-    slab_give(&d->sites, s->index);
-}
-
 // --- jobs for connections
 
 // READY is looked at first: whoever set it knows the domain. If that is
@@ -537,7 +517,7 @@ void dispatch_sites(struct deliver *d)
         group_turn_ends(d, s);
         lend(d, s);
         lend_look_over(d, s);
-        dispatch_site_unused(d, s);
+        site_free_unused(d, s);
         s = next;
     }
 }

@@ -38,9 +38,9 @@ struct ring_place {
     uint32_t counted; // of its jobs, by the ring; 0: it is not in it
 };
 
-// A recipient domain, with what delivery keeps about it while this worker owns it.
 struct setback; // explain.c
 
+// A recipient domain, with what delivery keeps about it while this worker owns it.
 struct target {
     struct domain domain; // first: domain_table allocates it
     uint8_t state;        // enum target_state
@@ -168,14 +168,28 @@ enum {
     DELIVER_OP_GROUP,
 };
 
-// target.c
+// sites.c
+struct site *site_find(struct deliver *d, const struct mx_set *set, uint64_t hash);
 struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
                        struct site_group *g,
-                       const struct limits *l);         // NULL: too many, or no memory
+                       const struct limits *l);           // NULL: too many, or no memory
+void site_free_unused(struct deliver *d, struct site *s); // when nothing hangs on it
+
+// target.c
 void target_dirty(struct deliver *d, struct target *t); // its queue became non-empty
 void target_handed_over(struct deliver *d, struct target *t);
-void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a);
+void targets_drain_again(struct deliver *d);
 void target_requeue(struct deliver *d, struct target *t, struct job *j); // to the front
+void target_job_left(struct deliver *d, struct target *t); // one that was taken has ended
+
+// target_look.c
+void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a);
+
+// target_place.c
+void target_forget_next(struct target *t);   // the exchangers that it was to move to
+void targets_take_limits(struct deliver *d); // there is another table of limits
+
+// target_ready.c
 struct job *target_first(const struct site *s); // whom target_take() would take
 struct job *target_take(struct site *s);        // the next job of a site, in turn
 struct job *target_first_of(const struct site *s, enum priority_class rank);
@@ -183,22 +197,24 @@ struct job *target_take_of(struct site *s, enum priority_class rank); // whoseve
 struct target *target_of_site(const struct site *s); // any that has ready jobs, or NULL
 // The first of them whose message is in memory, among so many; NULL: there is none.
 struct job *target_take_in_memory(struct site *s, uint32_t looks);
-void target_took(struct job *j);                           // a sibling, out of its ready list
-void target_job_left(struct deliver *d, struct target *t); // one that was taken has ended
+void target_took(struct job *j); // a sibling, out of its ready list
 // One of its ready jobs goes home untried.
 void target_gives_up(struct deliver *d, struct target *t, struct job *j);
-// All its ready jobs end with the same verdict. NULL for `at`: nobody was reached.
+
+// target_end.c
 struct attempt;
+// All its ready jobs end with the same verdict. NULL for `at`: nobody was reached.
 void target_end_ready(struct deliver *d, struct target *t, enum verdict v,
                       const struct failure *why, const struct attempt *at);
 // A job that was read back to be ended (or could not be: it has no message).
 void target_end_fetched(struct deliver *d, struct target *t, struct job *j);
+
+// target_expire.c
 // What has waited among the ready ones for longer than it may live fails, now and then.
 void targets_expire(struct deliver *d, uint64_t now_us);
 void target_expire_fetched(struct deliver *d, struct target *t, struct job *j);
-void target_forget_next(struct target *t); // the exchangers that it was to move to
-void targets_drain_again(struct deliver *d);
-void targets_take_limits(struct deliver *d);            // there is another table of limits
+
+// target_idle.c
 void targets_sweep(struct deliver *d, uint64_t now_us); // forgets idle domains
 void targets_release(struct deliver *d);                // what the table does not know of
 
@@ -214,10 +230,10 @@ void dispatch_prepared(struct deliver *d, struct site *s, struct job *j);
 void dispatch_not_prepared(struct deliver *d, struct site *s, struct job *j,
                            const struct failure *why);
 void dispatch_flush(struct deliver *d); // what connections have to say goes out
-void dispatch_site_unused(struct deliver *d, struct site *s); // frees it when nothing hangs on it
-
 // Ready, in a domain of ours? Any job may be asked whose slot stays.
 bool job_is_ours(const struct deliver *d, const struct job *j);
+// Why no ready job of it begins now, by what dispatch goes by.
+struct reason dispatch_reason(struct deliver *d, struct site *s);
 
 // recall.c
 void recall(struct deliver *d, struct letter *l);
@@ -233,9 +249,6 @@ void crowd_gone(struct deliver *d, const struct site *s);        // before it co
 void crowd_moved(struct deliver *d, struct conn *c);             // so did its deadline
 void crowd_left(struct deliver *d, struct conn *c);              // it closes
 void crowd_sweep(struct deliver *d, uint64_t now_us);            // now and then
-
-// Why no ready job of it begins now, by what dispatch goes by.
-struct reason dispatch_reason(struct deliver *d, struct site *s);
 
 // explain.c
 // What a job was deferred for, or failed, is remembered for its domain, if that is ours.
@@ -330,9 +343,9 @@ void outbox_whole_job(struct deliver *d, struct job *j, enum verdict v, const st
 bool outbox_job_expired(const struct deliver *d, const struct job *j); // it may live no longer
 // Content is about to leave for the job's open recipients.
 void outbox_attempt(struct deliver *d, struct job *j);
-// The job needs its message no longer: it leaves, or waits its turn again.
 // Its message could not be read from there.
 void outbox_damaged(struct deliver *d, struct job *j, uint32_t segment);
+// The job needs its message no longer: it leaves, or waits its turn again.
 void outbox_forget_message(struct deliver *d, struct job *j);
 void outbox_flush(struct deliver *d);
 void outbox_page_back(struct deliver *d, struct result_page *p);

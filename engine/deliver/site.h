@@ -2,7 +2,7 @@
 // addresses and health, and what is connected to them.
 //
 // Owns:    the choice of the next address. Connections and domains hang on it by links, owned by
-//          conn.c and target.c.
+//          conn.c and target*.c.
 // Threads: the worker that hash(MX set) names.
 #ifndef POSTHASTE_DELIVER_SITE_H
 #define POSTHASTE_DELIVER_SITE_H
