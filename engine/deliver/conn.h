@@ -33,7 +33,7 @@ enum conn_op { CONN_OP_CONNECT, CONN_OP_RECEIVE, CONN_OP_SEND, CONN_OP_TIMER, CO
 struct conn {
     uint32_t index;
     uint16_t generation;
-    uint8_t state; // enum conn_state; set by conn.c and attempt.c's conn_enter()
+    uint8_t state; // enum conn_state; set by conn.c and conn_enter()
     uint8_t ops_in_flight;
     uint8_t io_owner;
     uint8_t host; // of the site

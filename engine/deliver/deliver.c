@@ -125,7 +125,7 @@ void deliver_on_timer(struct deliver *d, struct wheel_timer *t)
         targets_expire(d, io_now_us(d->io));
         targets_sweep(d, io_now_us(d->io));
         crowd_sweep(d, io_now_us(d->io));
-        dispatch_starved(d, UINT32_MAX);
+        starved_wake(d, UINT32_MAX);
         d->looks_far = true;
         wheel_arm(d->o.wheel, t, io_now_us(d->io) + SWEEP_US);
         return;
@@ -152,7 +152,7 @@ static void take_answers(struct deliver *d)
         if (is_mx)
             target_on_mx(d, q.target, &a.mx);
         else
-            dispatch_on_address(d, q.site, q.host, &a.address);
+            connect_on_address(d, q.site, q.host, &a.address);
     }
 }
 
@@ -181,7 +181,7 @@ void deliver_turn(struct deliver *d)
         take_answers(d);
     }
     d->looks_far = false;
-    dispatch_flush(d);
+    say_all(d);
     outbox_flush(d);
     if (deliver_stopped(d))
         forget_fetched(d);

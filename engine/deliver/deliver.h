@@ -12,7 +12,13 @@
 //          conn.c    one connection: sockets and time-outs around smtp/client
 //          transaction.c  jobs of one message put together for one site
 //          dispatch.c     joins work, permission and connection
-//          attempt.c      what a connection's replies and end mean for the jobs on it
+//          prepare.c      jobs get what they lack before they may go
+//          connect.c      connections are opened for jobs
+//          starved.c      sites for which there is no connection or no memory now
+//          say.c     what connections have to say goes out
+//          attempt.c      what a connection's replies mean; attempt_end.c, what its end does
+//          conn_state.c   how many connections of a site are in which state
+//          transaction_end.c   what becomes of the jobs in a transaction
 //          hear.c    what kind of trouble a reply is, by the rules
 //          outbox.c  results on their way home
 //          crowd.c   which site may have a connection when there are too few for all

@@ -87,9 +87,9 @@ static void fetched(struct deliver *d, struct job *j)
         failure_set(&why, 451, (struct enhanced_code){4, 3, 0},
                     SLICE("the message cannot be read back from the journal"));
     switch (step) {
-    case SIGN_NOT_WANTED: dispatch_prepared(d, s, j); break;
+    case SIGN_NOT_WANTED: prepare_done(d, s, j); break;
     case SIGN_ASKED: break;
-    case SIGN_FAILED: dispatch_not_prepared(d, s, j, &why); break;
+    case SIGN_FAILED: prepare_failed(d, s, j, &why); break;
     }
 }
 

@@ -69,7 +69,7 @@ void outbox_forget_message(struct deliver *d, struct job *j)
     if (--m->loan_count > 0)
         return;
     message_free(d->o.blocks, m);
-    dispatch_starved(d, 1); // there is room for another
+    starved_wake(d, 1); // there is room for another
 }
 
 static uint64_t job_age_us(const struct deliver *d, const struct job *j)

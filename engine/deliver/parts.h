@@ -141,7 +141,7 @@ struct deliver {
     uint32_t borrowed_site_count; // of others
     uint32_t borrowed_count;      // loans
     uint32_t limits_turn;         // counts the tables of limits
-    bool looks_far;               // in this turn: see dispatch.c
+    bool looks_far;               // in this turn: see prepare.c
     bool stopping;
     bool paused; // no new transactions: what became of them could not be written
     struct setback *setback_newest, *setback_oldest;
@@ -220,20 +220,36 @@ void targets_release(struct deliver *d);                // what the table does n
 
 // dispatch.c
 void dispatch_site(struct deliver *d, struct site *s);          // marks it for this turn
+void dispatch_sites(struct deliver *d);                         // the turn of those that are marked
 uint32_t dispatch_may_begin(struct deliver *d, struct site *s); // messages, now
-void dispatch_on_address(struct deliver *d, struct site *s, uint8_t host,
-                         const struct dns_address_answer *a);
-void dispatch_starved(struct deliver *d, uint32_t count_max); // of each rank, the longest first
-void dispatch_sites(struct deliver *d); // work for connections, connections for work
-// A job that its site's fetch_count counts has its message, signed if need be; or it ends for now.
-void dispatch_prepared(struct deliver *d, struct site *s, struct job *j);
-void dispatch_not_prepared(struct deliver *d, struct site *s, struct job *j,
-                           const struct failure *why);
-void dispatch_flush(struct deliver *d); // what connections have to say goes out
 // Ready, in a domain of ours? Any job may be asked whose slot stays.
 bool job_is_ours(const struct deliver *d, const struct job *j);
 // Why no ready job of it begins now, by what dispatch goes by.
 struct reason dispatch_reason(struct deliver *d, struct site *s);
+
+// starved.c
+void site_starves(struct deliver *d, struct site *s, enum reason_kind of);
+void starved_wake(struct deliver *d, uint32_t count_max); // of each rank, the longest first
+
+// prepare.c
+// The site's next job that may go to a connection; NULL: none now. With a loan, it was borrowed.
+struct job *prepare_next_job(struct deliver *d, struct site *s, struct loan **ret_loan,
+                             uint32_t *ret_item);
+struct job *prepare_take(struct site *s); // one that was got ready before, or NULL
+// A job that its site's fetch_count counts has its message, signed if need be; or it ends for now.
+void prepare_done(struct deliver *d, struct site *s, struct job *j);
+void prepare_failed(struct deliver *d, struct site *s, struct job *j, const struct failure *why);
+
+// connect.c
+void connect_site(struct deliver *d,
+                  struct site *s); // as many connections as it may have and needs
+struct site_load connect_load(struct deliver *d, struct site *s); // what tells how many that are
+void connect_on_address(struct deliver *d, struct site *s, uint8_t host,
+                        const struct dns_address_answer *a);
+
+// say.c
+void conn_speaks(struct deliver *d, struct conn *c); // looked at, at the end of the turn
+void say_all(struct deliver *d);
 
 // recall.c
 void recall(struct deliver *d, struct letter *l);
@@ -273,7 +289,7 @@ void lend_give_back_all(struct deliver *d, struct site *s); // that have not beg
 void lend_look_over(struct deliver *d, struct site *s);
 
 // fetch.c
-// Reads the job's message back. To be delivered, dispatch_prepared() or dispatch_not_prepared()
+// Reads the job's message back. To be delivered, prepare_done() or prepare_failed()
 // gets the job then; else target_end_fetched() or target_expire_fetched(), without a message when
 // that could not be. False: no memory now.
 bool fetch_ask(struct deliver *d, struct job *j, enum fetch_purpose purpose);
@@ -287,7 +303,7 @@ bool sign_has_room(const struct deliver *d);
 bool sign_wanted(const struct deliver *d, const struct message *m); // and not there yet
 enum sign_step {
     SIGN_NOT_WANTED, // it may go
-    SIGN_ASKED,      // dispatch_prepared() or dispatch_not_prepared() gets the job
+    SIGN_ASKED,      // prepare_done() or prepare_failed() gets the job
     SIGN_FAILED,     // it must wait: *ret_why
 };
 enum sign_step sign_job(struct deliver *d, struct job *j, struct failure *ret_why);
@@ -296,14 +312,18 @@ void sign_on_done(struct deliver *d, const struct io_done *done);
 // attempt.c
 void attempt_on_done(struct deliver *d, const struct io_done *done);
 void attempt_on_timer(struct deliver *d, struct conn *c);
-void attempt_close(struct deliver *d, struct conn *c, struct slice why);
 void attempt_quit(struct deliver *d, struct conn *c);                       // an idle one
 void attempt_events(struct deliver *d, struct conn *c, struct slice bytes); // what bytes bring
+
+// attempt_end.c
+void attempt_close(struct deliver *d, struct conn *c, struct slice why);
 void attempt_gone(struct deliver *d, struct conn *c); // nothing of it is under way any more
+
+// conn_state.c
 void conn_enter(struct deliver *d, struct conn *c, enum conn_state state); // the one place to
 void conn_look_willing(struct deliver *d, struct conn *c); // may it be given one more message?
-void conn_speaks(struct deliver *d, struct conn *c);       // looked at, at the end of the turn
 
+// transaction_end.c
 // Taken jobs, borrowed (then `loan` is not NULL) or not: ready again, or over and gone home.
 void job_waits_again(struct deliver *d, struct loan *loan, struct job *j);
 

@@ -178,10 +178,10 @@ void sign_on_done(struct deliver *d, const struct io_done *done)
         struct failure why;
         failure_set(&why, 451, (struct enhanced_code){4, 7, 0}, SLICE("it could not be signed"));
         if (good)
-            dispatch_prepared(d, job_target(j)->site, j);
+            prepare_done(d, job_target(j)->site, j);
         else
-            dispatch_not_prepared(d, job_target(j)->site, j, &why);
+            prepare_failed(d, job_target(j)->site, j, &why);
     }
     slab_give(&d->signings, done->token.index);
-    dispatch_starved(d, 1); // there is room for another
+    starved_wake(d, 1); // there is room for another
 }
