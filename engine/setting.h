@@ -3,7 +3,7 @@
 //
 // Owns:         what each kind of value looks like in a file, and what is wrong with one that
 //               does not.
-// Knows not of: files, sections, libConfuse, or which settings there are (config.c).
+// Knows not of: files, sections, libConfuse, or which settings there are (config_settings.c).
 //
 // What setting_print() writes, setting_parse() reads as the same value.
 #ifndef POSTHASTE_SETTING_H
