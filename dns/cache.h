@@ -20,6 +20,7 @@ struct dns_entry {
     uint8_t kind;   // enum dns_answer_kind
     uint8_t status; // enum dns_status
     uint8_t name_bytes;
+    bool secure;  // dns/answer.h; false in a new one
     char bytes[]; // the name, then what dns/packed.h makes
 };
 

@@ -72,7 +72,7 @@ static struct slice lookup_name(const struct lookup *k)
 
 static uint8_t query_count_of(enum dns_answer_kind kind)
 {
-    return kind == DNS_ANSWER_MX ? 1 : 2;
+    return kind == DNS_ANSWER_ADDRESS ? 2 : 1;
 }
 
 // Puts `asker` behind the last of a list.
@@ -103,7 +103,8 @@ static struct dns_entry *entry_without_query(const struct dns_lookups *l, enum d
     char packed[PACKED_BYTES_MAX];
     size_t packed_bytes;
     uint64_t expires_us = now_us + l->options.ttl_us_max;
-    if (name.len > MX_HOST_BYTES_MAX || !dns_literal_parse(name, &address))
+    bool may_be_literal = kind == DNS_ANSWER_MX || kind == DNS_ANSWER_ADDRESS;
+    if (!may_be_literal || name.len > MX_HOST_BYTES_MAX || !dns_literal_parse(name, &address))
         return dns_entry_new(kind, SLICE_EMPTY, DNS_NO_DOMAIN, expires_us, SLICE_EMPTY);
     if (kind == DNS_ANSWER_MX) {
         struct mx_host host = {.len = (uint8_t)name.len};
@@ -221,17 +222,29 @@ static uint32_t next_in_line(const struct dns_lookups *l)
     return doubtful_may ? l->doubtful_line.first : SLAB_NONE;
 }
 
+static enum dns_type next_type(const struct lookup *k)
+{
+    switch ((enum dns_answer_kind)k->kind) {
+    case DNS_ANSWER_MX: return DNS_TYPE_MX;
+    case DNS_ANSWER_TLSA: return DNS_TYPE_TLSA;
+    case DNS_ANSWER_TXT: return DNS_TYPE_TXT;
+    case DNS_ANSWER_CNAME: return DNS_TYPE_CNAME;
+    case DNS_ANSWER_ADDRESS: break;
+    case DNS_ANSWER_NONE: CHECK(false);
+    }
+    return k->sent_count == 0 ? DNS_TYPE_A : DNS_TYPE_AAAA;
+}
+
 bool dns_lookups_next_query(struct dns_lookups *l, struct dns_query *ret)
 {
     uint32_t lookup = next_in_line(l);
     if (lookup == SLAB_NONE)
         return false;
     struct lookup *k = lookup_at(l, lookup);
-    enum dns_type address_type = k->sent_count == 0 ? DNS_TYPE_A : DNS_TYPE_AAAA;
     *ret = (struct dns_query){
         .lookup = lookup,
         .generation = slab_generation(&l->lookups, lookup),
-        .type = k->kind == DNS_ANSWER_MX ? DNS_TYPE_MX : address_type,
+        .type = next_type(k),
         .name = lookup_name(k),
     };
     if (++k->sent_count == query_count_of((enum dns_answer_kind)k->kind))
@@ -282,15 +295,44 @@ static struct dns_entry *mx_entry(const struct lookup *k, const struct dns_respo
 static struct dns_entry *address_entry(const struct lookup *k, const struct dns_response *response,
                                        uint64_t expires_us)
 {
-    char packed[PACKED_BYTES_MAX];
-    size_t packed_bytes = packed_write_ips(response->ips, response->ip_count, packed);
+    char packed[2 + DNS_NAME_BYTES_MAX + PACKED_BYTES_MAX];
+    struct slice canonical = slice_make(response->canonical, response->canonical_len);
+    size_t packed_bytes = canonical.len > 0 ? packed_write_canonical(canonical, packed) : 0;
+    packed_bytes += packed_write_ips(response->ips, response->ip_count, packed + packed_bytes);
     return dns_entry_new(DNS_ANSWER_ADDRESS, lookup_name(k), response->status, expires_us,
                          slice_make(packed, packed_bytes));
+}
+
+static struct dns_entry *record_entry(const struct lookup *k, const struct dns_response *response,
+                                      uint64_t expires_us)
+{
+    return dns_entry_new((enum dns_answer_kind)k->kind, lookup_name(k), response->status,
+                         expires_us, slice_make(response->records, response->record_bytes));
+}
+
+// NULL: no memory.
+static struct dns_entry *new_entry(const struct lookup *k, const struct dns_response *response,
+                                   uint64_t expires_us)
+{
+    struct dns_entry *e = k->kind == DNS_ANSWER_MX        ? mx_entry(k, response, expires_us)
+                          : k->kind == DNS_ANSWER_ADDRESS ? address_entry(k, response, expires_us)
+                                                          : record_entry(k, response, expires_us);
+    if (e)
+        e->secure = response->secure;
+    return e;
 }
 
 static bool either(const struct dns_entry *a, const struct dns_entry *b, enum dns_status status)
 {
     return a->status == status || b->status == status;
+}
+
+// Of a host whose addresses are not all secure nothing is. A half that has failed says nothing of
+// the zone.
+static bool both_secure(const struct dns_entry *a, const struct dns_entry *aaaa)
+{
+    return (a->secure || a->status == DNS_TRY_LATER) &&
+           (aaaa->secure || aaaa->status == DNS_TRY_LATER) && (a->secure || aaaa->secure);
 }
 
 // What A and AAAA say together. A half that failed counts only when the other found nothing: a
@@ -309,11 +351,15 @@ static struct dns_entry *join_halves(const struct dns_entry *a, const struct dns
     if (status == DNS_FOUND && sooner->status == DNS_TRY_LATER)
         sooner = sooner == a ? aaaa : a;
 
-    char packed[2 * PACKED_BYTES_MAX];
+    char packed[2 * (2 + DNS_NAME_BYTES_MAX + PACKED_BYTES_MAX)];
     memcpy(packed, dns_entry_packed(a).data, a->packed_bytes);
     memcpy(packed + a->packed_bytes, dns_entry_packed(aaaa).data, aaaa->packed_bytes);
-    return dns_entry_new(DNS_ANSWER_ADDRESS, dns_entry_name(a), status, sooner->expires_us,
-                         slice_make(packed, (size_t)a->packed_bytes + aaaa->packed_bytes));
+    struct slice both = slice_make(packed, (size_t)a->packed_bytes + aaaa->packed_bytes);
+    struct dns_entry *e = dns_entry_new(DNS_ANSWER_ADDRESS, dns_entry_name(a), status,
+                                        sooner->expires_us, both);
+    if (e)
+        e->secure = both_secure(a, aaaa);
+    return e;
 }
 
 // The lookup has come to its end with `e` (NULL: no memory), whose reference is taken.
@@ -365,31 +411,52 @@ void dns_lookups_on_response(struct dns_lookups *l, const struct dns_query *quer
     if (response->status == DNS_TRY_LATER)
         l->counters.failures++;
     uint64_t expires_us = expiry_us(l, response, now_us);
-    if (k->kind == DNS_ANSWER_MX)
-        finish(l, query->lookup, mx_entry(k, response, expires_us));
+    struct dns_entry *e = new_entry(k, response, expires_us);
+    if (k->kind == DNS_ANSWER_ADDRESS)
+        on_half(l, query->lookup, query->type, e);
     else
-        on_half(l, query->lookup, query->type, address_entry(k, response, expires_us));
+        finish(l, query->lookup, e);
 }
 
 // --- answers
+
+static struct dns_answer unpack_records(struct dns_lookups *l, const struct asker *a,
+                                        enum dns_status status, uint64_t expires_us)
+{
+    struct slice packed = a->entry ? dns_entry_packed(a->entry) : SLICE_EMPTY;
+    CHECK(packed.len <= sizeof(l->lent_bytes));
+    memcpy(l->lent_bytes, packed.data, packed.len);
+    uint32_t count = packed_read_records(slice_make(l->lent_bytes, packed.len), l->lent_records);
+    return (struct dns_answer){
+        .kind = a->kind,
+        .record = {a->tag, status, expires_us, a->entry && a->entry->secure, count,
+                   l->lent_records},
+    };
+}
 
 static struct dns_answer unpack(struct dns_lookups *l, const struct asker *a)
 {
     enum dns_status status = a->entry ? (enum dns_status)a->entry->status : DNS_TRY_LATER;
     uint64_t expires_us = a->entry ? a->entry->expires_us : 0;
     struct slice packed = a->entry ? dns_entry_packed(a->entry) : SLICE_EMPTY;
+    bool secure = a->entry && a->entry->secure;
+    if (a->kind != DNS_ANSWER_MX && a->kind != DNS_ANSWER_ADDRESS)
+        return unpack_records(l, a, status, expires_us);
     if (a->kind == DNS_ANSWER_MX) {
         struct mx_set *set = (struct mx_set *)l->lent_mx;
         set->count = packed_read_mx(packed, set->hosts);
         return (struct dns_answer){
             .kind = DNS_ANSWER_MX,
-            .mx = {a->tag, status, expires_us, set},
+            .mx = {a->tag, status, expires_us, set, secure},
         };
     }
     uint32_t count = packed_read_addresses(packed, l->lent_addresses);
+    struct slice canonical = packed_read_canonical(packed);
+    memcpy(l->lent_bytes, canonical.data, canonical.len);
+    canonical.data = l->lent_bytes;
     return (struct dns_answer){
         .kind = DNS_ANSWER_ADDRESS,
-        .address = {a->tag, status, expires_us, l->lent_addresses, count},
+        .address = {a->tag, status, expires_us, l->lent_addresses, count, secure, canonical},
     };
 }
 

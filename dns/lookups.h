@@ -6,7 +6,7 @@
 //
 //   ask -> known: an answer waits
 //       -> under way: one more asker of that lookup
-//       -> new lookup, in line for its queries: MX one, addresses two (A and AAAA)
+//       -> new lookup, in line for its queries: addresses two (A and AAAA), all else one
 //          what failed the last time stands in a line of its own, which may have a quarter of all
 //          queries under way: name servers that do not answer keep others' names waiting once
 //   last response of a lookup -> cache -> an answer waits for each asker
@@ -57,10 +57,12 @@ struct dns_lookups {
     uint32_t passed_count;                // queries while a doubtful one waited
     uint32_t ready_first, ready_last;     // askers whose answer is there
     uint32_t query_count;                 // outstanding
-    // What the answer taken last points to: a struct mx_set, or addresses.
+    // What the answer taken last points to: a struct mx_set, addresses, or records.
     _Alignas(
         struct mx_set) char lent_mx[sizeof(struct mx_set) + MX_HOSTS_MAX * sizeof(struct mx_host)];
     struct io_address lent_addresses[DNS_ADDRESSES_MAX];
+    struct slice lent_records[DNS_RECORDS_KEPT_MAX];
+    char lent_bytes[DNS_RECORDS_BYTES_MAX]; // what they, or a canonical name, point to
 };
 
 int dns_lookups_init(struct dns_lookups *l, const struct dns_lookups_options *options);

@@ -32,6 +32,15 @@ size_t packed_write_ips(const struct dns_ip *ips, uint32_t count, char out[PACKE
     return at;
 }
 
+size_t packed_write_canonical(struct slice name, char out[2 + DNS_NAME_BYTES_MAX])
+{
+    CHECK(name.len > 0 && name.len <= DNS_NAME_BYTES_MAX);
+    out[0] = 0;
+    out[1] = (char)name.len;
+    memcpy(out + 2, name.data, name.len);
+    return 2 + name.len;
+}
+
 uint32_t packed_read_mx(struct slice packed, struct mx_host *ret)
 {
     uint32_t count = 0;
@@ -50,8 +59,35 @@ uint32_t packed_read_addresses(struct slice packed, struct io_address *ret)
     uint32_t count = 0;
     while (packed.len > 0 && count < DNS_ADDRESSES_MAX) {
         size_t len = (unsigned char)packed.data[0];
+        if (len == 0) {
+            packed = slice_skip(packed, 2u + (unsigned char)packed.data[1]);
+            continue;
+        }
         ret[count++] = io_address_from_bytes(packed.data + 1, len, 0);
         packed = slice_skip(packed, 1 + len);
+    }
+    return count;
+}
+
+struct slice packed_read_canonical(struct slice packed)
+{
+    while (packed.len > 0) {
+        size_t len = (unsigned char)packed.data[0];
+        if (len == 0)
+            return slice_take(slice_skip(packed, 2), (unsigned char)packed.data[1]);
+        packed = slice_skip(packed, 1 + len);
+    }
+    return SLICE_EMPTY;
+}
+
+uint32_t packed_read_records(struct slice packed, struct slice ret[DNS_RECORDS_KEPT_MAX])
+{
+    uint32_t count = 0;
+    while (packed.len > 0 && count < DNS_RECORDS_KEPT_MAX) {
+        const unsigned char *p = (const unsigned char *)packed.data;
+        size_t len = (size_t)p[0] << 8 | p[1];
+        ret[count++] = slice_take(slice_skip(packed, 2), len);
+        packed = slice_skip(packed, 2 + len);
     }
     return count;
 }

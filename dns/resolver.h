@@ -31,6 +31,8 @@ struct resolver_options {
     uint32_t try_count;              // 0: 3
     uint64_t ttl_us_min, ttl_us_max; // clamp; 0: 1 s, 1 day
     uint32_t cache_count_max;        // 0: 200,000 names
+    bool trusted; // the servers validate (DNSSEC), and nobody stands between them and us: what they
+                  // call authentic is secure. Else nothing is
 };
 
 // 0, -ENOMEM, or -EINVAL (a server that is no IP address, or too many of them).
@@ -43,6 +45,9 @@ void resolver_free(struct resolver *r);
 // False: DNS_ASKERS_MAX questions are under way, or there is no memory; no answer will come.
 bool resolver_ask_mx(struct resolver *r, struct slice domain, uint64_t tag);
 bool resolver_ask_address(struct resolver *r, struct slice host, uint64_t tag);
+// DNS_ANSWER_TLSA, _TXT, _CNAME: of that very name.
+bool resolver_ask_records(struct resolver *r, enum dns_answer_kind kind, struct slice name,
+                          uint64_t tag);
 
 void resolver_on_done(struct resolver *r, const struct io_done *done);
 void resolver_on_time(struct resolver *r, uint64_t now_us); // call when resolver_due_us() has come

@@ -6,13 +6,14 @@
 #define HEADER_BYTES 12
 #define FLAG_RESPONSE 0x8000
 #define FLAG_TRUNCATED 0x0200
+#define FLAG_AUTHENTIC 0x0020 // AD (RFC 4035 3.2.3)
 #define RCODE(flags) ((flags)&0x000f)
 #define RCODE_NO_ERROR 0
 #define RCODE_NO_DOMAIN 3
 #define OPT_RCODE(ttl_s) ((ttl_s) >> 24)
 #define CLASS_IN 1
 
-enum { TYPE_NS = 2, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_OPT = 41 };
+enum { TYPE_NS = 2, TYPE_SOA = 6, TYPE_OPT = 41 };
 
 // Where reading has come to. After the first read beyond the end `broken` stays set, and what was
 // read means nothing: who reads looks at it once, at the end.
@@ -197,6 +198,39 @@ static bool take_ip(struct record *record, struct dns_response *ret)
     return true;
 }
 
+// As it stands: what it says is for others to read. One that is too long for us is kept as empty,
+// so that it counts.
+static void take_bytes(const struct record *record, struct dns_response *ret)
+{
+    size_t len = record->rdata.len - record->rdata.at;
+    ret->status = DNS_FOUND;
+    if (len > DNS_RECORD_BYTES_MAX)
+        len = 0;
+    if (ret->record_count == DNS_RECORDS_KEPT_MAX ||
+        ret->record_bytes + 2 + len > sizeof(ret->records))
+        return;
+    char *to = ret->records + ret->record_bytes;
+    to[0] = (char)(len >> 8);
+    to[1] = (char)len;
+    if (len > 0)
+        memcpy(to + 2, record->rdata.data + record->rdata.at, len);
+    ret->record_count++;
+    ret->record_bytes = (uint16_t)(ret->record_bytes + 2 + len);
+}
+
+static bool take_record(struct record *record, struct dns_response *ret, uint32_t *mx_record_count)
+{
+    switch ((enum dns_type)record->type) {
+    case DNS_TYPE_MX: return take_mx(record, ret, mx_record_count);
+    case DNS_TYPE_A:
+    case DNS_TYPE_AAAA: return take_ip(record, ret);
+    case DNS_TYPE_CNAME: ret->status = DNS_FOUND; return true;
+    case DNS_TYPE_TLSA:
+    case DNS_TYPE_TXT: take_bytes(record, ret); return true;
+    }
+    return true;
+}
+
 // RFC 2181 8: a TTL with the top bit set counts as zero.
 static void lower(uint32_t *ttl_s, uint32_t to)
 {
@@ -218,8 +252,7 @@ static bool take_records(const struct message *m, const struct name *owner, enum
         if (!is_of(m, &record, (uint16_t)type, owner))
             continue;
         lower(&ret->ttl_s, record.ttl_s);
-        if (!(type == DNS_TYPE_MX ? take_mx(&record, ret, &mx_record_count)
-                                  : take_ip(&record, ret)))
+        if (!take_record(&record, ret, &mx_record_count))
             return false;
     }
     return true;
@@ -233,7 +266,7 @@ static bool take_cname(const struct message *m, const struct name *owner, struct
     *ret_found = false;
     for (uint32_t i = 0; i < m->answer_count && !*ret_found; i++) {
         struct record record = read_record(&r);
-        if (!is_of(m, &record, TYPE_CNAME, owner))
+        if (!is_of(m, &record, DNS_TYPE_CNAME, owner))
             continue;
         read_name(&record.rdata, ret_target);
         if (record.rdata.broken || record.rdata.at != record.rdata.len)
@@ -242,6 +275,17 @@ static bool take_cname(const struct message *m, const struct name *owner, struct
         *ret_found = true;
     }
     return true;
+}
+
+// A name that can be no host is told to nobody, and nothing secure stands there.
+static void note_canonical(const struct name *name, struct dns_response *ret)
+{
+    if (!dns_name_is_host(name_slice(name))) {
+        ret->secure = false;
+        return;
+    }
+    ret->canonical_len = (uint8_t)name->len;
+    memcpy(ret->canonical, name->text, name->len);
 }
 
 static bool follow_chain(const struct message *m, struct slice name, enum dns_type type,
@@ -254,8 +298,11 @@ static bool follow_chain(const struct message *m, struct slice name, enum dns_ty
         bool found;
         if (!take_records(m, &owner, type, ret))
             return false;
-        if (ret->status != DNS_NO_RECORDS)
+        if (ret->status != DNS_NO_RECORDS) {
+            if (i > 0)
+                note_canonical(&owner, ret);
             return true;
+        }
         if (!take_cname(m, &owner, &target, &found, ret))
             return false;
         if (!found)
@@ -338,18 +385,27 @@ static bool read_records(const struct message *m)
     return true;
 }
 
+void dns_response_clear(struct dns_response *ret, enum dns_status status)
+{
+    ret->status = status;
+    ret->secure = false;
+    ret->ttl_s = 0;
+    ret->mx_count = ret->ip_count = 0;
+    ret->canonical_len = 0;
+    ret->record_count = ret->record_bytes = 0;
+}
+
 void dns_response_parse(struct slice message, struct slice name, enum dns_type type,
                         struct dns_response *ret)
 {
     struct message m;
     CHECK(name.len <= DNS_NAME_BYTES_MAX);
-    ret->status = DNS_NO_RECORDS;
+    dns_response_clear(ret, DNS_NO_RECORDS);
     ret->ttl_s = UINT32_MAX;
-    ret->mx_count = 0;
-    ret->ip_count = 0;
 
     if (!read_head(message, name, type, &m) || !read_records(&m))
         goto try_later;
+    ret->secure = m.flags & FLAG_AUTHENTIC;
     if (RCODE(m.flags) != RCODE_NO_ERROR && RCODE(m.flags) != RCODE_NO_DOMAIN)
         goto try_later;
     if (!follow_chain(&m, name, type, ret))
@@ -364,8 +420,5 @@ void dns_response_parse(struct slice message, struct slice name, enum dns_type t
     }
     return;
 try_later:
-    ret->status = DNS_TRY_LATER;
-    ret->ttl_s = 0;
-    ret->mx_count = 0;
-    ret->ip_count = 0;
+    dns_response_clear(ret, DNS_TRY_LATER);
 }

@@ -67,6 +67,7 @@ struct config_resolver {
     uint32_t try_count;
     uint32_t query_count_max; // outstanding, for each worker
     uint32_t cache_count_max; // names, for each worker
+    bool trusted;             // they validate, and are on this host: what they call secure is
 };
 
 // delivery { ... }
@@ -91,6 +92,12 @@ struct config_suppression {
     uint32_t add;    // a bit for each category of failure that puts an address on the list
     uint64_t for_us; // and for how long
     enum suppressed submission;
+};
+
+// mta-sts { ... }
+struct config_mta_sts {
+    bool use;
+    uint32_t port; // of HTTPS
 };
 
 enum config_unsigned { CONFIG_UNSIGNED_DEFER, CONFIG_UNSIGNED_SEND };
@@ -126,6 +133,7 @@ struct config {
     struct config_resolver resolver;
     struct config_delivery delivery;
     struct config_suppression suppression;
+    struct config_mta_sts mta_sts;
     uint32_t route_count;
     struct route *routes;       // route "relay" { ... }, by name
     struct limits_table limits; // domain "default" { ... }, domain "example.org" { ... }

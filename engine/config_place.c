@@ -110,6 +110,15 @@ static bool metrics_address(struct config *c)
     return io_address_is_loopback(&c->metrics_address) && !io_address_is_unix(&c->metrics_address);
 }
 
+// Only what cannot be changed on its way to us may be trusted.
+static bool resolver_is_here(const struct config_resolver *r)
+{
+    for (uint32_t i = 0; i < r->servers.count; i++)
+        if (!io_address_is_loopback(&r->servers.items[i]))
+            return false;
+    return r->servers.count > 0;
+}
+
 bool config_place_defaults(struct config *c, const struct config_place *place, struct refusal *why)
 {
     const char *missing = NULL;
@@ -132,6 +141,8 @@ bool config_place_defaults(struct config *c, const struct config_place *place, s
         missing = "control: socket: its path is too long";
     else if (!metrics_address(c))
         missing = "metrics: listen: only an address of this host, such as \"127.0.0.1:9025\"";
+    else if (c->resolver.trusted && !resolver_is_here(&c->resolver))
+        missing = "resolver: trusted: only with servers of this host, such as {\"127.0.0.1\"}";
     if (missing)
         refuse(why, "%s", missing);
     return !missing;

@@ -179,6 +179,7 @@ bool config_print(const struct config *c, struct buffer *out)
            print_section(CONFIG_JOURNAL, SLICE_EMPTY, c, out) &&
            print_section(CONFIG_EVENTS, SLICE_EMPTY, c, out) &&
            print_section(CONFIG_SUPPRESSION, SLICE_EMPTY, &c->suppression, out) &&
+           print_section(CONFIG_MTA_STS, SLICE_EMPTY, &c->mta_sts, out) &&
            print_section(CONFIG_CONTROL, SLICE_EMPTY, c, out) &&
            print_section(CONFIG_METRICS, SLICE_EMPTY, c, out) && print_routes(c, out) &&
            print_domains(c, out) && print_dkim(c, out) && print_sites(c, out);

@@ -71,6 +71,7 @@ static const struct setting resolver_settings[] = {
      .usual = "1000"},
     {"cache", SETTING_COUNT, AT(config_resolver, cache_count_max), WITHIN(100, 10000000),
      .usual = "200000"},
+    {"trusted", SETTING_YES_NO, AT(config_resolver, trusted), .usual = "no"},
 };
 
 static const struct setting delivery_settings[] = {
@@ -116,6 +117,11 @@ static const struct setting suppression_settings[] = {
      .usual = "90d"},
     {"submission", SETTING_WORD, AT(config_suppression, submission), .words = suppressed_words,
      .usual = "refuse"},
+};
+
+static const struct setting mta_sts_settings[] = {
+    {"use", SETTING_YES_NO, AT(config_mta_sts, use), .usual = "no"},
+    {"port", SETTING_COUNT, AT(config_mta_sts, port), WITHIN(1, 65535), .usual = "443"},
 };
 
 static const struct setting control_settings[] = {
@@ -208,6 +214,7 @@ const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_DOMAIN] = {"domain", true, SETTINGS(domain_settings)},
     [CONFIG_DKIM] = {"dkim", true, SETTINGS(dkim_settings)},
     [CONFIG_SITE] = {"site", true, SETTINGS(site_settings)},
+    [CONFIG_MTA_STS] = {"mta-sts", false, SETTINGS(mta_sts_settings)},
 };
 
 void *config_section_base(struct config *c, enum config_section section)
@@ -221,6 +228,7 @@ void *config_section_base(struct config *c, enum config_section section)
     case CONFIG_RESOLVER: return &c->resolver;
     case CONFIG_DELIVERY: return &c->delivery;
     case CONFIG_SUPPRESSION: return &c->suppression;
+    case CONFIG_MTA_STS: return &c->mta_sts;
     case CONFIG_LISTEN:
     case CONFIG_PICKUP:
     case CONFIG_ROUTE:

@@ -449,6 +449,8 @@ bool engine_run(struct engine *e, const struct engine_files *files, struct refus
     atomic_store(&e->shared.events_fd, files->events_fd);
     e->shared.journal_fd = files->journal_fd;
     e->shared.suppression_fd = files->suppression_fd;
+    e->shared.tls.policies_fd = files->mta_sts_fd;
+    e->shared.tls.counts_fd = files->tls_report_fd;
     e->shared.holds_fd = files->holds_fd;
     e->shared.holds = *files->holds;
     *files->holds = NULL;
@@ -456,7 +458,8 @@ bool engine_run(struct engine *e, const struct engine_files *files, struct refus
     *files->reroutes = (struct reroutes){0};
     e->shared.reload = files->reload;
     e->shared.reload_context = files->reload_context;
-    bool good = run(e, why);
+    bool good = tls_memory_open(&e->shared.tls, e->config->mta_sts.use, why) && run(e, why);
+    tls_memory_close(&e->shared.tls);
     close_above_stdout(atomic_load(&e->shared.events_fd));
     close_above_stdout(e->shared.events_left_fd);
     close_above_stdout(e->shared.cursor_fd);

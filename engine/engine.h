@@ -25,6 +25,8 @@ struct engine_files {
     int events_fd;        // where events go; -1: nowhere
     int journal_fd;       // the journal's folder; -1: mail is kept in memory alone
     int suppression_fd;   // the folder of the list of suppressed addresses
+    int mta_sts_fd;       // the folder of policies; -1: these end with the process, as do
+    int tls_report_fd;    // the counts in this one
     int holds_fd;         // what holds_file_open() has given; -1: holds end with the process
     struct holds **holds; // these two: taken over, and left empty
     struct reroutes *reroutes;

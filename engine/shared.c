@@ -54,6 +54,7 @@ int shared_init(struct shared *s, const struct config *config, uint32_t worker_c
                          .metrics_fd = -1,
                          .holds_fd = -1,
                          .suppression_fd = -1,
+                         .tls = {-1, -1, NULL, NULL},
                          .events_left_fd = -1,
                          .cursor_fd = -1,
                          .config_now = config,

@@ -10,6 +10,7 @@
 #include "engine/reroutes.h"
 #include "engine/submit/pickup.h"
 #include "engine/submit/submit.h"
+#include "engine/tls_memory.h"
 #include "queue/domain.h"
 #include "queue/post.h"
 #include "queue/suppression.h"
@@ -51,6 +52,7 @@ struct shared {
     uint64_t id_last;                                // of the messages that were found
     struct suppression suppression;                  // for all; worker 0 writes it
     int suppression_fd;                              // its folder; -1: none
+    struct tls_memory tls;                           // for all
     _Atomic bool suppression_ready;                  // before it is, no mail is taken
     _Atomic uint32_t drained_count;                  // workers that have taken all results
     struct pickup_place pickups[CONFIG_PICKUPS_MAX]; // worker 0 serves them

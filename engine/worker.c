@@ -29,6 +29,7 @@ static void take_completions(struct worker *w)
         case OWNER_HOLDS: holds_file_on_done(&w->place.holds_file, &done); break;
         case OWNER_PEEK: peeks_on_done(&w->place.peeks, &done); break;
         case OWNER_REOPEN: worker_on_events_reopened(w, done.result); break;
+        case OWNER_TLS_TALLY: tls_tally_file_on_done(&w->tally_file, &done); break;
         }
     }
 }
@@ -48,6 +49,8 @@ static void run_timers(struct worker *w)
             pickup_on_timer(w->pickup, t);
         else if (token.owner == OWNER_CONTROL)
             control_on_timer(w->control, t);
+        else if (token.owner == OWNER_TLS_TALLY)
+            tls_tally_file_on_timer(&w->tally_file, token);
         else if (w->stop == STOP_NOT)
             worker_accept(w);
     }

@@ -53,6 +53,7 @@ static struct resolver_options resolver_options_of(const struct worker *w)
         .timeout_us = c->resolver.timeout_us,
         .try_count = c->resolver.try_count,
         .cache_count_max = c->resolver.cache_count_max,
+        .trusted = c->resolver.trusted,
     };
 }
 
@@ -233,6 +234,9 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
         return error;
     }
     open_place(w);
+    if (number == 0)
+        tls_tally_file_start(&w->tally_file, io, &w->wheel, shared->tls.counts_fd,
+                             shared->tls.tally, (struct io_token){0, 0, OWNER_TLS_TALLY, 0});
     shared->ios[number] = io;
     if (number == 0)
         shared->started_us = io_now_us(io);

@@ -8,6 +8,7 @@
 #include "engine/deliver/deliver.h"
 #include "engine/order_place.h"
 #include "engine/suppressor.h"
+#include "engine/tls_tally_file.h"
 #include "engine/worker.h"
 
 // token.owner of requests and timers.
@@ -26,7 +27,8 @@ enum owner {
     OWNER_CONTROL,
     OWNER_PEEK,
     OWNER_HOLDS,
-    OWNER_REOPEN
+    OWNER_REOPEN,
+    OWNER_TLS_TALLY
 };
 
 struct worker {
@@ -45,11 +47,12 @@ struct worker {
     struct orders orders;    // that visit us
     struct order_place place;
     struct events events;
-    struct suppressor suppressor; // of worker 0
-    bool accepting;               // the list of suppressed addresses has been read
-    uint32_t deal_next;           // who gets the next connection
-    uint32_t handed_count;        // messages whose answer is to come
-    uint32_t listening;           // listeners with an accept under way, a bit each
+    struct suppressor suppressor;     // of worker 0
+    struct tls_tally_file tally_file; // of worker 0
+    bool accepting;                   // the list of suppressed addresses has been read
+    uint32_t deal_next;               // who gets the next connection
+    uint32_t handed_count;            // messages whose answer is to come
+    uint32_t listening;               // listeners with an accept under way, a bit each
     struct wheel_timer accept_timer;
     int signal_fd;
     uint8_t stop;     // enum stop_stage, as far as it was carried out

@@ -90,6 +90,8 @@ static const struct value_case value_cases[] = {
     {"resolver { servers = {\"127.0.0.1:5300\", \"[::1]\"} }",
      "    servers = {\"127.0.0.1:5300\", \"[::1]:53\"}\n"},
     {"resolver { timeout = 1500ms }", "    timeout = \"1500ms\"\n"},
+    {"resolver { servers = {\"127.0.0.1:5300\", \"[::1]\"} trusted = yes }", "    trusted = yes\n"},
+    {"mta-sts { use = yes }", "\nmta-sts {\n    use = yes\n    port = 443\n}\n"},
     {"pickup /var/spool/p { }",
      "pickup \"/var/spool/p\" {\n    recipients-from-header = no\n    max-message = \"50M\"\n"
      "    max-recipients = 1000\n    bounces = \"message\"\n    verp = no\n"

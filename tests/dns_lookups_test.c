@@ -344,8 +344,92 @@ static void test_released_under_way(void)
     free_lookups(l);
 }
 
+// What is secure stays so in the cache; TLSA, TXT and CNAME are one query each.
+static void test_records(void)
+{
+    static const struct {
+        enum dns_answer_kind kind;
+        enum dns_type type;
+    } kinds[] = {{DNS_ANSWER_TLSA, DNS_TYPE_TLSA},
+                 {DNS_ANSWER_TXT, DNS_TYPE_TXT},
+                 {DNS_ANSWER_CNAME, DNS_TYPE_CNAME}};
+    for (size_t i = 0; i < COUNT_OF(kinds) * 2; i++) {
+        struct dns_lookups *l = new_lookups(10);
+        struct dns_response *r = calloc(1, sizeof(*r));
+        struct dns_query q;
+        ask(l, kinds[i / 2].kind, "_25._tcp.mx.org", 3, 0);
+        CU_ASSERT_TRUE_FATAL(dns_lookups_next_query(l, &q));
+        CU_ASSERT_EQUAL(q.type, kinds[i / 2].type);
+        CU_ASSERT_FALSE(dns_lookups_next_query(l, &(struct dns_query){0}));
+        dns_response_clear(r, DNS_FOUND);
+        r->ttl_s = 30;
+        r->secure = i % 2;
+        r->record_count = 2;
+        r->record_bytes = 7;
+        memcpy(r->records, "\0\3abc\0\0", 7);
+        dns_lookups_on_response(l, &q, r, 0);
+        for (int again = 0; again < 2; again++) {
+            struct dns_answer a = dns_lookups_next_answer(l);
+            CU_ASSERT_EQUAL_FATAL(a.kind, kinds[i / 2].kind);
+            CU_ASSERT_EQUAL(a.record.tag, 3);
+            CU_ASSERT_EQUAL(a.record.status, DNS_FOUND);
+            CU_ASSERT_EQUAL(a.record.secure, i % 2);
+            CU_ASSERT_EQUAL_FATAL(a.record.count, 2);
+            CU_ASSERT_TRUE(slice_equal(a.record.records[0], SLICE("abc")));
+            CU_ASSERT_EQUAL(a.record.records[1].len, 0);
+            ask(l, kinds[i / 2].kind, "_25._tcp.mx.org", 3, SECOND); // from the cache
+        }
+        free(r);
+        free_lookups(l);
+    }
+}
+
+// Both halves of an address must be secure; one that failed says nothing of it.
+static void test_secure_address(void)
+{
+    static const struct {
+        enum dns_status a, aaaa;
+        bool a_secure, aaaa_secure, want;
+    } rows[] = {
+        {DNS_FOUND, DNS_FOUND, true, true, true},
+        {DNS_FOUND, DNS_FOUND, true, false, false},
+        {DNS_FOUND, DNS_NO_RECORDS, true, true, true},
+        {DNS_FOUND, DNS_NO_RECORDS, true, false, false},
+        {DNS_FOUND, DNS_TRY_LATER, true, false, true},
+        {DNS_TRY_LATER, DNS_FOUND, false, false, false},
+        {DNS_NO_RECORDS, DNS_NO_RECORDS, true, true, true},
+        {DNS_TRY_LATER, DNS_TRY_LATER, false, false, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct dns_lookups *l = new_lookups(10);
+        struct dns_response *r = calloc(1, sizeof(*r));
+        struct dns_query a, aaaa;
+        ask(l, DNS_ANSWER_ADDRESS, "mx.org", 1, 0);
+        CU_ASSERT_TRUE(dns_lookups_next_query(l, &a) && dns_lookups_next_query(l, &aaaa));
+        dns_response_clear(r, rows[i].a);
+        r->secure = rows[i].a_secure;
+        r->ips[0] = (struct dns_ip){4, {192, 0, 2, 1}};
+        r->ip_count = rows[i].a == DNS_FOUND;
+        r->canonical_len = r->ip_count ? 3 : 0;
+        memcpy(r->canonical, "b.c", 3);
+        dns_lookups_on_response(l, &a, r, 0);
+        dns_response_clear(r, rows[i].aaaa);
+        r->secure = rows[i].aaaa_secure;
+        dns_lookups_on_response(l, &aaaa, r, 0);
+        struct dns_answer got = dns_lookups_next_answer(l);
+        CU_ASSERT_EQUAL(got.address.secure, rows[i].want);
+        CU_ASSERT_EQUAL(got.address.address_count, rows[i].a == DNS_FOUND);
+        CU_ASSERT_TRUE(slice_equal(got.address.canonical,
+                                   rows[i].a == DNS_FOUND ? SLICE("b.c") : SLICE_EMPTY));
+        free(r);
+        free_lookups(l);
+    }
+}
+
 static const struct suite_test tests[] = {
     {"mx", test_mx},
+    {"records", test_records},
+    {"secure address", test_secure_address},
     {"address", test_address},
     {"many addresses", test_many_addresses},
     {"shared", test_shared},

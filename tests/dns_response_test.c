@@ -1,4 +1,5 @@
 // tests/dns_response_test.c: what DNS messages mean, and what broken ones cannot do.
+#include "dns/packed.h"
 #include "dns/response.h"
 #include "engine/base/check.h"
 #include "engine/base/random.h"
@@ -55,8 +56,8 @@ static unsigned type_of(const char *text)
     static const struct {
         const char *name;
         unsigned type;
-    } types[] = {{"A", 1},   {"NS", 2},    {"CNAME", 5}, {"SOA", 6},
-                 {"MX", 15}, {"AAAA", 28}, {"OPT", 41},  {"TXT", 16}};
+    } types[] = {{"A", 1},     {"NS", 2},   {"CNAME", 5}, {"SOA", 6},  {"MX", 15},
+                 {"AAAA", 28}, {"OPT", 41}, {"TXT", 16},  {"TLSA", 52}};
     for (size_t i = 0; i < COUNT_OF(types); i++)
         if (strcmp(types[i].name, text) == 0)
             return types[i].type;
@@ -144,11 +145,25 @@ static const char *print_response(const struct dns_response *r, char *out)
         char text[IO_ADDRESS_TEXT_BYTES];
         at += sprintf(at, " %s", io_address_print_host(&a, text));
     }
+    if (r->canonical_len > 0)
+        at += sprintf(at, " at %.*s", r->canonical_len, r->canonical);
+    struct slice records[DNS_RECORDS_KEPT_MAX];
+    uint32_t count = packed_read_records(slice_make(r->records, r->record_bytes), records);
+    CHECK(count == r->record_count);
+    for (uint32_t i = 0; i < count; i++) {
+        at += sprintf(at, " <");
+        for (size_t k = 0; k < records[i].len; k++)
+            at += sprintf(at, "%02x", (unsigned char)records[i].data[k]);
+        at += sprintf(at, ">");
+    }
+    if (r->secure)
+        sprintf(at, " secure");
     return out;
 }
 
 #define OK 0x8180
 #define NXDOMAIN 0x8183
+#define AD 0x0020
 #define LABEL63 "a23456789012345678901234567890123456789012345678901234567890123"
 
 struct response_case {
@@ -210,7 +225,7 @@ static const struct response_case cases[] = {
     {"other types", OK, "example.org", DNS_TYPE_MX, "an @ 300 TXT hex 0161\n", "no records 0:"},
     {"CNAME, then MX, in either order", OK, "example.org", DNS_TYPE_MX,
      "an b.@ 100 MX 5 mx.@\nan a.@ 90 CNAME b.@\nan @ 300 CNAME a.@\n",
-     "found 90: 5 mx.example.org"},
+     "found 90: 5 mx.example.org at b.example.org"},
     {"CNAME to nowhere", OK, "example.org", DNS_TYPE_MX, "an @ 300 CNAME a.@\nau org 500 SOA 400\n",
      "no records 300:"},
     {"CNAME whose name goes beyond its end", OK, "example.org", DNS_TYPE_MX,
@@ -223,7 +238,7 @@ static const struct response_case cases[] = {
     {"A", OK, "mx.example.org", DNS_TYPE_A, "an @ 300 A 192.0.2.1\nan @ 200 A 192.0.2.2\n",
      "found 200: 192.0.2.1 192.0.2.2"},
     {"A by CNAME", OK, "mx.example.org", DNS_TYPE_A, "an @ 300 CNAME h\nan h 200 A 192.0.2.2\n",
-     "found 200: 192.0.2.2"},
+     "found 200: 192.0.2.2 at h"},
     {"AAAA", OK, "mx.example.org", DNS_TYPE_AAAA,
      "an @ 300 AAAA hex 20010db8000000000000000000000001\n", "found 300: 2001:db8::1"},
     {"A of three bytes", OK, "mx.example.org", DNS_TYPE_A, "an @ 300 A hex 7f0000\n", "later 0:"},
@@ -252,6 +267,26 @@ static const struct response_case cases[] = {
              "b123456789.b123456789."
              "b123456789.b123456789.b123456789.b12345",
      DNS_TYPE_A, "an @ 300 A 192.0.2.1\n", "found 300: 192.0.2.1"},
+    {"AD: found", OK | AD, "example.org", DNS_TYPE_MX, "an @ 300 MX 10 a\n",
+     "found 300: 10 a secure"},
+    {"AD: none", OK | AD, "example.org", DNS_TYPE_MX, "au @ 300 SOA 90\n", "no records 90: secure"},
+    {"AD: no domain", NXDOMAIN | AD, "example.org", DNS_TYPE_MX, "au @ 300 SOA 90\n",
+     "no domain 90: secure"},
+    {"AD with a failure is worth nothing", 0x8182 | AD, "example.org", DNS_TYPE_MX, "", "later 0:"},
+    {"AD, by an alias that is no host's", OK | AD, "mx.example.org", DNS_TYPE_A,
+     "an @ 300 CNAME a\1.@\nan a\1.@ 300 A 192.0.2.1\n", "found 300: 192.0.2.1"},
+    {"TLSA", OK | AD, "_25._tcp.mx.example.org", DNS_TYPE_TLSA,
+     "an @ 300 TLSA hex 030101aabb\nan @ 200 TLSA hex 020001cc\n",
+     "found 200: <030101aabb> <020001cc> secure"},
+    {"TLSA that is none counts", OK, "_25._tcp.mx.example.org", DNS_TYPE_TLSA,
+     "an @ 300 TLSA hex 0301\nan @ 300 TLSA none\n", "found 300: <0301> <>"},
+    {"TLSA by CNAME", OK, "_25._tcp.mx.example.org", DNS_TYPE_TLSA,
+     "an @ 300 CNAME dane.@\nan dane.@ 300 TLSA hex 030101aa\n",
+     "found 300: at dane._25._tcp.mx.example.org <030101aa>"},
+    {"TXT", OK, "_mta-sts.example.org", DNS_TYPE_TXT, "an @ 300 TXT hex 0161\n",
+     "found 300: <0161>"},
+    {"CNAME", OK | AD, "mx.example.org", DNS_TYPE_CNAME, "an @ 300 CNAME h\n", "found 300: secure"},
+    {"no CNAME", OK, "mx.example.org", DNS_TYPE_CNAME, "au @ 300 SOA 90\n", "no records 90:"},
     {"a name too long", OK, "example.org", DNS_TYPE_MX,
      "an @ 300 MX 10 " LABEL63 "." LABEL63 "." LABEL63 "." LABEL63 "\n", "later 0:"},
 };
@@ -334,6 +369,9 @@ static void test_every_byte(void)
                 dns_response_parse(slice_make(writer->bytes, writer->len), slice_of_text(c->asked),
                                    (enum dns_type)c->type, r);
                 CU_ASSERT_FATAL(r->mx_count <= MX_HOSTS_MAX && r->ip_count <= DNS_ADDRESSES_MAX);
+                struct slice records[DNS_RECORDS_KEPT_MAX];
+                CU_ASSERT_FATAL(packed_read_records(slice_make(r->records, r->record_bytes),
+                                                    records) == r->record_count);
                 for (uint32_t k = 0; k < r->mx_count; k++)
                     CU_ASSERT_FATAL(dns_name_is_host(slice_make(r->mx[k].name, r->mx[k].len)));
                 writer->bytes[at] = kept;
@@ -346,8 +384,9 @@ static void parse_many(unsigned count, enum dns_type type, struct dns_response *
 {
     char *text = malloc(count * 64), *at = text;
     for (unsigned i = 0; i < count; i++)
-        at += type == DNS_TYPE_MX ? sprintf(at, "an @ 300 MX %u mx%u.@\n", i, i)
-                                  : sprintf(at, "an @ 300 A 10.0.%u.%u\n", i / 256, i % 256);
+        at += type == DNS_TYPE_MX     ? sprintf(at, "an @ 300 MX %u mx%u.@\n", i, i)
+              : type == DNS_TYPE_TLSA ? sprintf(at, "an @ 300 TLSA hex 030101%04x\n", i)
+                                      : sprintf(at, "an @ 300 A 10.0.%u.%u\n", i / 256, i % 256);
     write_message(writer, OK, "example.org", type, text);
     free(text);
     dns_response_parse(slice_make(writer->bytes, writer->len), SLICE("example.org"), type, r);
@@ -360,6 +399,10 @@ static void test_many(void)
     CU_ASSERT_EQUAL(r->status, DNS_FOUND);
     CU_ASSERT_EQUAL(r->mx_count, MX_HOSTS_MAX);
     CU_ASSERT_EQUAL(r->mx[MX_HOSTS_MAX - 1].preference, MX_HOSTS_MAX - 1);
+
+    parse_many(100, DNS_TYPE_TLSA, r);
+    CU_ASSERT_EQUAL(r->status, DNS_FOUND);
+    CU_ASSERT_EQUAL(r->record_count, DNS_RECORDS_KEPT_MAX);
 
     parse_many(500, DNS_TYPE_A, r);
     CU_ASSERT_EQUAL(r->status, DNS_FOUND);
@@ -383,7 +426,8 @@ static void test_chain_limit(void)
         sprintf(at, "an n%u.@ 300 A 192.0.2.1\n", length);
         write_message(writer, OK, "example.org", DNS_TYPE_A, text);
         CU_ASSERT_STRING_EQUAL(parse(writer, "example.org", DNS_TYPE_A, got),
-                               length == DNS_CHAIN_MAX ? "found 300: 192.0.2.1" : "later 0:");
+                               length == DNS_CHAIN_MAX ? "found 300: 192.0.2.1 at n16.example.org"
+                                                       : "later 0:");
     }
 }
 

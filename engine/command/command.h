@@ -32,6 +32,7 @@ enum command_exit command_reroute(int argc, char **argv);
 enum command_exit command_purge(int argc, char **argv);
 enum command_exit command_reload(int argc, char **argv);
 enum command_exit command_drain(int argc, char **argv);
+enum command_exit command_tls_report(int argc, char **argv);
 enum command_exit command_suppress(int argc, char **argv);
 enum command_exit command_feedback(int argc, char **argv);
 enum command_exit command_explain(int argc, char **argv);

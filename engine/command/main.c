@@ -28,6 +28,8 @@ static const struct command commands[] = {
     {"journal", command_journal, "check or print the journal on disk, change nothing"},
     {"suppress", command_suppress, "see and change the list of addresses that get no mail"},
     {"feedback", command_feedback, "take a bounce or complaint, suppress whom it is about"},
+    {"tls-report", command_tls_report,
+     "tell what became of TLS with each domain, as RFC 8460 does"},
     {"explain", command_explain, "say why mail is not moving, what is next, and when"},
     {"trace", command_trace, "tell the whole story of one message"},
     {"events", command_events, "print what became of each recipient, and follow it"},

@@ -23,6 +23,8 @@
 
 #define JOURNAL_FOLDER "journal" // in the state directory
 #define SUPPRESSION_FOLDER "suppression"
+#define MTA_STS_FOLDER "mta-sts"
+#define TLS_REPORT_FOLDER "tls-report"
 
 static const char help[] =
     "usage: posthaste serve [-c FILE]\n"
@@ -164,6 +166,18 @@ static struct config *reload(void *context, struct refusal *why)
     return c;
 }
 
+static bool open_tls_folders(const struct state_dir *state, const struct config *c,
+                             const struct privileges *p, struct engine_files *files,
+                             struct refusal *why)
+{
+    files->tls_report_fd = state_dir_folder(state, c->state_dir, TLS_REPORT_FOLDER, p->uid, p->gid,
+                                            why);
+    if (files->tls_report_fd < 0 || !c->mta_sts.use)
+        return files->tls_report_fd >= 0;
+    files->mta_sts_fd = state_dir_folder(state, c->state_dir, MTA_STS_FOLDER, p->uid, p->gid, why);
+    return files->mta_sts_fd >= 0;
+}
+
 static bool run(struct engine *e, struct engine_files *files, struct refusal *why)
 {
     bool good = engine_run(e, files, why);
@@ -184,13 +198,25 @@ static enum command_exit serve(const struct config *c, const char *file, struct 
     struct reroutes reroutes = {0};
     struct source source = {file, c};
     struct engine_files files = {
-        block_signals(), open_events(c, &user, why), -1, -1, -1, &holds, &reroutes, reload,
-        &source};
+        .signal_fd = block_signals(),
+        .events_fd = open_events(c, &user, why),
+        .journal_fd = -1,
+        .suppression_fd = -1,
+        .mta_sts_fd = -1,
+        .tls_report_fd = -1,
+        .holds_fd = -1,
+        .holds = &holds,
+        .reroutes = &reroutes,
+        .reload = reload,
+        .reload_context = &source,
+    };
     if (files.events_fd < 0 && c->events_file[0] != '\0')
         goto done;
     files.suppression_fd = state_dir_folder(&state, c->state_dir, SUPPRESSION_FOLDER, user.uid,
                                             user.gid, why);
     if (files.suppression_fd < 0)
+        goto done;
+    if (!open_tls_folders(&state, c, &user, &files, why))
         goto done;
     if (c->durable) {
         files.journal_fd = state_dir_folder(&state, c->state_dir, JOURNAL_FOLDER, user.uid,
@@ -224,6 +250,10 @@ done:
     free(holds);
     if (files.suppression_fd >= 0)
         close(files.suppression_fd);
+    if (files.mta_sts_fd >= 0)
+        close(files.mta_sts_fd);
+    if (files.tls_report_fd >= 0)
+        close(files.tls_report_fd);
     reroutes_release(&reroutes);
     close(files.signal_fd);
     state_dir_close(&state);

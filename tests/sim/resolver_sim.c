@@ -129,9 +129,8 @@ static void look_up(struct world *w, const struct dns_query *q, struct dns_respo
 {
     struct sim_dns *d = dns_of(w);
     const struct sim_name *n = *find_name(d, q->name);
-    ret->status = n ? DNS_NO_RECORDS : DNS_NO_DOMAIN;
+    dns_response_clear(ret, n ? DNS_NO_RECORDS : DNS_NO_DOMAIN);
     ret->ttl_s = d->ttl_s;
-    ret->mx_count = ret->ip_count = 0;
     if (!n)
         return;
     if (q->type == DNS_TYPE_MX) {
@@ -139,7 +138,7 @@ static void look_up(struct world *w, const struct dns_query *q, struct dns_respo
         memcpy(ret->mx, n->mx, sizeof(n->mx));
         if (n->null_mx)
             ret->status = DNS_NULL_MX;
-    } else {
+    } else if (q->type == DNS_TYPE_A || q->type == DNS_TYPE_AAAA) {
         for (uint32_t i = 0; i < n->ip_count; i++)
             if (n->ips[i].len == (q->type == DNS_TYPE_A ? 4 : 16))
                 ret->ips[ret->ip_count++] = n->ips[i];
@@ -174,7 +173,7 @@ static void respond(struct resolver *r, uint32_t at)
     struct sim_query q = r->queries[at];
     r->queries[at] = r->queries[--r->query_count];
     if (q.fails)
-        r->response = (struct dns_response){.status = DNS_TRY_LATER};
+        dns_response_clear(&r->response, DNS_TRY_LATER);
     else
         look_up(r->io->world, &q.asked, &r->response);
     dns_lookups_on_response(&r->lookups, &q.asked, &r->response, io_now_us(r->io));
@@ -230,6 +229,14 @@ bool resolver_ask_mx(struct resolver *r, struct slice domain, uint64_t tag)
 bool resolver_ask_address(struct resolver *r, struct slice host, uint64_t tag)
 {
     bool asked = dns_lookups_ask(&r->lookups, DNS_ANSWER_ADDRESS, host, tag, io_now_us(r->io));
+    send_queries(r);
+    return asked;
+}
+
+bool resolver_ask_records(struct resolver *r, enum dns_answer_kind kind, struct slice name,
+                          uint64_t tag)
+{
+    bool asked = dns_lookups_ask(&r->lookups, kind, name, tag, io_now_us(r->io));
     send_queries(r);
     return asked;
 }
