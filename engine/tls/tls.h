@@ -24,6 +24,7 @@
 #define POSTHASTE_TLS_TLS_H
 
 #include "engine/base/buffer.h"
+#include "engine/tls/names.h"
 
 #include <sys/uio.h>
 
@@ -165,10 +166,11 @@ enum tls_trouble {
 };
 
 struct tls_info {
-    bool ready;          // the handshake has succeeded
-    bool resumed;        // of an earlier session, with its verdict
-    const char *version; // "TLSv1.3"; "" before
-    const char *cipher;  // "TLS_AES_256_GCM_SHA384"; "" before
+    struct tls_numbers numbers; // of the next two; 0 before
+    bool ready;                 // the handshake has succeeded
+    bool resumed;               // of an earlier session, with its verdict
+    const char *version;        // "TLSv1.3"; "" before
+    const char *cipher;         // "TLS_AES_256_GCM_SHA384"; "" before
     enum tls_verdict verdict;
     const char *verdict_text; // OpenSSL's own words, constant; "" when there is nothing to say
     struct slice server_name; // server: the SNI that the client sent; valid while the session lives
