@@ -215,6 +215,8 @@ static enum consequence consequence_of(enum peer_command command, unsigned code)
     case PEER_CONTENT: return class == 2 ? GOES_ON : class == 3 ? CLOSES : REFUSED;
     case PEER_DATA: return class == 3 ? GOES_ON : class == 2 ? CLOSES : REFUSED;
     case PEER_RSET: return class == 2 ? GOES_ON : CLOSES;
+    case PEER_STARTTLS:
+    case PEER_AUTH:
     case PEER_QUIT:
     case PEER_BAD: break;
     }

@@ -55,8 +55,10 @@ static uint32_t mails_named(const char *tags, struct smtp_transaction ret[MAILS_
 
 struct session_case {
     const char *name;
-    uint16_t window;    // 0: 1
-    uint32_t ignore;    // extensions
+    uint16_t window; // 0: 1
+    uint32_t ignore; // extensions
+    enum smtp_tls_wish tls;
+    const char *user;   // whose password is "secret"
     const char *mails;  // their tags
     bool stays;         // no QUIT behind the last mail
     bool early;         // the server does not wait for our commands
@@ -71,6 +73,7 @@ struct session_case {
 #define LOCKSTEP GREETING "250 mx\r\n|"
 #define PIPELINED GREETING "250-mx\r\n250 PIPELINING\r\n|"
 #define STREAMED GREETING "250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n|"
+#define TLS "250-mx\r\n250 STARTTLS\r\n|"
 #define BYE "221 bye\r\n|"
 #define OK "250 ok\r\n|"
 #define GO "354 go\r\n|"
@@ -599,6 +602,140 @@ static const struct session_case cases[] = {
      .server = LOCKSTEP OK "oops\r\n|",
      .want_said = E MAIL_A,
      .want_seen = "ready closed:not an SMTP reply left:a "},
+
+    // --- STARTTLS
+    {.name = "STARTTLS: what was said before it is forgotten",
+     .tls = SMTP_TLS_IF_OFFERED,
+     .window = 2,
+     .mails = "a",
+     .server = GREETING
+     "250-mx\r\n250-SIZE 1\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 STARTTLS\r\n|"
+     "220 go\r\n|250 mx\r\n|" OK OK GO OK BYE,
+     .want_said = E "STARTTLS\r\n" E MAIL_A DATA "A\r\n.\r\nQUIT\r\n",
+     .want_seen = "tls ready done:a:content:250 closed:QUIT "},
+    {.name = "STARTTLS: it is not asked for twice",
+     .tls = SMTP_TLS_ALWAYS,
+     .mails = "a",
+     .server = GREETING TLS "220 go\r\n|250-mx\r\n250 STARTTLS\r\n|" OK OK GO OK BYE,
+     .want_said = E "STARTTLS\r\n" E MAIL_A DATA "A\r\n.\r\nQUIT\r\n",
+     .want_seen = "tls ready done:a:content:250 closed:QUIT "},
+    {.name = "STARTTLS: offered, and not wished for",
+     .mails = "a",
+     .server = GREETING TLS OK OK GO OK BYE,
+     .want_said = E MAIL_A DATA "A\r\n.\r\nQUIT\r\n",
+     .want_seen = "ready done:a:content:250 closed:QUIT "},
+    {.name = "STARTTLS: not offered, and not needed",
+     .tls = SMTP_TLS_IF_OFFERED,
+     .mails = "a",
+     .server = LOCKSTEP OK OK GO OK BYE,
+     .want_said = E MAIL_A DATA "A\r\n.\r\nQUIT\r\n",
+     .want_seen = "ready done:a:content:250 closed:QUIT "},
+    {.name = "STARTTLS: not offered, and needed",
+     .tls = SMTP_TLS_ALWAYS,
+     .mails = "a",
+     .server = LOCKSTEP,
+     .want_said = E,
+     .want_seen = "closed:STARTTLS is not offered "},
+    {.name = "STARTTLS: HELO offers nothing",
+     .tls = SMTP_TLS_ALWAYS,
+     .mails = "a",
+     .server = GREETING "500 what\r\n|250 mx\r\n|",
+     .want_said = E "HELO c\r\n",
+     .want_seen = "closed:STARTTLS is not offered "},
+    {.name = "STARTTLS: refused for now",
+     .tls = SMTP_TLS_IF_OFFERED,
+     .mails = "a",
+     .server = GREETING TLS "454 not now\r\n|",
+     .want_said = E "STARTTLS\r\n",
+     .want_seen = "closed:STARTTLS refused "},
+    {.name = "STARTTLS: bytes in the clear behind it",
+     .tls = SMTP_TLS_IF_OFFERED,
+     .uncut = true,
+     .mails = "a",
+     .server = GREETING TLS "220 go\r\n250 injected\r\n|",
+     .want_said = E "STARTTLS\r\n",
+     .want_seen = "closed:plaintext after STARTTLS "},
+    {.name = "STARTTLS: its answer before it was asked",
+     .tls = SMTP_TLS_IF_OFFERED,
+     .uncut = true,
+     .mails = "a",
+     .server = GREETING "250-mx\r\n250 STARTTLS\r\n220 go\r\n|",
+     .want_said = E,
+     .want_seen = "closed:reply to no command "},
+    {.name = "STARTTLS: answered by a 354",
+     .tls = SMTP_TLS_ALWAYS,
+     .mails = "a",
+     .server = GREETING TLS GO,
+     .want_said = E "STARTTLS\r\n",
+     .want_seen = "closed:reply out of step with its command "},
+    {.name = "STARTTLS: EHLO is refused under it",
+     .tls = SMTP_TLS_ALWAYS,
+     .mails = "a",
+     .server = GREETING TLS "220 go\r\n|502 what\r\n|250 mx\r\n|" OK OK GO OK BYE,
+     .want_said = E "STARTTLS\r\n" E "HELO c\r\n" MAIL_A DATA "A\r\n.\r\nQUIT\r\n",
+     .want_seen = "tls ready done:a:content:250 closed:QUIT "},
+
+    // --- AUTH. In base64: "user", "secret", and both behind a NUL each
+    {.name = "AUTH PLAIN",
+     .user = "user",
+     .mails = "a",
+     .server = GREETING
+     "250-mx\r\n250 AUTH LOGIN CRAM-MD5 plain\r\n|235 welcome\r\n|" OK OK GO OK BYE,
+     .want_said = E "AUTH PLAIN AHVzZXIAc2VjcmV0\r\n" MAIL_A DATA "A\r\n.\r\nQUIT\r\n",
+     .want_seen = "ready done:a:content:250 closed:QUIT "},
+    {.name = "AUTH LOGIN",
+     .user = "users",
+     .mails = "a",
+     .server = GREETING "250-mx\r\n250 AUTH LOGIN\r\n|334 VXNlcm5hbWU6\r\n|334 UGFzc3dvcmQ6\r\n|"
+                        "235 welcome\r\n|" OK OK GO OK BYE,
+     .want_said = E "AUTH LOGIN\r\ndXNlcnM=\r\nc2VjcmV0\r\n" MAIL_A DATA "A\r\n.\r\nQUIT\r\n",
+     .want_seen = "ready done:a:content:250 closed:QUIT "},
+    {.name = "AUTH under TLS alone",
+     .tls = SMTP_TLS_ALWAYS,
+     .user = "user",
+     .mails = "a",
+     .server = GREETING "250-mx\r\n250-AUTH LOGIN\r\n250 STARTTLS\r\n|220 go\r\n|"
+                        "250-mx\r\n250 AUTH PLAIN\r\n|235 welcome\r\n|" OK OK GO OK BYE,
+     .want_said = E "STARTTLS\r\n" E "AUTH PLAIN AHVzZXIAc2VjcmV0\r\n" MAIL_A DATA
+                    "A\r\n.\r\nQUIT\r\n",
+     .want_seen = "tls ready done:a:content:250 closed:QUIT "},
+    {.name = "AUTH: what was offered in the clear is forgotten",
+     .tls = SMTP_TLS_ALWAYS,
+     .user = "user",
+     .mails = "a",
+     .server = GREETING "250-mx\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n|220 go\r\n|250 mx\r\n|",
+     .want_said = E "STARTTLS\r\n" E,
+     .want_seen = "tls closed:AUTH is not offered, or not by PLAIN or LOGIN "},
+    {.name = "AUTH: refused",
+     .user = "us",
+     .mails = "a",
+     .server = GREETING "250-mx\r\n250 AUTH PLAIN LOGIN\r\n|535 5.7.8 no\r\n|",
+     .want_said = E "AUTH PLAIN AHVzAHNlY3JldA==\r\n",
+     .want_seen = "closed:AUTH refused "},
+    {.name = "AUTH LOGIN: refused half way",
+     .user = "u",
+     .mails = "a",
+     .server = GREETING "250-mx\r\n250 AUTH LOGIN\r\n|334 VXNlcm5hbWU6\r\n|535 5.7.8 no\r\n|",
+     .want_said = E "AUTH LOGIN\r\ndQ==\r\n",
+     .want_seen = "closed:AUTH refused "},
+    {.name = "AUTH LOGIN: welcome before the password",
+     .user = "user",
+     .mails = "a",
+     .server = GREETING "250-mx\r\n250 AUTH LOGIN\r\n|235 welcome\r\n|",
+     .want_said = E "AUTH LOGIN\r\n",
+     .want_seen = "closed:reply out of step with its command "},
+    {.name = "AUTH PLAIN: a 334 more",
+     .user = "user",
+     .mails = "a",
+     .server = GREETING "250-mx\r\n250 AUTH PLAIN\r\n|334 \r\n|",
+     .want_said = E "AUTH PLAIN AHVzZXIAc2VjcmV0\r\n",
+     .want_seen = "closed:reply out of step with its command "},
+    {.name = "AUTH: not offered",
+     .user = "user",
+     .mails = "a",
+     .server = GREETING "250-mx\r\n250 AUTH CRAM-MD5\r\n|",
+     .want_said = E,
+     .want_seen = "closed:AUTH is not offered, or not by PLAIN or LOGIN "},
 };
 
 #endif

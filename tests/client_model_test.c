@@ -49,6 +49,7 @@ static void owner_event(struct session *s, const struct smtp_event *e)
         break;
     case SMTP_MORE:
     case SMTP_REPLIED:
+    case SMTP_TLS:
     case SMTP_READY:
     case SMTP_CLOSED: break;
     }

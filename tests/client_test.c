@@ -41,7 +41,8 @@ static void script_command(struct session *s, enum peer_command command)
 }
 
 static const char *const phase_words[SMTP_PHASE_COUNT] = {
-    "greeting", "ehlo", "helo", "mail", "rcpt", "data", "content", "rset", "quit",
+    "greeting", "ehlo", "helo", "mail",     "rcpt", "data",
+    "content",  "rset", "quit", "starttls", "auth",
 };
 
 static void see(struct script *script, const char *format, ...)
@@ -64,6 +65,10 @@ static void script_event(struct session *s, const struct smtp_event *e)
     switch (e->kind) {
     case SMTP_MORE:
     case SMTP_REPLIED: CU_ASSERT(e->reply != NULL && !script->decisions_only); break;
+    case SMTP_TLS:
+        see(script, "tls ");
+        smtp_client_secured(&s->client);
+        break;
     case SMTP_READY: see(script, "ready "); break;
     case SMTP_RCPT_REFUSED: see(script, "rcpt:%c:%u:%u ", tag, e->rcpt, e->reply->code); break;
     case SMTP_DONE:
@@ -104,6 +109,9 @@ static bool run_case_once(const struct session_case *k, enum session_cut cut, si
     const struct session_test test = {&script, script_command, script_event};
     struct smtp_transaction chosen[MAILS_MAX];
     struct smtp_client_options options = {.helo_name = SLICE("c"),
+                                          .tls = k->tls,
+                                          .user = k->user ? slice_of_text(k->user) : SLICE_EMPTY,
+                                          .password = SLICE("secret"),
                                           .ignore = k->ignore,
                                           .window = k->window ? k->window : 1,
                                           .decisions_only = decisions_only};

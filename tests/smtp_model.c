@@ -81,6 +81,8 @@ static const char *answer_to(struct model *m, enum peer_command command)
             return m->in_data ? "554 5.5.1 nobody\r\n" : "503 5.5.1 no recipients\r\n";
         return choose(m, manner->refuse_content, "250 2.6.0 queued\r\n");
     case PEER_QUIT: return "221 2.0.0 bye\r\n";
+    case PEER_STARTTLS: // which nobody has offered
+    case PEER_AUTH:
     case PEER_BAD: break;
     }
     CHECK(false);
@@ -145,6 +147,8 @@ static void apply(struct model *m, struct session *s, enum peer_command command,
     case PEER_NEEDS_MORE:
     case PEER_EHLO:
     case PEER_HELO:
+    case PEER_STARTTLS:
+    case PEER_AUTH:
     case PEER_DATA:
     case PEER_QUIT:
     case PEER_BAD: break;

@@ -8,6 +8,7 @@ void smtp_peer_init(struct smtp_peer *p)
     p->line_ended = true;
     p->line_len = 0;
     p->content_len = 0;
+    p->login_lines = 0;
 }
 
 static enum peer_command start_bdat(struct smtp_peer *p)
@@ -29,6 +30,16 @@ static enum peer_command start_bdat(struct smtp_peer *p)
 static enum peer_command on_line(struct smtp_peer *p)
 {
     struct slice line = smtp_peer_line(p);
+    if (p->login_lines > 0) {
+        p->login_lines--;
+        return PEER_AUTH;
+    }
+    if (slice_equal(line, SLICE("STARTTLS")))
+        return PEER_STARTTLS;
+    if (slice_starts(line, SLICE("AUTH "))) {
+        p->login_lines = slice_equal(line, SLICE("AUTH LOGIN")) ? 2 : 0;
+        return PEER_AUTH;
+    }
     if (slice_starts(line, SLICE("EHLO ")))
         return PEER_EHLO;
     if (slice_starts(line, SLICE("HELO ")))

@@ -15,6 +15,8 @@ enum peer_command {
     PEER_BAD,        // no such command, or nothing may be said now
     PEER_EHLO,
     PEER_HELO,
+    PEER_STARTTLS,
+    PEER_AUTH, // a line of it
     PEER_RSET,
     PEER_MAIL,
     PEER_RCPT,
@@ -36,6 +38,7 @@ struct smtp_peer {
     size_t line_len;
     char line[PEER_LINE_BYTES_MAX]; // the command, without CRLF
     bool line_ended;
+    uint8_t login_lines; // still to come, behind AUTH LOGIN
     size_t bdat_left;
     size_t content_len;
     char content[PEER_CONTENT_BYTES_MAX]; // of PEER_CONTENT, unstuffed; valid until the next call

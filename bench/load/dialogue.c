@@ -6,7 +6,7 @@
 static const char *phase_word(enum smtp_phase phase)
 {
     static const char *const words[SMTP_PHASE_COUNT] = {
-        "greeting", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "content", "RSET", "QUIT",
+        "greeting", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "content", "RSET", "QUIT", "STARTTLS", "AUTH",
     };
     return words[phase];
 }
@@ -107,7 +107,8 @@ static void on_closed(struct load_session *s, struct load_worker *w, const struc
 static void on_event(struct load_session *s, struct load_worker *w, const struct smtp_event *e)
 {
     switch (e->kind) {
-    case SMTP_MORE: return;
+    case SMTP_MORE:
+    case SMTP_TLS: return; // was not wished for
     case SMTP_REPLIED: on_replied(s, w, e); return;
     case SMTP_READY: on_ready(s, w); return;
     case SMTP_RCPT_REFUSED:

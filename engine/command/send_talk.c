@@ -177,6 +177,7 @@ static bool converse(struct talk *t, struct refusal *why)
         struct smtp_event e = next_event(t);
         switch (e.kind) {
         case SMTP_MORE:
+        case SMTP_TLS: // was not wished for
         case SMTP_REPLIED: break;
         case SMTP_READY:
             ready = true;

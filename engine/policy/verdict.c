@@ -93,6 +93,8 @@ uint64_t patience_us(enum smtp_phase phase)
     case SMTP_PHASE_HELO:
     case SMTP_PHASE_MAIL:
     case SMTP_PHASE_RCPT:
+    case SMTP_PHASE_STARTTLS:
+    case SMTP_PHASE_AUTH:
     case SMTP_PHASE_RSET: return MINUTES(5);
     case SMTP_PHASE_DATA: return MINUTES(2);
     // Ten minutes, never less: a receiver that took the message and was not waited for gets it

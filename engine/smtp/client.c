@@ -3,11 +3,15 @@
 #include "engine/smtp/client_state.h"
 
 // Which turns may follow which. Any turn may be the last one.
-const uint16_t client_turns_after[SMTP_TURN_COUNT] = {
+const uint32_t client_turns_after[SMTP_TURN_COUNT] = {
     [SMTP_TURN_SERVER] = TURN_BIT(SMTP_TURN_EHLO) | TURN_BIT(SMTP_TURN_HELO) |
-                         TURN_BIT(SMTP_TURN_NEXT),
+                         TURN_BIT(SMTP_TURN_STARTTLS) | TURN_BIT(SMTP_TURN_HANDSHAKE) |
+                         TURN_BIT(SMTP_TURN_AUTH) | TURN_BIT(SMTP_TURN_NEXT),
     [SMTP_TURN_EHLO] = TURN_BIT(SMTP_TURN_SERVER),
     [SMTP_TURN_HELO] = TURN_BIT(SMTP_TURN_SERVER),
+    [SMTP_TURN_STARTTLS] = TURN_BIT(SMTP_TURN_SERVER),
+    [SMTP_TURN_HANDSHAKE] = TURN_BIT(SMTP_TURN_EHLO),
+    [SMTP_TURN_AUTH] = TURN_BIT(SMTP_TURN_SERVER),
     [SMTP_TURN_NEXT] = TURN_BIT(SMTP_TURN_RSET) | TURN_BIT(SMTP_TURN_MAIL),
     [SMTP_TURN_RSET] = TURN_BIT(SMTP_TURN_MAIL),
     [SMTP_TURN_MAIL] = TURN_BIT(SMTP_TURN_RCPT),
@@ -42,11 +46,23 @@ void smtp_client_init(struct smtp_client *c, const struct smtp_client_options *o
 {
     CHECK(options->window >= 1 && options->window <= SMTP_WINDOW_MAX);
     CHECK(options->helo_name.len > 0 && options->helo_name.len <= SMTP_HELO_BYTES_MAX);
+    CHECK(options->user.len <= SMTP_LOGIN_BYTES_MAX &&
+          options->password.len <= SMTP_LOGIN_BYTES_MAX);
     memset(c, 0, offsetof(struct smtp_client, parser));
     reply_parser_init(&c->parser);
     c->options = *options;
     client_expect(c, SMTP_PHASE_GREETING);
     smtp_client_check(c);
+}
+
+void smtp_client_secured(struct smtp_client *c)
+{
+    CHECK(c->turn == SMTP_TURN_HANDSHAKE && c->pending_count == 0);
+    c->secured = true;
+    c->offered = 0;
+    c->size_max = 0;
+    c->limits = (struct smtp_limits){0};
+    client_turn(c, SMTP_TURN_EHLO);
 }
 
 void smtp_client_release(struct smtp_client *c)

@@ -1,5 +1,5 @@
 // engine/smtp/client.h: the client side of SMTP (RFC 5321, 2920, 3030, 1870, 6152, 6531, 3461,
-// 9422), without I/O and without a clock.
+// 3207, 4954, 9422), without I/O and without a clock.
 //
 // Owns:         what is said when, and which reply answers what. The queue of awaited replies is
 //               the session's state.
@@ -12,13 +12,18 @@
 // before, so that a reply which was there before its command is seen as what it is, a reply to no
 // command. Nothing is called back: the owner may release the machine on any event.
 //
-//   GREETING -> EHLO (-> HELO when 5xx) -> ready
+//   GREETING -> EHLO (-> HELO when 5xx) [-> STARTTLS -> handshake -> EHLO] [-> AUTH] -> ready
 //   ready -> MAIL -> RCPT... -> DATA -> 354 -> content -> ready
 //   all recipients refused, or DATA -> ready, and RSET goes before the next MAIL
 //   354 with no recipient accepted -> a lone dot, its reply is forgotten -> ready
 //   ready, nothing under way, smtp_client_quit() -> QUIT -> closed
 //   421, a broken reply, a reply to no command or of the wrong class, RSET refused,
 //   2xx to RCPT after a refused MAIL -> closed
+//   STARTTLS or AUTH refused, or wanted and not offered, or a byte behind STARTTLS's 220 -> closed
+//
+// STARTTLS is asked for before all else, and what the server said before it is forgotten. The
+// handshake is the owner's: SMTP_TLS asks for it, smtp_client_secured() says that it has succeeded;
+// from then on only what was sealed may be fed. Under implicit TLS the machine knows of none.
 //
 // How far the machine runs ahead of the replies depends on what the server offers:
 //   lockstep   no PIPELINING: one command, one reply.
@@ -44,6 +49,7 @@
 #define SMTP_RCPTS_PER_TRANSACTION_MAX 1000
 #define SMTP_DSN_BYTES_MAX 640 // DSN parameters of one command (RFC 3461 4: ENVID 100, ORCPT 500)
 #define SMTP_HELO_BYTES_MAX 255
+#define SMTP_LOGIN_BYTES_MAX 255 // a user's name, a password
 
 struct smtp_recipient {
     struct slice address;
@@ -73,6 +79,8 @@ enum smtp_extension {
     SMTP_DSN = 1 << 5,
     SMTP_ENHANCEDSTATUSCODES = 1 << 6,
     SMTP_STARTTLS = 1 << 7,
+    SMTP_AUTH_PLAIN = 1 << 8,
+    SMTP_AUTH_LOGIN = 1 << 9,
 };
 
 // What the server says it takes of one session (LIMITS, RFC 9422). 0: not said.
@@ -82,24 +90,35 @@ struct smtp_limits {
     uint32_t rcpt_domain_max; // different domains, in all of them together
 };
 
+enum smtp_tls_wish {
+    SMTP_TLS_NEVER,
+    SMTP_TLS_IF_OFFERED,
+    SMTP_TLS_ALWAYS, // where it is not offered the session is closed
+};
+
 struct smtp_client_options {
-    struct slice helo_name; // lent for the machine's life
-    uint32_t ignore;        // extensions that are not used though offered (SMTP_PIPELINING | ...)
-    uint16_t window;        // unanswered messages at most; 1: one transaction at a time
-    bool decisions_only;    // no SMTP_REPLIED is told: most replies then cost their reading alone
+    struct slice helo_name; // lent for the machine's life, as are the next two
+    struct slice user;      // who we are to the server (AUTH); empty: nobody
+    struct slice password;
+    enum smtp_tls_wish tls;
+    uint32_t ignore;     // extensions that are not used though offered (SMTP_PIPELINING | ...)
+    uint16_t window;     // unanswered messages at most; 1: one transaction at a time
+    bool decisions_only; // no SMTP_REPLIED is told: most replies then cost their reading alone
 };
 
 enum smtp_event_kind {
     SMTP_MORE,         // all bytes used; nothing more to say about them
     SMTP_REPLIED,      // a reply that decides nothing (phase and reply are set; tag, too, where it
                        // belongs to a transaction, even one that has ended)
+    SMTP_TLS,          // the server has agreed to STARTTLS, and awaits a handshake
     SMTP_READY,        // the session takes transactions now
     SMTP_RCPT_REFUSED, // one recipient of transaction `tag`: rcpt and reply; others go on
     SMTP_DONE,   // transaction `tag` has ended: `reply` is the verdict for each recipient that was
                  // not refused before. phase says which command it answers: only a 2xx at
                  // SMTP_PHASE_CONTENT means delivered.
     SMTP_CLOSED, // the session is over (reply may be NULL); `why` is a constant text. The owner
-                 // asks smtp_client_unfinished() and closes the connection. Told once.
+                 // asks smtp_client_unfinished() and closes the connection. Told once. phase says
+                 // when it is about TLS or AUTH (SMTP_PHASE_STARTTLS, SMTP_PHASE_AUTH).
 };
 
 struct smtp_event {
@@ -119,6 +138,8 @@ struct smtp_client;
 
 void smtp_client_init(struct smtp_client *c, const struct smtp_client_options *options);
 void smtp_client_release(struct smtp_client *c);
+// After SMTP_TLS: the handshake has succeeded. The session begins anew, with EHLO.
+void smtp_client_secured(struct smtp_client *c);
 
 // Uses bytes from the front of *bytes until there is an event to tell. Call until SMTP_MORE, which
 // is also what a closed session says to everything.
@@ -166,9 +187,12 @@ bool smtp_client_unfinished(const struct smtp_client *c, uint32_t i, struct smtp
 
 // What comes next on the wire.
 enum smtp_turn {
-    SMTP_TURN_SERVER, // the greeting, or the reply to EHLO or HELO, is awaited
+    SMTP_TURN_SERVER, // a reply is awaited: the greeting, or to EHLO, HELO, STARTTLS or AUTH
     SMTP_TURN_EHLO,
     SMTP_TURN_HELO,
+    SMTP_TURN_STARTTLS,
+    SMTP_TURN_HANDSHAKE, // the owner's
+    SMTP_TURN_AUTH,
     SMTP_TURN_NEXT, // ready: the next group, or QUIT
     SMTP_TURN_RSET,
     SMTP_TURN_MAIL,
@@ -212,6 +236,8 @@ struct smtp_client {
 
     enum smtp_turn turn;
     enum smtp_pace pace;
+    uint8_t auth_lines; // that were said
+    bool secured;       // by STARTTLS
     bool ready;
     bool closed; // SMTP_CLOSED was told
     bool quit_wanted;

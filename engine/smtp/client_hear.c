@@ -1,29 +1,6 @@
 // What replies do to the session: smtp_client_feed(). What they let us say is client_say.c's.
 #include "engine/smtp/client_state.h"
 
-// --------------------------------------------------------------------------------- endings
-static void closed(struct smtp_client *c, struct smtp_event *e, const char *why)
-{
-    client_turn(c, SMTP_TURN_NONE);
-    c->closed = true;
-    c->ready = false;
-    e->kind = SMTP_CLOSED;
-    e->why = why;
-}
-
-// We no longer know what the server believes, nor what its next replies would answer.
-static void broke_rules(struct smtp_client *c, struct smtp_event *e, const char *why)
-{
-    closed(c, e, why);
-    e->broke_rules = c->group_count > 0;
-}
-
-// A reply of another class than its command may have.
-static void out_of_step(struct smtp_client *c, struct smtp_event *e)
-{
-    broke_rules(c, e, "reply out of step with its command");
-}
-
 // A group that has ended and awaits nothing more makes room.
 static void retire(struct smtp_client *c)
 {
@@ -50,60 +27,14 @@ static bool is_being_said(struct smtp_client *c, const struct smtp_group *g)
 
 // ------------------------------------------------------- replies, one function a command
 
-enum answer { ANSWER_YES, ANSWER_GO_AHEAD, ANSWER_NO };
-
-static enum answer answer_of(const struct smtp_event *e)
-{
-    unsigned code = e->reply->code;
-    return code < 300 ? ANSWER_YES : code < 400 ? ANSWER_GO_AHEAD : ANSWER_NO;
-}
-
-static void on_greeting(struct smtp_client *c, struct smtp_event *e)
-{
-    switch (answer_of(e)) {
-    case ANSWER_YES: client_turn(c, c->quit_wanted ? SMTP_TURN_NEXT : SMTP_TURN_EHLO); break;
-    case ANSWER_GO_AHEAD: out_of_step(c, e); break;
-    case ANSWER_NO: closed(c, e, "greeting refused"); break;
-    }
-}
-
-static void ready(struct smtp_client *c, struct smtp_event *e)
-{
-    c->pace = client_pace(c);
-    client_turn(c, SMTP_TURN_NEXT);
-    c->ready = true;
-    e->kind = SMTP_READY;
-}
-
-static void on_ehlo(struct smtp_client *c, struct smtp_event *e)
-{
-    switch (answer_of(e)) {
-    case ANSWER_YES: ready(c, e); break;
-    case ANSWER_GO_AHEAD: out_of_step(c, e); break;
-    case ANSWER_NO:
-        if (e->reply->code >= 500)
-            client_turn(c, SMTP_TURN_HELO);
-        else
-            closed(c, e, "EHLO refused");
-        break;
-    }
-}
-
-static void on_helo(struct smtp_client *c, struct smtp_event *e)
-{
-    switch (answer_of(e)) {
-    case ANSWER_YES: ready(c, e); break;
-    case ANSWER_GO_AHEAD: out_of_step(c, e); break;
-    case ANSWER_NO: closed(c, e, "HELO refused"); break;
-    }
-}
-
 static void on_rset(struct smtp_client *c, struct smtp_event *e)
 {
-    switch (answer_of(e)) {
+    switch (client_answer_of(e)) {
     case ANSWER_YES: break;
-    case ANSWER_GO_AHEAD: out_of_step(c, e); break;
-    case ANSWER_NO: closed(c, e, "RSET refused"); break; // whose transaction would MAIL meet?
+    case ANSWER_GO_AHEAD: client_out_of_step(c, e); break;
+    case ANSWER_NO:
+        client_closed(c, e, "RSET refused");
+        break; // whose transaction would MAIL meet?
     }
 }
 
@@ -121,9 +52,9 @@ static void on_mail_refused(struct smtp_client *c, struct smtp_group *g, struct 
 
 static void on_mail(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
 {
-    switch (answer_of(e)) {
+    switch (client_answer_of(e)) {
     case ANSWER_YES: g->mail_accepted = true; break;
-    case ANSWER_GO_AHEAD: out_of_step(c, e); break;
+    case ANSWER_GO_AHEAD: client_out_of_step(c, e); break;
     case ANSWER_NO: on_mail_refused(c, g, e); break;
     }
 }
@@ -145,13 +76,13 @@ static void on_rcpt_refused(struct smtp_client *c, struct smtp_group *g, struct 
 static void on_rcpt(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
 {
     e->rcpt = g->rcpt_answered++;
-    switch (answer_of(e)) {
+    switch (client_answer_of(e)) {
     case ANSWER_YES:
         g->rcpt_accepted++;
         if (!g->mail_accepted)
-            broke_rules(c, e, "recipient accepted after MAIL was refused");
+            client_broke_rules(c, e, "recipient accepted after MAIL was refused");
         break;
-    case ANSWER_GO_AHEAD: out_of_step(c, e); break;
+    case ANSWER_GO_AHEAD: client_out_of_step(c, e); break;
     case ANSWER_NO: on_rcpt_refused(c, g, e); break;
     }
 }
@@ -172,8 +103,8 @@ static void on_go_ahead(struct smtp_client *c, struct smtp_group *g, struct smtp
 
 static void on_data(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
 {
-    switch (answer_of(e)) {
-    case ANSWER_YES: out_of_step(c, e); break;
+    switch (client_answer_of(e)) {
+    case ANSWER_YES: client_out_of_step(c, e); break;
     case ANSWER_GO_AHEAD: on_go_ahead(c, g, e); break;
     case ANSWER_NO:
         client_leave_group(c);
@@ -186,11 +117,11 @@ static void on_data(struct smtp_client *c, struct smtp_group *g, struct smtp_eve
 
 static void on_verdict(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
 {
-    bool accepted = answer_of(e) == ANSWER_YES;
+    bool accepted = client_answer_of(e) == ANSWER_YES;
     // BDAT without a recipient is 503 or 554 (RFC 3030 3); who takes it, has it for whom? A lone
     // dot's 250 says nothing.
     if (accepted && g->rcpt_accepted == 0 && c->pace == SMTP_STREAMED) {
-        broke_rules(c, e, "content accepted for nobody");
+        client_broke_rules(c, e, "content accepted for nobody");
         return;
     }
     // DATA's end clears the server's buffers, whatever its reply (RFC 5321 4.1.1.4). After a
@@ -202,10 +133,10 @@ static void on_verdict(struct smtp_client *c, struct smtp_group *g, struct smtp_
 
 static void on_content(struct smtp_client *c, struct smtp_group *g, struct smtp_event *e)
 {
-    enum answer answer = answer_of(e);
+    enum client_answer answer = client_answer_of(e);
     bool before_its_end = is_being_said(c, g);
     if (answer == ANSWER_GO_AHEAD || (answer == ANSWER_YES && before_its_end)) {
-        out_of_step(c, e);
+        client_out_of_step(c, e);
         return;
     }
     if (before_its_end) {
@@ -242,6 +173,8 @@ static void on_group_reply(struct smtp_client *c, struct smtp_event *e)
     case SMTP_PHASE_EHLO:
     case SMTP_PHASE_HELO:
     case SMTP_PHASE_QUIT:
+    case SMTP_PHASE_STARTTLS:
+    case SMTP_PHASE_AUTH:
     case SMTP_PHASE_COUNT: CHECK(e->phase == SMTP_PHASE_MAIL); // on_expected() knows
     }
     if (g->t == NULL && !c->closed)
@@ -260,10 +193,12 @@ static void on_expected(struct smtp_client *c, struct smtp_event *e)
 {
     e->phase = take_pending(c);
     switch (e->phase) {
-    case SMTP_PHASE_GREETING: on_greeting(c, e); break;
-    case SMTP_PHASE_EHLO: on_ehlo(c, e); break;
-    case SMTP_PHASE_HELO: on_helo(c, e); break;
-    case SMTP_PHASE_QUIT: closed(c, e, "QUIT"); break;
+    case SMTP_PHASE_GREETING:
+    case SMTP_PHASE_EHLO:
+    case SMTP_PHASE_HELO:
+    case SMTP_PHASE_STARTTLS:
+    case SMTP_PHASE_AUTH: client_on_opening(c, e); break;
+    case SMTP_PHASE_QUIT: client_closed(c, e, "QUIT"); break;
     case SMTP_PHASE_RSET:
     case SMTP_PHASE_MAIL:
     case SMTP_PHASE_RCPT:
@@ -281,7 +216,7 @@ static void on_421(struct smtp_client *c, struct smtp_event *e)
         e->phase = client_oldest_pending(c);
     if (c->group_count > 0)
         e->tag = client_oldest(c)->tag;
-    closed(c, e, "421");
+    client_closed(c, e, "421");
 }
 
 // An event begins as SMTP_REPLIED with its reply; who finds that it is more says so.
@@ -293,64 +228,9 @@ static void on_reply(struct smtp_client *c, struct smtp_event *e)
     if (c->parser.reply.code == 421)
         on_421(c, e);
     else if (c->pending_count == 0)
-        broke_rules(c, e, "reply to no command");
+        client_broke_rules(c, e, "reply to no command");
     else
         on_expected(c, e);
-}
-
-// ------------------------------------------------------------------------------------ EHLO
-
-static const struct {
-    struct slice keyword;
-    enum smtp_extension extension;
-} keywords[] = {
-    {{"PIPELINING", 10}, SMTP_PIPELINING},
-    {{"CHUNKING", 8}, SMTP_CHUNKING},
-    {{"SIZE", 4}, SMTP_SIZE},
-    {{"8BITMIME", 8}, SMTP_8BITMIME},
-    {{"SMTPUTF8", 8}, SMTP_SMTPUTF8},
-    {{"DSN", 3}, SMTP_DSN},
-    {{"ENHANCEDSTATUSCODES", 19}, SMTP_ENHANCEDSTATUSCODES},
-    {{"STARTTLS", 8}, SMTP_STARTTLS},
-};
-
-#define LIMIT_MAX 999999 // six digits (RFC 9422 3.1)
-
-// "MAILMAX=100 RCPTMAX=20": what is not of this form, and what is not known, says nothing.
-static void on_limits(struct smtp_limits *l, struct slice rest)
-{
-    const struct {
-        struct slice name;
-        uint32_t *value;
-    } known[] = {{SLICE("MAILMAX"), &l->mail_max},
-                 {SLICE("RCPTMAX"), &l->rcpt_max},
-                 {SLICE("RCPTDOMAINMAX"), &l->rcpt_domain_max}};
-    while (rest.len > 0) {
-        uint64_t value;
-        struct slice text = slice_cut(&rest, ' '), name = slice_cut(&text, '=');
-        for (size_t i = 0; i < COUNT_OF(known); i++)
-            if (slice_equal_nocase(name, known[i].name) && slice_to_u64(text, LIMIT_MAX, &value) &&
-                value > 0)
-                *known[i].value = (uint32_t)value;
-    }
-}
-
-// "SIZE 10240000", in any case (RFC 5321 4.1.1.1). The first line holds the server's name.
-static void on_ehlo_line(struct smtp_client *c)
-{
-    struct slice rest = slice_trim(c->parser.line);
-    if (c->pending_count == 0 || client_oldest_pending(c) != SMTP_PHASE_EHLO ||
-        c->parser.line_count < 2 || !reply_is_success(&c->parser.reply))
-        return;
-    struct slice keyword = slice_cut(&rest, ' ');
-    if (slice_equal_nocase(keyword, SLICE("LIMITS")))
-        on_limits(&c->limits, rest);
-    for (size_t i = 0; i < COUNT_OF(keywords); i++)
-        if (slice_equal_nocase(keyword, keywords[i].keyword)) {
-            c->offered |= keywords[i].extension;
-            if (keywords[i].extension == SMTP_SIZE)
-                slice_to_u64(slice_trim(rest), UINT64_MAX, &c->size_max);
-        }
 }
 
 // ------------------------------------------------------------------------------- what is told
@@ -382,7 +262,7 @@ static void tell_decided(struct smtp_client *c, struct smtp_event *e)
         retire(c);
     } else {
         e->phase = SMTP_PHASE_CONTENT;
-        closed(c, e, c->close_next);
+        client_closed(c, e, c->close_next);
     }
 }
 
@@ -397,7 +277,7 @@ __attribute__((noinline)) static struct smtp_event tell_without_reply(struct smt
     if (is_decided(c))
         tell_decided(c, &e);
     else
-        broke_rules(c, &e, "not an SMTP reply");
+        client_broke_rules(c, &e, "not an SMTP reply");
     return e;
 }
 
@@ -411,7 +291,7 @@ __attribute__((noinline)) static bool hear(struct smtp_client *c, struct slice *
         bytes->data += used;
         bytes->len -= used;
         if (!c->ready && (status == REPLY_LINE || status == REPLY_DONE))
-            on_ehlo_line(c);
+            client_on_ehlo_line(c);
     }
     return status == REPLY_DONE;
 }
@@ -461,6 +341,12 @@ static inline struct smtp_event feed_one(struct smtp_client *c, struct slice *by
         return tell_without_reply(c);
     struct smtp_event e = {.kind = SMTP_MORE};
     on_reply(c, &e);
+    if (e.kind == SMTP_TLS && bytes->len > 0) {
+        // Sealed bytes come as an answer to ours. These are in the clear, and whoever put them
+        // there wants them taken for something that was said under TLS (CVE-2011-0411).
+        client_closed(c, &e, "plaintext after STARTTLS");
+        *bytes = slice_skip(*bytes, bytes->len);
+    }
     return e;
 }
 

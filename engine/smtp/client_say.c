@@ -6,11 +6,13 @@
 // The longest lines there are: all parameters at their longest, numbers of 20 digits.
 #define MAIL_WORDS_BYTES                                                                           \
     (sizeof("MAIL FROM:<> SIZE=01234567890123456789 BODY=8BITMIME SMTPUTF8 \r\n") - 1)
+#define AUTH_WORDS_BYTES (sizeof("AUTH PLAIN \r\n") - 1)
 #define RCPT_WORDS_BYTES (sizeof("RCPT TO:<> \r\n") - 1)
 _Static_assert(MAIL_WORDS_BYTES + ADDRESS_BYTES_MAX + SMTP_DSN_BYTES_MAX <= WIRE_TEXT_ROOM_MIN &&
                    RCPT_WORDS_BYTES + ADDRESS_BYTES_MAX + SMTP_DSN_BYTES_MAX <=
                        WIRE_TEXT_ROOM_MIN &&
-                   SMTP_HELO_BYTES_MAX + 8 <= WIRE_TEXT_ROOM_MIN,
+                   SMTP_HELO_BYTES_MAX + 8 <= WIRE_TEXT_ROOM_MIN &&
+                   AUTH_WORDS_BYTES + (2 * SMTP_LOGIN_BYTES_MAX + 4) / 3 * 4 <= WIRE_TEXT_ROOM_MIN,
                "any line fits where the wire has room");
 
 // ------------------------------------------------------------------ what cannot be said at all
@@ -161,6 +163,46 @@ static inline void say_hello(struct smtp_client *c, struct line *l, struct slice
     put(l, SLICE("\r\n"));
 }
 
+// RFC 4648 4, of all parts together.
+static void put_base64(struct line *l, const struct slice *parts, unsigned count)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = 0, octets = 0;
+    for (unsigned part = 0; part < count; part++)
+        for (size_t i = 0; i < parts[part].len; i++) {
+            bits = bits << 8 | (uint8_t)parts[part].data[i];
+            if (++octets % 3 > 0)
+                continue;
+            const char four[4] = {digits[bits >> 18 & 63], digits[bits >> 12 & 63],
+                                  digits[bits >> 6 & 63], digits[bits & 63]};
+            put(l, slice_make(four, sizeof(four)));
+            bits = 0;
+        }
+    if (octets % 3 == 0)
+        return;
+    bits <<= octets % 3 == 1 ? 16 : 8;
+    const char four[4] = {digits[bits >> 18 & 63], digits[bits >> 12 & 63],
+                          octets % 3 == 1 ? '=' : digits[bits >> 6 & 63], '='};
+    put(l, slice_make(four, sizeof(four)));
+}
+
+// The next line of it: PLAIN has one, LOGIN three.
+static void say_auth(struct smtp_client *c, struct line *l)
+{
+    const struct slice user = c->options.user, password = c->options.password;
+    bool is_plain = client_uses(c, SMTP_AUTH_PLAIN);
+    if (is_plain) {
+        put(l, SLICE("AUTH PLAIN "));
+        put_base64(l, (const struct slice[]){SLICE("\0"), user, SLICE("\0"), password}, 4);
+    } else if (c->auth_lines == 0) {
+        put(l, SLICE("AUTH LOGIN"));
+    } else {
+        put_base64(l, c->auth_lines == 1 ? &user : &password, 1);
+    }
+    put(l, SLICE("\r\n"));
+    c->auth_lines++;
+}
+
 static inline void put_dsn(struct smtp_client *c, struct line *l, struct slice dsn, bool utf8)
 {
     if (dsn.len == 0 || !client_uses(c, SMTP_DSN))
@@ -218,6 +260,26 @@ static bool turn_hello(struct smtp_client *c, struct wire *w, struct line *l)
         return false;
     say_hello(c, l, is_ehlo ? SLICE("EHLO ") : SLICE("HELO "));
     client_expect(c, is_ehlo ? SMTP_PHASE_EHLO : SMTP_PHASE_HELO);
+    client_turn(c, SMTP_TURN_SERVER);
+    return true;
+}
+
+static bool turn_starttls(struct smtp_client *c, struct wire *w, struct line *l)
+{
+    if (!may_speak(c, w, l))
+        return false;
+    put(l, SLICE("STARTTLS\r\n"));
+    client_expect(c, SMTP_PHASE_STARTTLS);
+    client_turn(c, SMTP_TURN_SERVER);
+    return true;
+}
+
+static bool turn_auth(struct smtp_client *c, struct wire *w, struct line *l)
+{
+    if (!may_speak(c, w, l))
+        return false;
+    say_auth(c, l);
+    client_expect(c, SMTP_PHASE_AUTH);
     client_turn(c, SMTP_TURN_SERVER);
     return true;
 }
@@ -333,6 +395,8 @@ static bool say_next(struct smtp_client *c, struct wire *w, struct line *l)
     switch (c->turn) {
     case SMTP_TURN_EHLO:
     case SMTP_TURN_HELO: return turn_hello(c, w, l);
+    case SMTP_TURN_STARTTLS: return turn_starttls(c, w, l);
+    case SMTP_TURN_AUTH: return turn_auth(c, w, l);
     case SMTP_TURN_NEXT: return turn_next(c, w, l);
     case SMTP_TURN_RSET: return turn_rset(c, w, l);
     case SMTP_TURN_MAIL: return turn_mail(c, w, l);
@@ -342,6 +406,7 @@ static bool say_next(struct smtp_client *c, struct wire *w, struct line *l)
     case SMTP_TURN_LONE_DOT: return turn_lone_dot(c, w, l);
     case SMTP_TURN_BDAT: return turn_bdat(c, w, l);
     case SMTP_TURN_SERVER:
+    case SMTP_TURN_HANDSHAKE:
     case SMTP_TURN_GO_AHEAD:
     case SMTP_TURN_NONE:
     case SMTP_TURN_COUNT: return false;

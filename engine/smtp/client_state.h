@@ -43,7 +43,7 @@ static inline void smtp_client_check(const struct smtp_client *c)
 }
 
 // The diagram: which turns may follow each.
-extern const uint16_t client_turns_after[SMTP_TURN_COUNT];
+extern const uint32_t client_turns_after[SMTP_TURN_COUNT];
 
 // The one function that changes c->turn.
 static inline void client_turn(struct smtp_client *c, enum smtp_turn next)
@@ -103,6 +103,45 @@ static inline void client_expect_for(struct smtp_client *c, struct smtp_group *g
     g->awaited++;
     client_expect(c, phase);
 }
+
+// --- endings
+
+static inline void client_closed(struct smtp_client *c, struct smtp_event *e, const char *why)
+{
+    client_turn(c, SMTP_TURN_NONE);
+    c->closed = true;
+    c->ready = false;
+    e->kind = SMTP_CLOSED;
+    e->why = why;
+}
+
+// We no longer know what the server believes, nor what its next replies would answer.
+static inline void client_broke_rules(struct smtp_client *c, struct smtp_event *e, const char *why)
+{
+    client_closed(c, e, why);
+    e->broke_rules = c->group_count > 0;
+}
+
+// A reply of another class than its command may have.
+static inline void client_out_of_step(struct smtp_client *c, struct smtp_event *e)
+{
+    client_broke_rules(c, e, "reply out of step with its command");
+}
+
+enum client_answer { ANSWER_YES, ANSWER_GO_AHEAD, ANSWER_NO };
+
+static inline enum client_answer client_answer_of(const struct smtp_event *e)
+{
+    unsigned code = e->reply->code;
+    return code < 300 ? ANSWER_YES : code < 400 ? ANSWER_GO_AHEAD : ANSWER_NO;
+}
+
+// --- client_opening.c: what comes before the session is ready
+
+// A reply to one of its commands.
+void client_on_opening(struct smtp_client *c, struct smtp_event *e);
+// A line of the reply to EHLO has come, maybe: it stands in the parser.
+void client_on_ehlo_line(struct smtp_client *c);
 
 // The writer leaves its group: all is said, or the rest is not worth saying.
 static inline void client_leave_group(struct smtp_client *c)

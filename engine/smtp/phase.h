@@ -12,6 +12,8 @@ enum smtp_phase {
     SMTP_PHASE_CONTENT, // the verdict after the final dot or BDAT LAST; awaited from the 354 on
     SMTP_PHASE_RSET,
     SMTP_PHASE_QUIT,
+    SMTP_PHASE_STARTTLS,
+    SMTP_PHASE_AUTH,
     SMTP_PHASE_COUNT,
 };
 

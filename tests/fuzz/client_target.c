@@ -69,6 +69,10 @@ static void on_event(struct log *log, const struct smtp_event *e)
         CHECK(!log->closed && e->why != NULL);
         log->closed = true;
         break;
+    case SMTP_TLS:
+        CHECK(e->reply != NULL);
+        smtp_client_secured(&client);
+        break;
     case SMTP_REPLIED:
     case SMTP_READY: CHECK(e->reply != NULL); break;
     case SMTP_MORE: CHECK(false);
@@ -113,6 +117,9 @@ static void run_session(struct log *log, const uint8_t *head, struct slice serve
         .helo_name = SLICE("c"),
         .window = (uint16_t)(1 + head[0] % SMTP_WINDOW_MAX),
         .ignore = head[1],
+        .tls = (enum smtp_tls_wish)(head[0] / SMTP_WINDOW_MAX % 3),
+        .user = head[0] & 0x80 ? SLICE("user") : SLICE_EMPTY,
+        .password = SLICE("secret"),
     };
     smtp_client_init(&client, &options);
     wire_init(&wire);
