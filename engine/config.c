@@ -100,7 +100,10 @@ void config_free(struct config *c)
     if (!c)
         return;
     free(c->rules);
+    if (c->routes) // passwords stand in them
+        explicit_bzero(c->routes, c->route_count * sizeof(*c->routes));
     free(c->routes);
+    free(c->tls.trusted_pem);
     free(c->dkim);
     free(c->sites);
     rules_free(c->reply_rules);

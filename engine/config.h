@@ -100,6 +100,13 @@ struct config_mta_sts {
     uint32_t port; // of HTTPS
 };
 
+// tls { ... }: what holds for all mail that leaves under TLS.
+struct config_tls {
+    char trusted_file[SETTING_TEXT_BYTES]; // certificates in PEM; empty: the system's
+    char *trusted_pem;                     // what it holds (engine/secrets.h)
+    size_t trusted_bytes;
+};
+
 enum config_unsigned { CONFIG_UNSIGNED_DEFER, CONFIG_UNSIGNED_SEND };
 
 // dkim "example.net" { ... }
@@ -134,6 +141,7 @@ struct config {
     struct config_delivery delivery;
     struct config_suppression suppression;
     struct config_mta_sts mta_sts;
+    struct config_tls tls;
     uint32_t route_count;
     struct route *routes;       // route "relay" { ... }, by name
     struct limits_table limits; // domain "default" { ... }, domain "example.org" { ... }

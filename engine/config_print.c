@@ -12,6 +12,7 @@ static bool print_setting(const struct setting *s, const void *base, const char 
     case SETTING_HOST:
     case SETTING_USER:
     case SETTING_PATH:
+    case SETTING_TEXT:
     case SETTING_OUTPUT:
         if (*(const char *)value == '\0')
             return true;
@@ -181,6 +182,7 @@ bool config_print(const struct config *c, struct buffer *out)
            print_section(CONFIG_SUPPRESSION, SLICE_EMPTY, &c->suppression, out) &&
            print_section(CONFIG_MTA_STS, SLICE_EMPTY, &c->mta_sts, out) &&
            print_section(CONFIG_CONTROL, SLICE_EMPTY, c, out) &&
-           print_section(CONFIG_METRICS, SLICE_EMPTY, c, out) && print_routes(c, out) &&
+           print_section(CONFIG_METRICS, SLICE_EMPTY, c, out) &&
+           print_section(CONFIG_TLS, SLICE_EMPTY, &c->tls, out) && print_routes(c, out) &&
            print_domains(c, out) && print_dkim(c, out) && print_sites(c, out);
 }

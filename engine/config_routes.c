@@ -22,6 +22,9 @@ static bool route_complete(struct route *r, struct cfg_t *section)
     if (r->lookup == ROUTE_LOOKUP_MX && (r->hosts.count != 1 || r->hosts.items[0].name[0] == '['))
         return config_file_complain(section, "route \"%s\": lookup = \"mx\" wants one host, a name",
                                     r->name);
+    if (route_has_login(r) != (r->login.password_file[0] != '\0') || (fails && route_has_login(r)))
+        return config_file_complain(
+            section, "route \"%s\": user and password-file go together, and with a host", r->name);
     r->kind = fails ? ROUTE_FAIL : r->lookup == ROUTE_LOOKUP_MX ? ROUTE_EXCHANGERS : ROUTE_HOSTS;
     return true;
 }

@@ -136,10 +136,37 @@ static const char *const lookup_words[] = {
     [ROUTE_LOOKUP_ADDRESS] = "address", [ROUTE_LOOKUP_MX] = "mx", NULL};
 _Static_assert(sizeof(enum route_lookup) == sizeof(uint32_t), "what SETTING_WORD writes");
 
+// A route that says nothing leaves it to its domains: their table lacks the last word.
+static const char *const route_tls_words[] = {
+    [TLS_LEVEL_NONE] = "none",     [TLS_LEVEL_MAY] = "may",      [TLS_LEVEL_ENCRYPT] = "encrypt",
+    [TLS_LEVEL_VERIFY] = "verify", [TLS_LEVEL_COUNT] = "domain", NULL};
+static const char *const domain_tls_words[] = {[TLS_LEVEL_NONE] = "none",
+                                               [TLS_LEVEL_MAY] = "may",
+                                               [TLS_LEVEL_ENCRYPT] = "encrypt",
+                                               [TLS_LEVEL_VERIFY] = "verify",
+                                               NULL};
+static const char *const login_needs_words[] = {[TLS_LEVEL_NONE] = "nothing",
+                                                [TLS_LEVEL_MAY] = "tls-if-offered",
+                                                [TLS_LEVEL_ENCRYPT] = "tls",
+                                                [TLS_LEVEL_VERIFY] = "verified-tls",
+                                                NULL};
+_Static_assert(sizeof(enum tls_level) == sizeof(uint32_t), "what SETTING_WORD writes");
+_Static_assert(ROUTE_LOGIN_BYTES == SETTING_TEXT_BYTES, "what SETTING_TEXT and _PATH write");
+
+static const struct setting tls_settings[] = {
+    {"trusted", SETTING_PATH, AT(config_tls, trusted_file)},
+};
+
 static const struct setting route_settings[] = {
     {"host", SETTING_HOSTS, AT(route, hosts)},
     {"lookup", SETTING_WORD, AT(route, lookup), .words = lookup_words, .usual = "address"},
     {"fail", SETTING_REPLY, AT(route, fail)},
+    {"tls", SETTING_WORD, AT(route, tls), .words = route_tls_words, .usual = "domain"},
+    {"tls-implicit", SETTING_YES_NO, AT(route, tls_implicit), .usual = "no"},
+    {"user", SETTING_TEXT, AT(route, login.user)},
+    {"password-file", SETTING_PATH, AT(route, login.password_file)},
+    {"password-needs", SETTING_WORD, AT(route, login.needs), .words = login_needs_words,
+     .usual = "verified-tls"},
 };
 
 static const struct setting domain_settings[] = {
@@ -163,6 +190,7 @@ static const struct setting domain_settings[] = {
      WITHIN(SECOND, 7 * DAY), .usual = "15m"},
     {"lifetime", SETTING_DURATION, AT(limits, retry.lifetime_us), WITHIN(SECOND, 60 * DAY),
      .usual = "5d"},
+    {"tls", SETTING_WORD, AT(limits, tls), .words = domain_tls_words, .usual = "may"},
 };
 
 static const char *const unsigned_words[] = {
@@ -214,6 +242,7 @@ const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_DOMAIN] = {"domain", true, SETTINGS(domain_settings)},
     [CONFIG_DKIM] = {"dkim", true, SETTINGS(dkim_settings)},
     [CONFIG_SITE] = {"site", true, SETTINGS(site_settings)},
+    [CONFIG_TLS] = {"tls", false, SETTINGS(tls_settings)},
     [CONFIG_MTA_STS] = {"mta-sts", false, SETTINGS(mta_sts_settings)},
 };
 
@@ -228,6 +257,7 @@ void *config_section_base(struct config *c, enum config_section section)
     case CONFIG_RESOLVER: return &c->resolver;
     case CONFIG_DELIVERY: return &c->delivery;
     case CONFIG_SUPPRESSION: return &c->suppression;
+    case CONFIG_TLS: return &c->tls;
     case CONFIG_MTA_STS: return &c->mta_sts;
     case CONFIG_LISTEN:
     case CONFIG_PICKUP:

@@ -19,6 +19,7 @@ enum config_section {
     CONFIG_DOMAIN,
     CONFIG_DKIM,
     CONFIG_SITE,
+    CONFIG_TLS,
     CONFIG_MTA_STS,
     CONFIG_SECTION_COUNT,
 };

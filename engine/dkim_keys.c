@@ -1,62 +1,23 @@
 #include "engine/dkim_keys.h"
 
 #include "engine/base/log.h"
+#include "engine/private_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-// Others could sign with it, or put another in its place.
-static bool is_private(int fd, const char *path, uid_t uid, struct refusal *why)
-{
-    struct stat about;
-    if (fstat(fd, &about) != 0)
-        return refuse(why, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(about.st_mode))
-        return refuse(why, "%s: not a file", path);
-    if (about.st_uid != 0 && about.st_uid != uid)
-        return refuse(why, "%s: a private key must belong to root or to the engine's user", path);
-    if (about.st_mode & 077)
-        return refuse(why,
-                      "%s: a private key must be for its owner alone, and this one has mode %04o: "
-                      "chmod 0600 it",
-                      path, (unsigned)about.st_mode & 07777);
-    return true;
-}
-
-static ssize_t read_whole(int fd, char *to, size_t room)
-{
-    size_t len = 0;
-    ssize_t got;
-    while (len < room && (got = read(fd, to + len, room - len)) != 0) {
-        if (got < 0)
-            return -1;
-        len += (size_t)got;
-    }
-    return (ssize_t)len;
-}
 
 // False: refused. A file that cannot be read leaves *ret NULL.
 static bool read_key(const char *path, uid_t uid, struct dkim_key **ret, struct refusal *why)
 {
-    char pem[DKIM_KEY_FILE_BYTES_MAX];
+    char pem[DKIM_KEY_FILE_BYTES_MAX + 1];
     const char *fault;
+    size_t len = 0;
     *ret = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) {
-        log_line(LOG_LEVEL_WARNING, "DKIM key %s: %s", path, strerror(errno));
-        return true;
+    switch (private_file_read(path, uid, "a private key", pem, sizeof(pem), &len, why)) {
+    case PRIVATE_FILE_READ: break;
+    case PRIVATE_FILE_MISSING: log_line(LOG_LEVEL_WARNING, "DKIM key %s", why->text); return true;
+    case PRIVATE_FILE_REFUSED: return false;
     }
-    bool is_good = is_private(fd, path, uid, why);
-    ssize_t len = is_good ? read_whole(fd, pem, sizeof(pem)) : -1;
-    if (is_good && len < 0)
-        log_line(LOG_LEVEL_WARNING, "DKIM key %s: %s", path, strerror(errno));
-    close(fd);
-    if (len < 0)
-        return is_good;
-    *ret = dkim_key_read(slice_make(pem, (size_t)len), &fault);
+    *ret = dkim_key_read(slice_make(pem, len), &fault);
     explicit_bzero(pem, sizeof(pem));
     if (!*ret)
         return refuse(why, "%s: %s", path, fault);

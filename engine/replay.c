@@ -170,6 +170,7 @@ static void tell(struct replay *r, const struct record_result *d, struct slice t
         .attempt = d->attempt,
         .code = d->code,
         .enhanced = {d->enhanced[0], d->enhanced[1], d->enhanced[2]},
+        .tls = {d->tls_version, d->tls_cipher},
         .delay_s = d->due_wall_s > told_s ? (uint32_t)(d->due_wall_s - told_s) : 0,
         .sender = known ? message_sender(m) : SLICE_EMPTY,
         .recipient = known ? message_rcpt_address(m, d->rcpt) : SLICE_EMPTY,

@@ -47,6 +47,7 @@ bool setting_parse(const struct setting *s, struct slice text, void *value, stru
         if (slice_equal(text, SLICE("stdout")))
             return setting_keep_text(value, text, why);
         return setting_parse_path(text, value, why);
+    case SETTING_TEXT: return setting_keep_text(value, text, why);
     case SETTING_PATH: return setting_parse_path(text, value, why);
     case SETTING_ADDRESSES: return setting_parse_address(s, text, value, why);
     case SETTING_NETWORKS: return setting_parse_network(s, text, value, why);

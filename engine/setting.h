@@ -33,6 +33,7 @@ enum setting_kind {
     SETTING_HOST,      // char[SETTING_TEXT_BYTES]: a domain name, as lower-case A-labels
     SETTING_USER,      // char[SETTING_TEXT_BYTES]: a login name
     SETTING_PATH,      // char[SETTING_TEXT_BYTES]: absolute
+    SETTING_TEXT,      // char[SETTING_TEXT_BYTES]: any
     SETTING_OUTPUT,    // char[SETTING_TEXT_BYTES]: absolute path, or "stdout"
     SETTING_ADDRESSES, // struct setting_addresses
     SETTING_NETWORKS,  // struct setting_networks

@@ -8,7 +8,19 @@
 #include <unistd.h>
 
 #define SESSIONS_MAX 100000u
+#define TLS_SESSIONS_KEPT 4096u // to be resumed
 #define DOMAIN_IDLE_US (UINT64_C(300) * 1000 * 1000)
+
+// What its deliveries go under TLS with. The anchors were looked at by secrets_read().
+static struct tls_context *tls_client_of(const struct config *c)
+{
+    const char *why;
+    struct tls_client_options o = {
+        .trusted_pem = slice_make(c->tls.trusted_pem, c->tls.trusted_bytes),
+        .session_count = TLS_SESSIONS_KEPT,
+    };
+    return tls_context_new_client(&o, &why);
+}
 
 // A limit of the whole engine, dealt to its workers; none gets nothing.
 static uint32_t share_of(uint32_t limit, uint32_t worker_count)
@@ -73,6 +85,7 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .holds = w->shared->holds,
         .dkim = w->shared->dkim,
         .rules = c->reply_rules,
+        .tls = w->tls_client,
         .helo_name = slice_of_text(c->delivery.helo),
         .worker = w->number,
         .io_owner = OWNER_DELIVER,
@@ -165,6 +178,9 @@ static int worker_open(struct worker *w)
     int error = resolver_new(&w->resolver, w->io, &resolver);
     if (error < 0)
         return error;
+    w->tls_client = tls_client_of(w->shared->config);
+    if (!w->tls_client)
+        return -ENOMEM;
     struct deliver_options deliver = deliver_options_of(w);
     error = deliver_new(&w->deliver, &deliver);
     if (error < 0)
@@ -272,6 +288,7 @@ void worker_free(struct worker *w)
     pickup_free(w->pickup);
     submit_free(w->submit);
     deliver_free(w->deliver);
+    tls_context_unref(w->tls_client);
     resolver_free(w->resolver);
     events_release(&w->events);
     if (w->broken || journal_troubled(&w->home.journal))

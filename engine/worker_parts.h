@@ -40,6 +40,7 @@ struct worker {
     struct wheel wheel;
     struct home home;
     struct resolver *resolver;
+    struct tls_context *tls_client;
     struct deliver *deliver;
     struct submit *submit;
     struct pickup *pickup;   // NULL: not on this worker

@@ -95,6 +95,8 @@ bool journal_put_result(struct buffer *b, const struct result *r)
         .outcome = (uint8_t)outcome_of(r),
         .in_doubt = r->in_doubt,
         .category = r->category,
+        .tls_version = r->tls_version,
+        .tls_cipher = r->tls_cipher,
         .host_bytes = (uint8_t)r->host.len,
         .address_bytes = (uint8_t)r->address.len,
         .text_bytes = (uint16_t)r->text.len,

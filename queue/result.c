@@ -11,6 +11,8 @@ struct encoded {
     uint16_t attempt;
     uint16_t code;
     uint16_t enhanced[3];
+    uint16_t tls_version;
+    uint16_t tls_cipher;
     uint16_t text_len;
     uint16_t sender_len;
     uint16_t recipient_len;
@@ -64,6 +66,8 @@ static void encode(const struct result *r, char *at)
         .attempt = r->attempt,
         .code = r->code,
         .enhanced = {r->enhanced[0], r->enhanced[1], r->enhanced[2]},
+        .tls_version = r->tls_version,
+        .tls_cipher = r->tls_cipher,
         .text_len = (uint16_t)r->text.len,
         .sender_len = (uint16_t)r->sender.len,
         .recipient_len = (uint16_t)r->recipient.len,
@@ -101,6 +105,8 @@ static size_t decode(const char *at, size_t bytes_left, struct result *ret)
         .attempt = e.attempt,
         .code = e.code,
         .enhanced = {e.enhanced[0], e.enhanced[1], e.enhanced[2]},
+        .tls_version = e.tls_version,
+        .tls_cipher = e.tls_cipher,
         .kind = e.kind,
         .category = e.category,
         .in_doubt = e.in_doubt,

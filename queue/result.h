@@ -34,6 +34,8 @@ struct result {
     bool in_doubt;        // the last byte was sent and no reply came: may arrive twice
     bool job_comes_home;  // the last result of this attempt: the job is the home's again
     bool notice;          // its sender may want to be told: see engine/notices.h
+    uint16_t tls_version; // as on the wire; 0: in the clear
+    uint16_t tls_cipher;
     struct slice host;    // exchanger's name, empty when none was reached
     struct slice address; // its address and port as text
     struct slice text;    // reply, or what went wrong

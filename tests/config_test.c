@@ -148,12 +148,19 @@ static const struct value_case value_cases[] = {
      "    connections = 10000\n    messages-per-connection = 1000000\n"
      "    recipients-per-transaction = 1000\n    rate = {\"9/s\"}\n"
      "    connection-rate = \"none\"\n    window = 32\n}\n"},
+    {"", "    lifetime = \"5d\"\n    tls = \"may\"\n"},
+    {"domain \"a.example\" { tls = verify }", "    tls = \"verify\"\n"},
+    {"route \"r\" { host = a.example }", "    tls = \"domain\"\n    tls-implicit = no\n"},
+    {"route \"r\" { host = a.example user = \"me@here\" password-file = /p tls-implicit = yes }",
+     "    tls-implicit = yes\n    user = \"me@here\"\n    password-file = \"/p\"\n"
+     "    password-needs = \"verified-tls\"\n"},
+    {"tls { trusted = /etc/ca.pem }", "tls {\n    trusted = \"/etc/ca.pem\"\n}\n"},
     {"domain \"a.example\" { via = null }", "domain \"a.example\" {\n    via = \"null\"\n"},
     {"domain \"default\" { via = \"null\" }\ndomain \"a.example\" { }",
      "domain \"a.example\" {\n    via = \"null\"\n"},
     {"route \"relay\" { host = {\"Smtp.Relay.example:587\", backup.example} }",
      "route \"relay\" {\n    host = {\"smtp.relay.example:587\", \"backup.example\"}\n"
-     "    lookup = \"address\"\n}\n"},
+     "    lookup = \"address\"\n    tls = \"domain\"\n"},
     {"route \"r\" { host = \"192.0.2.1\" }", "    host = {\"[192.0.2.1]\"}\n"},
     {"route \"r\" { host = {\"192.0.2.1:26\", \"[192.0.2.2]:27\", \"[192.0.2.3]\"} }",
      "    host = {\"[192.0.2.1]:26\", \"[192.0.2.2]:27\", \"[192.0.2.3]\"}\n"},
@@ -286,6 +293,11 @@ static const struct error_case error_cases[] = {
     {"route \"r\" { host = a.example fail = \"550 no\" }", "1: route \"r\" has hosts, and fails"},
     {"route \"r\" { host = {a.example, b.example} lookup = mx }", "wants one host, a name"},
     {"route \"r\" { host = \"192.0.2.1\" lookup = mx }", "wants one host, a name"},
+    {"route \"r\" { host = a.example user = me }", "user and password-file go together"},
+    {"route \"r\" { host = a.example password-file = /p }", "user and password-file go together"},
+    {"route \"r\" { fail = \"550 no\" user = me password-file = /p }", "and with a host"},
+    {"route \"r\" { host = a.example user = \"a\\nb\" password-file = /p }", "control character"},
+    {"domain \"a.example\" { tls = domain }", "1: tls: 'domain' is not known"},
     {"route \"r\" { fail = \"250 fine\" }", "1: fail: '250 fine' is not a reply"},
     {"route \"r\" { fail = \"550\" }", "1: fail: '550' is not a reply"},
     {"route \"null\" { host = a.example }", "this name has a meaning of its own"},

@@ -6,7 +6,8 @@
 static const char *phase_word(enum smtp_phase phase)
 {
     static const char *const words[SMTP_PHASE_COUNT] = {
-        "greeting", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "content", "RSET", "QUIT", "STARTTLS", "AUTH",
+        "greeting", "EHLO", "HELO", "MAIL",     "RCPT", "DATA",
+        "content",  "RSET", "QUIT", "STARTTLS", "AUTH",
     };
     return words[phase];
 }

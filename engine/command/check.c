@@ -4,6 +4,7 @@
 #include "engine/config.h"
 #include "engine/dkim_keys.h"
 #include "engine/privileges.h"
+#include "engine/secrets.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -12,14 +13,14 @@ static const char help[] =
     "usage: posthaste check [-c FILE]\n"
     "\n"
     "Reads the configuration and prints all that is in force, defaults too, in the file's own\n"
-    "syntax. Or says what is wrong with it, where, and exits with 1: a DKIM key that may not be used is\n"
-    "wrong; one that is not there is told of. It changes nothing.\n"
+    "syntax. Or says what is wrong with it, where, and exits with 1: a DKIM key or a password\n"
+    "that may not be used is wrong; a key that is not there is told of. It changes nothing.\n"
     "\n"
     "  -c, --config FILE   the file; without it, the defaults\n"
     "  -h, --help          this\n";
 
 // As serve would, for the user that it would run as; where there is none yet, for ours.
-static bool keys_are_sound(const struct config *config, struct refusal *why)
+static bool keys_are_sound(struct config *config, struct refusal *why)
 {
     struct privileges user;
     struct refusal no_user;
@@ -29,7 +30,7 @@ static bool keys_are_sound(const struct config *config, struct refusal *why)
     if (!dkim_keys_read(config, user.uid, &dkim, why))
         return false;
     dkim_table_free(dkim);
-    return true;
+    return secrets_read(config, user.uid, why);
 }
 
 enum command_exit command_check(int argc, char **argv)

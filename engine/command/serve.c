@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/holds_file.h"
 #include "engine/privileges.h"
+#include "engine/secrets.h"
 #include "engine/state_dir.h"
 
 #include <dirent.h>
@@ -161,6 +162,10 @@ static struct config *reload(void *context, struct refusal *why)
     struct config_place place;
     config_place_now(&place);
     struct config *c = config_load(source->file, &place, why);
+    if (c && !secrets_read(c, geteuid(), why)) {
+        config_free(c);
+        return NULL;
+    }
     if (c)
         config_needs_restart(source->config, c, why);
     return c;
@@ -185,7 +190,7 @@ static bool run(struct engine *e, struct engine_files *files, struct refusal *wh
     return good;
 }
 
-static enum command_exit serve(const struct config *c, const char *file, struct refusal *why)
+static enum command_exit serve(struct config *c, const char *file, struct refusal *why)
 {
     struct privileges user;
     struct state_dir state;
@@ -231,7 +236,8 @@ static enum command_exit serve(const struct config *c, const char *file, struct 
     if (files.holds_fd < 0)
         goto done;
     struct engine *e = make_socket_folders(c, &user, why) && make_pickups(c, &user, why) &&
-                               dkim_keys_read(c, user.uid, &dkim, why)
+                               dkim_keys_read(c, user.uid, &dkim, why) &&
+                               secrets_read(c, user.uid, why)
                            ? engine_new(c, dkim, why)
                            : NULL;
     if (e && own_sockets(c, &user, why) && privileges_drop(&user, why) && run(e, &files, why))

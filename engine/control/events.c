@@ -101,6 +101,16 @@ static void part_begin(struct events_part *p)
     p->last_batch = 0;
 }
 
+// Of a connection that mail went on, also that it was in the clear.
+static void put_tls(struct json *j, const struct event *event)
+{
+    char text[TLS_NAME_TEXT_BYTES];
+    if (event->host.len > 0 && (event->tls.version || event->kind == RESULT_DELIVERED))
+        json_text(j, "tls", slice_of_text(tls_version_print(event->tls.version, text)));
+    if (event->tls.version)
+        json_text(j, "cipher", slice_of_text(tls_cipher_print(event->tls.cipher, text)));
+}
+
 void events_add(struct events *e, const struct event *event)
 {
     uint64_t batch = last_batch(e);
@@ -129,6 +139,7 @@ void events_add(struct events *e, const struct event *event)
     json_text(&j, "domain", event->domain);
     json_text(&j, "host", event->host);
     json_text(&j, "address", event->address);
+    put_tls(&j, event);
     json_u64(&j, "code", event->code);
     json_text(&j, "enhanced", slice_of_text(enhanced_print(code, enhanced)));
     json_text(&j, "text", event->text);
@@ -160,6 +171,7 @@ void events_result(struct events *e, const struct result *r)
                       .attempt = r->attempt,
                       .code = r->code,
                       .enhanced = {r->enhanced[0], r->enhanced[1], r->enhanced[2]},
+                      .tls = {r->tls_version, r->tls_cipher},
                       .delay_s = r->delay_s,
                       .sender = m ? message_sender(m) : r->sender,
                       .recipient = m ? message_rcpt_address(m, r->rcpt) : r->recipient,

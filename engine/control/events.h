@@ -11,14 +11,15 @@
 // Bounds: EVENTS_BYTES_MAX wait; beyond, when the disk does not take them, lines are dropped and
 //         counted.
 // Line:   {"time", "event": "delivered" | "deferred" | "failed", "event-id", "id", "sender",
-//         "recipient", "campaign"?, "domain", "host", "address", "code", "enhanced", "text",
-//         "category"?, "attempt", "delay"?, "in-doubt"?}
+//         "recipient", "campaign"?, "domain", "host", "address", "tls"?, "cipher"?, "code",
+//         "enhanced", "text", "category"?, "attempt", "delay"?, "in-doubt"?}
 #ifndef POSTHASTE_CONTROL_EVENTS_H
 #define POSTHASTE_CONTROL_EVENTS_H
 
 #include "engine/base/buffer.h"
 #include "engine/base/json.h"
 #include "engine/io/io.h"
+#include "engine/tls/names.h"
 #include "queue/journal.h"
 
 #define EVENTS_BYTES_MAX (64u * 1024 * 1024)
@@ -83,6 +84,7 @@ struct event {
     uint16_t attempt;
     uint16_t code;
     uint16_t enhanced[3];
+    struct tls_numbers tls;
     uint32_t delay_s;
     struct slice sender, recipient, campaign, domain, host, address, text;
 };

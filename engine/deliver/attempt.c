@@ -7,9 +7,10 @@
 struct attempt conn_attempt(const struct conn *c)
 {
     const struct mx_host *host = &c->site->set->hosts[c->host];
-    return (struct attempt){slice_make(host->name, host->len),
-                            slice_make(c->peer_text, c->peer_text_len),
-                            smtp_client_extensions(&c->client) & SMTP_DSN};
+    return (struct attempt){.host = slice_make(host->name, host->len),
+                            .address = slice_make(c->peer_text, c->peer_text_len),
+                            .tls = c->tls,
+                            .reports = smtp_client_extensions(&c->client) & SMTP_DSN};
 }
 
 // --- what the machine tells
@@ -111,6 +112,7 @@ static void on_closed(struct deliver *d, struct conn *c, const struct smtp_event
                          &c->failure); // of the session, of no recipient
     else
         failure_set(&c->failure, 0, (struct enhanced_code){4, 5, 0}, slice_of_text(e->why));
+    secure_closed(d, c, e);
     c->broke_rules = e->broke_rules;
     struct transaction *tx = e->reply ? transaction_of(c, e->tag) : NULL;
     if (tx && e->phase == SMTP_PHASE_CONTENT)
@@ -130,6 +132,10 @@ void attempt_events(struct deliver *d, struct conn *c, struct slice bytes)
         switch (e.kind) {
         case SMTP_MORE: return;
         case SMTP_REPLIED: CHECK(e.kind != SMTP_REPLIED); break; // decisions_only
+        case SMTP_TLS:
+            if (!secure_begin(d, c))
+                attempt_fail(d, c);
+            return;
         case SMTP_READY: on_ready(d, c); break;
         case SMTP_RCPT_REFUSED: on_rcpt_refused(d, c, &e); break;
         case SMTP_DONE: on_verdict(d, c, &e); break;
@@ -140,6 +146,23 @@ void attempt_events(struct deliver *d, struct conn *c, struct slice bytes)
 
 // --- what comes from outside
 
+static void on_connected(struct deliver *d, struct conn *c)
+{
+    c->moved = true;
+    conn_speaks(d, c);
+    if (c->plan.way == TLS_WAY_AT_ONCE && !secure_begin(d, c))
+        attempt_fail(d, c);
+}
+
+static void on_bytes(struct deliver *d, struct conn *c, struct slice bytes)
+{
+    conn_speaks(d, c);
+    if (!c->channel)
+        attempt_events(d, c, bytes);
+    else if (!secure_bytes(d, c, bytes))
+        attempt_fail(d, c);
+}
+
 void attempt_on_done(struct deliver *d, const struct io_done *done)
 {
     struct slice bytes;
@@ -147,20 +170,17 @@ void attempt_on_done(struct deliver *d, const struct io_done *done)
     CHECK(c); // a slot lives until its last completion
     switch (conn_on_done(c, d->io, done, &bytes)) {
     case CONN_NOTHING: break;
-    case CONN_CONNECTED:
-        c->moved = true;
-        conn_speaks(d, c);
-        break;
-    case CONN_BYTES:
-        conn_speaks(d, c);
-        attempt_events(d, c, bytes);
-        break;
+    case CONN_CONNECTED: on_connected(d, c); break;
+    case CONN_BYTES: on_bytes(d, c, bytes); break;
     case CONN_SENT:
         conn_speaks(d, c);
-        c->moved |= wire_empty(&c->wire); // from here on it is the other side's turn
+        c->moved |= conn_unsent(c) == 0; // from here on it is the other side's turn
         verdicts_let_go(d, c);
         break;
-    case CONN_LOST: attempt_fail(d, c); break;
+    case CONN_LOST:
+        secure_lost(d, c);
+        attempt_fail(d, c);
+        break;
     case CONN_GONE:
         if (c->want_send) // say_all() passes it on
             c->gone = true;
@@ -196,5 +216,6 @@ void attempt_on_timer(struct deliver *d, struct conn *c)
     failure_set(&c->failure, 0, (struct enhanced_code){4, 4, 2},
                 c->state == CONN_CONNECTING ? SLICE("connection attempt timed out")
                                             : SLICE("no answer in time"));
+    secure_lost(d, c);
     attempt_fail(d, c);
 }

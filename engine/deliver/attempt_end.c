@@ -23,7 +23,7 @@ static void conn_refused(struct deliver *d, struct conn *c)
     uint64_t now_us = io_now_us(d->io);
     d->counters.connections_failed++;
     note_failure(c);
-    if (c->failure.code >= 400 && s->open_count > 0) {
+    if (c->failure.code >= 400 && s->open_count > 0 && c->failure.reason != REASON_AUTH_REFUSED) {
         // It serves others of ours, and says that this one is too many.
         lesson_connection_refused(d, s, &c->failure);
         return;
@@ -86,7 +86,7 @@ void attempt_fail(struct deliver *d, struct conn *c)
     conn_enter(d, c, CONN_CLOSING);
     wheel_disarm(d->o.wheel, &c->timer);
     conn_broke_off(d, c);
-    if (refused && !d->stopping)
+    if (refused && !d->stopping && !c->retries_plain)
         conn_refused(d, c);
     if (let_down && !d->stopping)
         conn_let_us_down(d, c);
@@ -139,7 +139,7 @@ static void transaction_left(struct deliver *d, struct conn *c, struct transacti
                              const struct smtp_unfinished *u, bool oldest)
 {
     // Its last byte has reached the kernel, as far as we can know, and no verdict came.
-    bool doubt = u->written && c->sent_bytes >= u->end_bytes;
+    bool doubt = u->written && c->left_bytes >= u->end_bytes;
     uint8_t weight = oldest && c->message_count == 0 ? GIVEN_BACK_BY_FRESH : GIVEN_BACK_BY_USED;
     if (tx->held && verdict_holds(c, tx)) {
         verdict_carry_out(d, c, tx, &tx->why);

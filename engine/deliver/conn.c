@@ -66,13 +66,28 @@ static enum conn_news on_receive(struct conn *c, struct io *io, const struct io_
     return done->result > 0 ? CONN_BYTES : CONN_NOTHING;
 }
 
+// Of what was sealed together nobody knows which part has gone: it counts as gone when all of it
+// has, and as maybe gone when anything has.
+static void count_sent(struct conn *c, size_t bytes)
+{
+    struct channel *ch = c->channel;
+    if (!c->sends_sealed) {
+        c->sent_bytes += bytes;
+        c->left_bytes = c->sent_bytes;
+        wire_sent(&c->wire, bytes);
+        return;
+    }
+    c->left_bytes = ch->sent_end;
+    channel_sent(ch, bytes);
+    if (ch->sent.len == 0)
+        c->sent_bytes = ch->sent_end;
+}
+
 static enum conn_news on_send(struct conn *c, const struct io_done *done)
 {
     c->sending = false;
-    if (done->result > 0) {
-        c->sent_bytes += (uint64_t)done->result;
-        wire_sent(&c->wire, (size_t)done->result);
-    }
+    if (done->result > 0)
+        count_sent(c, (size_t)done->result);
     if (c->state == CONN_CLOSING)
         return CONN_NOTHING;
     if (done->result <= 0) {
@@ -103,25 +118,62 @@ enum conn_news conn_on_done(struct conn *c, struct io *io, const struct io_done 
     return news;
 }
 
+static const struct iovec *plain_pieces(struct conn *c, unsigned *ret_count)
+{
+    smtp_client_fill(&c->client, &c->wire);
+    return wire_empty(&c->wire) ? NULL : wire_pieces(&c->wire, ret_count);
+}
+
+// What the machine says is sealed at once, so that the wire is open again for more of it.
+static const struct iovec *sealed_pieces(struct conn *c, unsigned *ret_count)
+{
+    do
+        smtp_client_fill(&c->client, &c->wire);
+    while (!wire_empty(&c->wire) && channel_seal(c->channel, &c->wire));
+    *ret_count = 1;
+    return channel_send(c->channel);
+}
+
+static void conn_send(struct conn *c, struct io *io, const struct iovec *pieces, unsigned count)
+{
+    c->sending = true;
+    c->sends_sealed = c->channel;
+    c->ops_in_flight++;
+    io_send(io, c->fd, pieces, count, conn_token(c, CONN_OP_SEND));
+}
+
 void conn_flush(struct conn *c, struct io *io)
 {
     unsigned count;
     if (c->sending || c->send_broke || c->state == CONN_CLOSING || c->state == CONN_CONNECTING)
         return;
-    smtp_client_fill(&c->client, &c->wire);
-    if (wire_empty(&c->wire))
-        return;
-    const struct iovec *pieces = wire_pieces(&c->wire, &count);
-    c->sending = true;
-    c->ops_in_flight++;
-    io_send(io, c->fd, pieces, count, conn_token(c, CONN_OP_SEND));
+    const struct iovec *pieces = c->channel ? sealed_pieces(c, &count) : plain_pieces(c, &count);
+    if (pieces)
+        conn_send(c, io, pieces, count);
+}
+
+// The alert that says why, or a good-bye: as much as the kernel takes at once. Nothing that stands
+// before it is held back: it was meant to go in any case.
+static void send_last(struct conn *c, struct io *io)
+{
+    tls_close(c->channel->tls, &c->channel->out);
+    const struct iovec *pieces = channel_send(c->channel);
+    if (pieces)
+        conn_send(c, io, pieces, 1);
 }
 
 void conn_close(struct conn *c, struct io *io)
 {
     CHECK(c->state != CONN_CLOSING);
+    if (c->channel && !c->sending && !c->send_broke)
+        send_last(c, io);
     c->state = CONN_CLOSING;
     io_close(io, c->fd);
+}
+
+size_t conn_unsent(const struct conn *c)
+{
+    return c->wire.bytes + (c->channel ? channel_unsent(c->channel) : 0);
 }
 
 void conn_add_transaction(struct conn *c, struct transaction *tx)
@@ -162,6 +214,7 @@ void conn_release(struct conn *c)
     CHECK(c->ops_in_flight == 0);
     smtp_client_release(&c->client);
     wire_release(&c->wire);
+    channel_free(c->channel);
 }
 
 static uint32_t smaller_said(uint32_t said, uint32_t limit)
@@ -205,8 +258,8 @@ uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uin
     case CONN_QUITTING:
     case CONN_CLOSING: break;
     }
-    if (!wire_empty(&c->wire))
-        return patience_send_us(c->wire.bytes);
+    if (conn_unsent(c) > 0)
+        return patience_send_us(conn_unsent(c));
     if (!smtp_client_awaits(&c->client, &phase))
         phase = SMTP_PHASE_GREETING;
     return patience_us(phase);

@@ -1,7 +1,7 @@
 // engine/deliver/conn.h: one connection to an exchanger: socket, time-outs and bytes around
-// smtp/client.
+// smtp/client, maybe under TLS (channel.h; secure.c begins it).
 //
-// Owns:    the descriptor, its requests in flight, the machine, the wire.
+// Owns:    the descriptor, its requests in flight, the machine, the wire, the channel.
 // Knows not of: jobs, sites, or what an event means: attempt.c asks the machine.
 // Dying:   in two steps, because the kernel may still hold our memory: conn_close() asks, and the
 //          last completion (conn_on_done() says CONN_GONE) gives it back.
@@ -9,6 +9,7 @@
 #define POSTHASTE_DELIVER_CONN_H
 
 #include "engine/base/wheel.h"
+#include "engine/deliver/channel.h"
 #include "engine/deliver/site.h"
 #include "engine/deliver/transaction.h"
 
@@ -42,6 +43,8 @@ struct conn {
     bool want_send;     // in the turn's list of connections with something to say
     bool willing;       // in its site's list of those that may be given one more message
     bool moved;         // since the deadline was set: a reply, a change of state
+    bool sends_sealed;  // what is being sent is the channel's, not the wire's
+    bool retries_plain; // it ended since TLS cannot be had: the next one goes without
     bool send_broke;    // nothing more goes out; what the server has said is still read
     bool broke_rules;   // it ended since the server said what fits no command
     bool timed_out;     // it was silent for too long
@@ -67,7 +70,11 @@ struct conn {
     uint64_t waits_since_us;
     struct wheel_timer timer;
     uint64_t deadline_us; // the timer may fire earlier, and is armed again then
-    uint64_t sent_bytes;  // stream position: taken by the kernel
+    uint64_t sent_bytes;  // stream position, of plain bytes: all of it was taken by the kernel
+    uint64_t left_bytes;  // some of it may have been: beyond sent_bytes under TLS alone
+    struct tls_plan plan;
+    struct tls_numbers tls;  // what was negotiated
+    struct channel *channel; // NULL: in the clear
     struct io_address peer;
     uint8_t peer_text_len;
     char peer_text[IO_ADDRESS_TEXT_BYTES]; // for results
@@ -94,6 +101,7 @@ enum conn_news conn_on_done(struct conn *c, struct io *io, const struct io_done 
 // Fills the wire with what the machine says now, and sends it unless a send is under way.
 void conn_flush(struct conn *c, struct io *io);
 void conn_close(struct conn *c, struct io *io);
+size_t conn_unsent(const struct conn *c); // bytes that the kernel has not taken yet
 // Its transactions, oldest first. Each gets a tag of its own, that none on it has had before.
 void conn_add_transaction(struct conn *c, struct transaction *tx);
 void conn_remove_transaction(struct conn *c, struct transaction *tx);

@@ -87,6 +87,8 @@ void conn_enter(struct deliver *d, struct conn *c, enum conn_state state)
     c->state = (uint8_t)state;
     if (c->state == CONN_IDLE)
         group_conn_idle(c);
+    if (c->state == CONN_IDLE && c->channel)
+        channel_rests(c->channel);
     conn_counts(c, 1);
     CHECK(s->spare_count <= s->open_count && s->open_count <= s->conn_count);
     conn_look_willing(d, c);

@@ -90,6 +90,7 @@ static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_
         .decisions_only = true,
         .ignore = pace_is_lockstep(&s->pace, io_now_us(d->io)) ? SMTP_PIPELINING : 0,
     };
+    secure_plan(d, c, &options);
     int error = conn_open(c, d->io, &options);
     if (error < 0) {
         slab_give(&d->conns, index);
@@ -163,8 +164,8 @@ static void site_unreachable(struct deliver *d, struct site *s, enum site_choice
         site_rest(s, io_now_us(d->io), &d->dice);
         const struct mx_host *host = &s->set->hosts[s->failure_host];
         char address[IO_ADDRESS_TEXT_BYTES];
-        struct attempt at = {slice_make(host->name, host->len),
-                             slice_of_text(io_address_print(&s->failure_peer, address)), false};
+        struct attempt at = {.host = slice_make(host->name, host->len),
+                             .address = slice_of_text(io_address_print(&s->failure_peer, address))};
         s->failure.reason = site_failure_reason(s);
         site_end_ready(d, s, VERDICT_LATER, &s->failure, &at);
         return;

@@ -35,6 +35,7 @@ int deliver_new(struct deliver **ret, const struct deliver_options *options)
     slab_init(&d->sites, sizeof(struct site), SITES_MAX);
     slab_init(&d->questions, sizeof(struct question), QUESTIONS_MAX);
     slab_init(&d->fetches, sizeof(struct fetch), FETCHES_MAX);
+    buffer_init(&d->plain, TLS_RECORD_BYTES_MAX);
     if (!sign_init(d)) {
         sign_release(d);
         free(d->pages);
@@ -66,6 +67,7 @@ void deliver_free(struct deliver *d)
         site_release(s);
     }
     slab_release(&d->sites);
+    buffer_release(&d->plain);
     groups_release(d);
     slab_release(&d->questions);
     setbacks_release(d);

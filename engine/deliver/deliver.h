@@ -23,6 +23,7 @@
 //          outbox.c  results on their way home
 //          crowd.c   which site may have a connection when there are too few for all
 //          fetch.c   messages that are not in memory are read back
+//          secure.c  TLS on a connection: handshake and failure; channel.c has its bytes
 //          sign.c    messages of domains with DKIM keys are signed
 //          lend.c    a site that is too hot for one worker is served by several
 //          recall.c  jobs go home untried: their home has asked for them, or a hold keeps them
@@ -39,6 +40,7 @@
 #include "engine/policy/limits.h"
 #include "engine/policy/rules.h"
 #include "engine/smtp/reply.h"
+#include "engine/tls/tls.h"
 #include "queue/post.h"
 #include "queue/result.h"
 #include "queue/segment.h"
@@ -58,6 +60,7 @@ struct deliver_options {
     const struct holds *holds;     // at first (deliver_set_holds()); NULL: none
     const struct dkim_table *dkim; // NULL: no mail is signed
     const struct rules *rules;     // about replies; NULL: none
+    struct tls_context *tls;       // a client's, the worker's; NULL: nothing goes under TLS
     struct slice helo_name;
     uint32_t worker;
     uint8_t io_owner;     // token.owner of our requests
@@ -79,6 +82,7 @@ struct deliver_counters {
     uint64_t lent;                          // jobs, to other workers
     uint64_t gave_way;                      // connections that were closed since others wanted them
     uint64_t signatures, signatures_failed; // messages
+    uint64_t tls_sessions, tls_resumed;     // handshakes; of these, in short
     uint32_t connections, connections_peak, sites;
 };
 

@@ -130,7 +130,8 @@ static void cause_of_site(struct explained_cause *c, const struct site *s)
 
 static bool is_of_session(enum reason_kind r)
 {
-    return r == REASON_ADDRESS_RESTS || r == REASON_REFUSED_SESSION || r == REASON_PROBING ||
+    return r == REASON_ADDRESS_RESTS || r == REASON_REFUSED_SESSION || r == REASON_TLS_REFUSED ||
+           r == REASON_TLS_UNVERIFIED || r == REASON_AUTH_REFUSED || r == REASON_PROBING ||
            r == REASON_CONNECTING;
 }
 

@@ -230,7 +230,7 @@ void lend_loan(struct deliver *d, struct letter *letter)
     struct lease *l = loan->lease;
     struct site *s = borrowed_site(d, l);
     if (!s && !d->stopping)
-        s = site_make(d, l->site->set, l->site->hash, NULL, &loan->limits);
+        s = site_make(d, l->site->set, l->site->hash, NULL, &loan->limits, &l->site->need);
     d->borrowed_count++;
     if (!s || d->stopping) {
         loan->refused = !s;

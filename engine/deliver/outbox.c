@@ -141,6 +141,8 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
     if (at) {
         r.host = at->host;
         r.address = at->address;
+        r.tls_version = at->tls.version;
+        r.tls_cipher = at->tls.cipher;
     }
     if (v == VERDICT_LATER && outbox_job_expired(d, j)) {
         v = VERDICT_NEVER;

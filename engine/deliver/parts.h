@@ -146,6 +146,7 @@ struct deliver {
     bool paused; // no new transactions: what became of them could not be written
     struct setback *setback_newest, *setback_oldest;
     uint32_t setback_count;
+    struct buffer plain; // what was sealed, while a connection hears it
     struct deliver_counters counters;
 };
 
@@ -169,10 +170,11 @@ enum {
 };
 
 // sites.c
-struct site *site_find(struct deliver *d, const struct mx_set *set, uint64_t hash);
+struct site *site_find(struct deliver *d, const struct mx_set *set, uint64_t hash,
+                       const struct site_need *need);
 struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
-                       struct site_group *g,
-                       const struct limits *l);           // NULL: too many, or no memory
+                       struct site_group *g, const struct limits *l,
+                       const struct site_need *need);     // NULL: too many, or no memory
 void site_free_unused(struct deliver *d, struct site *s); // when nothing hangs on it
 
 // target.c
@@ -327,6 +329,16 @@ void conn_look_willing(struct deliver *d, struct conn *c); // may it be given on
 // Taken jobs, borrowed (then `loan` is not NULL) or not: ready again, or over and gone home.
 void job_waits_again(struct deliver *d, struct loan *loan, struct job *j);
 
+// secure.c
+#define SECURE_PEER_BYTES (IO_ADDRESS_TEXT_BYTES + MX_HOST_BYTES_MAX + 16)
+void secure_plan(const struct deliver *d, struct conn *c, struct smtp_client_options *o);
+// These two: false when it fails, with the reason in c->failure.
+bool secure_begin(struct deliver *d, struct conn *c);
+bool secure_bytes(struct deliver *d, struct conn *c, struct slice sealed);
+// What c->failure says has ended the session: was it about TLS, or AUTH?
+void secure_closed(struct deliver *d, struct conn *c, const struct smtp_event *e);
+void secure_lost(struct deliver *d, struct conn *c);
+
 // lesson.c: what the site said to a message that began then, and what that teaches.
 void lesson_taken(struct deliver *d, struct site *s);
 void lesson_answered(struct deliver *d, struct site *s, enum smtp_phase phase,
@@ -347,7 +359,8 @@ enum verdict hear_reply(struct deliver *d, struct site *s, enum smtp_phase phase
 struct attempt {
     struct slice host;
     struct slice address; // with its port
-    bool reports;         // it offers DSN: whoever asked for reports has them from there
+    struct tls_numbers tls;
+    bool reports; // it offers DSN: whoever asked for reports has them from there
 };
 // One recipient's outcome; writes its state. `last`: no recipient of the job is open any more, it
 // goes home with this result: then j must not be touched again.

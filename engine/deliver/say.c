@@ -42,10 +42,10 @@ static void tell_homes(struct deliver *d, struct conn *c)
 // ever making a reply, or being taken, do not keep it.
 static void conn_say(struct deliver *d, struct conn *c)
 {
-    bool was_silent = wire_empty(&c->wire);
+    bool was_silent = conn_unsent(c) == 0;
     conn_flush(c, d->io);
     tell_homes(d, c);
-    if (!c->moved && !(was_silent && !wire_empty(&c->wire)))
+    if (!c->moved && !(was_silent && conn_unsent(c) > 0))
         return;
     c->moved = false;
     crowd_moved(d, c);

@@ -45,6 +45,27 @@ void site_release(struct site *s)
     s->set = NULL;
 }
 
+struct site_need site_need_of(const struct limits *domain)
+{
+    const struct route *r = domain->route;
+    return (struct site_need){.level = route_tls_level(r, domain->tls),
+                              .implicit = r && r->tls_implicit,
+                              .login = route_has_login(r) ? r : NULL};
+}
+
+static bool same_login(const struct route *a, const struct route *b)
+{
+    if (!a || !b)
+        return a == b;
+    return strcmp(a->login.user, b->login.user) == 0 &&
+           strcmp(a->login.password, b->login.password) == 0;
+}
+
+bool site_need_equal(const struct site_need *a, const struct site_need *b)
+{
+    return a->level == b->level && a->implicit == b->implicit && same_login(a->login, b->login);
+}
+
 // It failed, has rested, and has not served since.
 static bool has_failed_lately(const struct site_address *a, uint64_t now_us)
 {
@@ -150,6 +171,15 @@ static void address_note(struct site *s, const struct io_address *a, uint64_t re
             }
 }
 
+struct site_address *site_address_of(const struct site *s, const struct io_address *a)
+{
+    for (uint32_t h = 0; h < s->set->count; h++)
+        for (uint8_t i = 0; i < s->hosts[h].address_count; i++)
+            if (io_address_equal(&s->hosts[h].addresses[i].address, a))
+                return &s->hosts[h].addresses[i];
+    return NULL;
+}
+
 void site_rest_address(struct site *s, const struct io_address *a, uint64_t until_us)
 {
     address_note(s, a, until_us, s->walk);
@@ -193,5 +223,8 @@ void site_address_serves(struct site *s, const struct io_address *a)
 
 enum reason_kind site_failure_reason(const struct site *s)
 {
+    enum reason_kind said = s->failure.reason;
+    if (said == REASON_TLS_REFUSED || said == REASON_TLS_UNVERIFIED || said == REASON_AUTH_REFUSED)
+        return said;
     return s->failure.code >= 400 ? REASON_REFUSED_SESSION : REASON_ADDRESS_RESTS;
 }

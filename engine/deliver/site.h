@@ -15,6 +15,7 @@
 #include "engine/policy/limits.h"
 #include "engine/policy/pace.h"
 #include "engine/policy/reason.h"
+#include "engine/policy/tls.h"
 #include "engine/policy/turns.h"
 #include "engine/policy/verdict.h"
 
@@ -40,6 +41,7 @@ struct site_address {
     struct io_address address;
     uint64_t rests_until_us; // it did not answer, or refused the session: not before then
     uint32_t walk;           // in which that was; 0: never
+    uint64_t plain_until_us; // a handshake with it has failed: TLS is not tried before then
 };
 
 struct site_host {
@@ -63,6 +65,17 @@ struct failure {
 void failure_set(struct failure *f, uint16_t code, struct enhanced_code enhanced,
                  struct slice text);
 
+// What a session must be for a domain's mail to go on it. It belongs to the domain: those of the
+// same exchangers that need different sessions are different sites, so that none weakens another's
+// or waits for it.
+struct site_need {
+    enum tls_level level;
+    bool implicit;             // TLS from the first byte on
+    const struct route *login; // who we are there; NULL: nobody
+};
+struct site_need site_need_of(const struct limits *domain);
+bool site_need_equal(const struct site_need *a, const struct site_need *b);
+
 // Domains that have ready jobs of one class, in turn.
 struct site_ring {
     struct target *first, *last;
@@ -78,6 +91,7 @@ struct site {
     uint64_t hash;
     struct site *bucket_next;
     struct mx_set *set;
+    struct site_need need;
     struct site_host *hosts;    // set->count of them, in its order
     struct limits limits;       // the tightest of its domains'
     uint32_t limits_turn;       // of the table that these are from (deliver.limits_turn)
@@ -156,6 +170,8 @@ void site_suspect_address(struct site *s, const struct io_address *a, uint64_t n
 void site_rest(struct site *s, uint64_t now_us, struct random *dice);
 // Somebody says that it is worth a try: neither it nor any of its addresses rests.
 void site_try_now(struct site *s);
+// NULL: none of them has it any more.
+struct site_address *site_address_of(const struct site *s, const struct io_address *a);
 void site_serves(struct site *s); // a session became ready: forgets such walks
 void site_address_serves(struct site *s, const struct io_address *a); // forgets that it failed
 // What site.failure says: nobody answers, or who answers will not serve us.

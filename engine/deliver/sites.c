@@ -1,17 +1,18 @@
-// The sites that this worker has, found by their MX sets.
+// The sites that this worker has, found by their MX sets and what sessions must be there.
 
 #include "engine/deliver/parts.h"
 
-struct site *site_find(struct deliver *d, const struct mx_set *set, uint64_t hash)
+struct site *site_find(struct deliver *d, const struct mx_set *set, uint64_t hash,
+                       const struct site_need *need)
 {
     struct site *s = d->site_buckets[hash % SITE_BUCKETS];
-    while (s && !(s->hash == hash && mx_set_equal(s->set, set)))
+    while (s && !(s->hash == hash && mx_set_equal(s->set, set) && site_need_equal(&s->need, need)))
         s = s->bucket_next;
     return s;
 }
 
 struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
-                       struct site_group *g, const struct limits *l)
+                       struct site_group *g, const struct limits *l, const struct site_need *need)
 {
     uint32_t index;
     struct site *s = slab_take(&d->sites, &index);
@@ -23,6 +24,7 @@ struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t has
         return NULL;
     }
     s->index = index;
+    s->need = *need;
     s->limits_turn = d->limits_turn;
     s->group = g;
     struct io_token timer = {index, slab_generation(&d->sites, index), d->o.io_owner,

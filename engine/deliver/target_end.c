@@ -9,8 +9,8 @@
 
 static void end_job(struct deliver *d, const struct ending *e, struct job *j)
 {
-    struct attempt at = {slice_make(e->host, e->host_len), slice_make(e->address, e->address_len),
-                         false};
+    struct attempt at = {.host = slice_make(e->host, e->host_len),
+                         .address = slice_make(e->address, e->address_len)};
     outbox_whole_job(d, j, e->verdict, &e->why, e->has_host ? &at : NULL);
 }
 

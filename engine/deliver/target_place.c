@@ -99,11 +99,12 @@ bool target_place(struct deliver *d, struct target *t, const struct mx_set *set)
         target_hand_over(d, t, set, owner);
         return false;
     }
-    struct site *s = site_find(d, set, hash);
+    struct site_need need = site_need_of(l);
+    struct site *s = site_find(d, set, hash, &need);
     if (t->site && t->site == s)
         return true;
     if (!s)
-        s = site_make(d, set, hash, g, l);
+        s = site_make(d, set, hash, g, l, &need);
     target_leave_site(d, t);
     if (s)
         target_join_site(d, t, s);
@@ -118,7 +119,9 @@ bool target_move(struct deliver *d, struct target *t, const struct mx_set *set)
 {
     if (t->busy_count == 0)
         return target_place(d, t, set);
-    bool same = t->site && mx_set_equal(t->site->set, set);
+    struct site_need need = site_need_of(limits_of_domain(d->o.limits, domain_name(&t->domain)));
+    bool same = t->site && mx_set_equal(t->site->set, set) &&
+                site_need_equal(&t->site->need, &need);
     target_withdraw(t);
     free(t->next_set);
     t->next_set = same ? NULL : target_copy_set(set);

@@ -18,6 +18,7 @@ struct limits {
     struct rate_limits rates; // of messages: each time that one is sent to some recipients
     struct rate_limits connection_rates; // of connections that are opened
     // Of the domain alone:
+    enum tls_level tls;
     char via[ROUTE_NAME_BYTES]; // "mx", "null", or a route's name
     const struct route *route;  // which that is; NULL: its mail exchangers
 };

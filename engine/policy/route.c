@@ -1,6 +1,12 @@
 #include "engine/policy/route.h"
 
-const struct route route_null = {.name = "null", .kind = ROUTE_NULL};
+const struct route route_null = {.name = "null", .kind = ROUTE_NULL, .tls = TLS_LEVEL_COUNT};
+
+enum tls_level route_tls_level(const struct route *r, enum tls_level domain)
+{
+    enum tls_level level = r && r->tls != TLS_LEVEL_COUNT ? r->tls : domain;
+    return route_has_login(r) && r->login.needs > level ? r->login.needs : level;
+}
 
 struct slice route_mx_name(const struct route *r, struct slice domain)
 {

@@ -33,6 +33,26 @@ struct route_reply {
     char text[ROUTE_TEXT_BYTES];
 };
 
+// How much a connection must be worth before mail goes on it: each level asks for more than the one
+// before it.
+enum tls_level {
+    TLS_LEVEL_NONE,    // plain text
+    TLS_LEVEL_MAY,     // TLS where it is offered and works
+    TLS_LEVEL_ENCRYPT, // TLS, with whomever
+    TLS_LEVEL_VERIFY,  // TLS, with a certificate of the host's name that a trust anchor vouches for
+    TLS_LEVEL_COUNT,   // of a route: what its domains ask for
+};
+
+#define ROUTE_LOGIN_BYTES 256
+
+// Who we are to a smarthost (AUTH).
+struct route_login {
+    char user[ROUTE_LOGIN_BYTES]; // empty: nobody
+    char password_file[ROUTE_LOGIN_BYTES];
+    char password[ROUTE_LOGIN_BYTES]; // what stands in it
+    enum tls_level needs;             // it is said on no connection that is worth less
+};
+
 enum route_lookup { ROUTE_LOOKUP_ADDRESS, ROUTE_LOOKUP_MX };
 
 struct route {
@@ -41,6 +61,9 @@ struct route {
     struct route_hosts hosts;
     enum route_lookup lookup; // of its hosts
     struct route_reply fail;
+    enum tls_level tls;
+    bool tls_implicit;
+    struct route_login login;
 };
 
 // via = "null".
@@ -57,6 +80,14 @@ static inline bool route_ends_here(const struct route *r)
 {
     return route_kind_of(r) == ROUTE_NULL || route_kind_of(r) == ROUTE_FAIL;
 }
+
+static inline bool route_has_login(const struct route *r)
+{
+    return r && r->login.user[0];
+}
+
+// What a connection must be worth that mail of this domain's level may take, this way.
+enum tls_level route_tls_level(const struct route *r, enum tls_level domain);
 
 // The name that must be looked up for its MX records to find out where the domain's mail goes.
 struct slice route_mx_name(const struct route *r, struct slice domain);

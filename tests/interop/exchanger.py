@@ -20,7 +20,7 @@ CLOSE = object()  # the connection ends
 RESET = object()  # ... by a reset
 QUIET = object()  # nothing is said, and nothing more is read
 
-USUAL = {"EHLO": None, "HELO": b"250 exchanger\r\n", "MAIL": b"250 2.1.0 sender ok\r\n",
+USUAL = {"HELO": b"250 exchanger\r\n", "MAIL": b"250 2.1.0 sender ok\r\n",
          "RCPT": b"250 2.1.5 recipient ok\r\n", "DATA": b"354 go ahead\r\n",
          "RSET": b"250 2.0.0 forgotten\r\n", "QUIT": b"221 2.0.0 bye\r\n",
          "BDAT": b"503 5.5.1 nobody to take it\r\n",
@@ -107,10 +107,21 @@ class Exchanger:
             threading.Thread(target=_serve, args=(self, connection, self.connection_count),
                              daemon=True).start()
 
+    def begin(self, session):
+        """A connection has come."""
+
+    def special(self, _session, _verb, _text):
+        """A command that is dealt with here: True."""
+        return False
+
+    def lines_for(self, _session):
+        return self.offers
+
     def usual(self, step):
-        if step != "EHLO":
-            return USUAL.get(step, b"502 5.5.1 no such command\r\n")
-        lines = ["exchanger", *self.offers]
+        return USUAL.get(step, b"502 5.5.1 no such command\r\n")
+
+    def ehlo(self, session):
+        lines = ["exchanger", *self.lines_for(session)]
         return "".join(f"250{'-' if i + 1 < len(lines) else ' '}{line}\r\n"
                        for i, line in enumerate(lines)).encode()
 
@@ -144,6 +155,8 @@ class Session:
             action = action(self)
         if action is None and step == "RCPT" and not self.transaction:
             action = b"503 5.5.1 from whom?\r\n"
+        if action is None and step == "EHLO":
+            action = self.exchanger.ehlo(self)
         if action is None:
             action = self.exchanger.usual(step)
         return action if isinstance(action, tuple) else (action,)
@@ -191,6 +204,7 @@ class Session:
             self.connection.setblocking(True)
 
     def talk(self):
+        self.exchanger.begin(self)
         self.act("greeting")
         while True:
             line = self.line()
@@ -202,6 +216,8 @@ class Session:
             self.said = text
             if verb == "BDAT":
                 self.take_chunk(text)
+                continue
+            if self.exchanger.special(self, verb, text):
                 continue
             good = self.act(verb)
             if verb == "MAIL" and good:
@@ -255,4 +271,4 @@ def _serve(exchanger, connection, number):
     finally:
         exchanger.connections_open -= 1
         session.file.close()
-        connection.close()
+        session.connection.close()

@@ -15,7 +15,7 @@ spool_directory = {folder}/spool
 log_file_path = {folder}/log/%slog
 pid_file_path = {folder}/log/pid
 keep_environment =
-tls_advertise_hosts =
+{tls}
 host_lookup =
 rfc1413_query_timeout = 0s
 acl_smtp_rcpt = check_rcpt
@@ -66,13 +66,13 @@ class Exim(MailServer):
     rcpt_field = "Envelope-to"
     sender_field = "Return-path"
 
-    def __init__(self, settings=""):
+    def __init__(self, settings="", tls="tls_advertise_hosts ="):
         program = os.path.join(unpacked("exim4-daemon-light"), "usr/sbin/exim4")
         super().__init__()
         for name in ("spool", "log", "mail"):
             self.make_folder(name, owner=0)
         config = self.write("exim.conf", CONFIG.format(
-            program=program, folder=self.folder, settings=settings))
+            program=program, folder=self.folder, settings=settings, tls=tls))
         self.start([CONTAINED, self.write("passwd", PASSWD), self.write("group", GROUP),
                     "--user --map-user=65534 --map-group=65534 --keep-caps",
                     program, "-bdf", "-C", config, "-oX", ":".join(map(str, self.address))],

@@ -1,0 +1,97 @@
+// When mail goes under TLS, and what becomes of it when that fails: every level, every mishap.
+#include "engine/base/slice.h"
+#include "engine/policy/tls.h"
+#include "tests/suite.h"
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static const struct plan_case {
+    struct tls_facts facts;
+    enum tls_way way;
+    bool checks_name;
+} plan_cases[] = {
+    {{TLS_LEVEL_NONE, false, false}, TLS_WAY_PLAIN, false},
+    {{TLS_LEVEL_NONE, false, true}, TLS_WAY_PLAIN, false},
+    {{TLS_LEVEL_MAY, false, false}, TLS_WAY_IF_OFFERED, false},
+    {{TLS_LEVEL_MAY, false, true}, TLS_WAY_PLAIN, false},
+    {{TLS_LEVEL_ENCRYPT, false, false}, TLS_WAY_ALWAYS, false},
+    {{TLS_LEVEL_ENCRYPT, false, true}, TLS_WAY_ALWAYS, false},
+    {{TLS_LEVEL_VERIFY, false, false}, TLS_WAY_ALWAYS, true},
+    {{TLS_LEVEL_VERIFY, false, true}, TLS_WAY_ALWAYS, true},
+    {{TLS_LEVEL_NONE, true, false}, TLS_WAY_AT_ONCE, false},
+    {{TLS_LEVEL_MAY, true, false}, TLS_WAY_AT_ONCE, false},
+    {{TLS_LEVEL_MAY, true, true}, TLS_WAY_AT_ONCE, false},
+    {{TLS_LEVEL_ENCRYPT, true, false}, TLS_WAY_AT_ONCE, false},
+    {{TLS_LEVEL_VERIFY, true, true}, TLS_WAY_AT_ONCE, true},
+};
+
+static void plans(void)
+{
+    for (size_t i = 0; i < COUNT(plan_cases); i++) {
+        struct tls_plan p = tls_plan(&plan_cases[i].facts);
+        CU_ASSERT_EQUAL(p.way, plan_cases[i].way);
+        CU_ASSERT_EQUAL(p.checks_name, plan_cases[i].checks_name);
+    }
+}
+
+static const enum tls_mishap mishaps[] = {TLS_NOT_OFFERED,      TLS_REFUSED,      TLS_INJECTED,
+                                          TLS_HANDSHAKE_FAILED, TLS_NOT_VERIFIED, TLS_LOST};
+
+// Nothing but `may`, and nothing but a handshake that was refused or failed, leads to plain text.
+static void plain_text_is_the_exception(void)
+{
+    for (int level = TLS_LEVEL_NONE; level < TLS_LEVEL_COUNT; level++)
+        for (int implicit = 0; implicit < 2; implicit++)
+            for (size_t i = 0; i < COUNT(mishaps); i++) {
+                struct tls_facts f = {(enum tls_level)level, implicit, false};
+                struct tls_consequence c = tls_trouble_means(&f, mishaps[i]);
+                bool want = level == TLS_LEVEL_MAY && !implicit &&
+                            (mishaps[i] == TLS_REFUSED || mishaps[i] == TLS_HANDSHAKE_FAILED);
+                CU_ASSERT_EQUAL(c.retries_plain, want);
+                CU_ASSERT_EQUAL(c.enhanced.class, 4); // never the mail's end
+                CU_ASSERT_EQUAL(c.enhanced.subject, 7);
+                CU_ASSERT_PTR_NOT_NULL(c.text);
+            }
+}
+
+static void reasons(void)
+{
+    struct tls_facts f = {TLS_LEVEL_VERIFY, false, false};
+    CU_ASSERT_EQUAL(tls_trouble_means(&f, TLS_NOT_OFFERED).reason, REASON_TLS_REFUSED);
+    CU_ASSERT_EQUAL(tls_trouble_means(&f, TLS_NOT_OFFERED).enhanced.detail, 4);
+    CU_ASSERT_EQUAL(tls_trouble_means(&f, TLS_NOT_VERIFIED).reason, REASON_TLS_UNVERIFIED);
+    CU_ASSERT_EQUAL(tls_trouble_means(&f, TLS_NOT_VERIFIED).enhanced.detail, 5);
+}
+
+// A route's word counts before its domains'; a password asks for what it needs, at least.
+static void levels_of_routes(void)
+{
+    static const struct {
+        enum tls_level domain, route;
+        bool login;
+        enum tls_level needs, want;
+    } cases[] = {
+        {TLS_LEVEL_MAY, TLS_LEVEL_COUNT, false, TLS_LEVEL_VERIFY, TLS_LEVEL_MAY},
+        {TLS_LEVEL_VERIFY, TLS_LEVEL_COUNT, false, TLS_LEVEL_NONE, TLS_LEVEL_VERIFY},
+        {TLS_LEVEL_VERIFY, TLS_LEVEL_NONE, false, TLS_LEVEL_VERIFY, TLS_LEVEL_NONE},
+        {TLS_LEVEL_MAY, TLS_LEVEL_COUNT, true, TLS_LEVEL_VERIFY, TLS_LEVEL_VERIFY},
+        {TLS_LEVEL_MAY, TLS_LEVEL_NONE, true, TLS_LEVEL_ENCRYPT, TLS_LEVEL_ENCRYPT},
+        {TLS_LEVEL_MAY, TLS_LEVEL_COUNT, true, TLS_LEVEL_NONE, TLS_LEVEL_MAY},
+        {TLS_LEVEL_NONE, TLS_LEVEL_VERIFY, true, TLS_LEVEL_ENCRYPT, TLS_LEVEL_VERIFY},
+    };
+    CU_ASSERT_EQUAL(route_tls_level(NULL, TLS_LEVEL_ENCRYPT), TLS_LEVEL_ENCRYPT);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct route r = {.tls = cases[i].route, .login = {.needs = cases[i].needs}};
+        if (cases[i].login)
+            r.login.user[0] = 'u';
+        CU_ASSERT_EQUAL(route_tls_level(&r, cases[i].domain), cases[i].want);
+    }
+}
+
+static const struct suite_test tests[] = {
+    {"plans", plans},
+    {"plain text is the exception", plain_text_is_the_exception},
+    {"reasons", reasons},
+    {"levels of routes", levels_of_routes},
+};
+SUITE_MAIN("tls_policy", tests)
