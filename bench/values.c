@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define CREDENTIAL_BYTES_MAX 255
+
 bool value_refuse(const struct value *v, const char *expected)
 {
     fprintf(stderr, "%s: %s: \"%s\" is not %s\n", v->program, v->option, v->text, expected);
@@ -90,4 +92,16 @@ bool value_percent(const struct value *v, double *ret_share)
 {
     return value_percent_parse(v->text, ret_share) ||
            value_refuse(v, "a percentage such as 1 or 0.5%");
+}
+
+bool value_credentials(const struct value *v, struct slice *ret_user, struct slice *ret_password)
+{
+    struct slice password = slice_of_text(v->text);
+    struct slice user = slice_cut(&password, ':');
+    if (user.len == 0 || password.len == 0 || user.len > CREDENTIAL_BYTES_MAX ||
+        password.len > CREDENTIAL_BYTES_MAX)
+        return value_refuse(v, "of the form user:password");
+    *ret_user = user;
+    *ret_password = password;
+    return true;
 }

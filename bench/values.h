@@ -3,6 +3,8 @@
 #ifndef POSTHASTE_BENCH_VALUES_H
 #define POSTHASTE_BENCH_VALUES_H
 
+#include "engine/base/slice.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,6 +26,8 @@ bool value_rate(const struct value *v, double *ret_per_s);
 // "5", "5%", "0.25%": a share of 0..1.
 bool value_percent(const struct value *v, double *ret_share);
 bool value_percent_parse(const char *text, double *ret_share); // says nothing
+// "user:password". What they point to is the option's text.
+bool value_credentials(const struct value *v, struct slice *ret_user, struct slice *ret_password);
 // "program: option: TEXT". Returns false.
 bool value_refuse(const struct value *v, const char *expected);
 

@@ -23,6 +23,14 @@ static const struct rule_case rule_cases[] = {
     {.text = ". accept-disconnect", .want = {SINK_END, SINK_ACCEPT_DISCONNECT, 1, 0, ""}},
     {.text = "CONNECT 100% 421 4.3.2 busy",
      .want = {SINK_CONNECT, SINK_REPLY, 1, 0, "421 4.3.2 busy"}},
+    {.text = "STARTTLS 50% 454 4.7.0 not now",
+     .want = {SINK_STARTTLS, SINK_REPLY, 0.5, 0, "454 4.7.0 not now"}},
+    {.text = "STARTTLS inject 250 2.0.0  injected ",
+     .want = {SINK_STARTTLS, SINK_INJECT, 1, 0, "250 2.0.0  injected"}},
+    {.text = "STARTTLS delay 1h", .want = {SINK_STARTTLS, SINK_USUAL, 1, 3600000000, ""}},
+    {.text = "TLS 20% disconnect", .want = {SINK_TLS, SINK_DISCONNECT, 0.2, 0, ""}},
+    {.text = "tls silence", .want = {SINK_TLS, SINK_SILENCE, 1, 0, ""}},
+    {.text = "AUTH 535 5.7.8 no", .want = {SINK_AUTH, SINK_REPLY, 1, 0, "535 5.7.8 no"}},
     {.text = "HELO 0% 502 no", .want = {SINK_EHLO, SINK_REPLY, 0, 0, "502 no"}},
 
     {.text = "", .want_why = "expected CONNECT"},
@@ -42,6 +50,13 @@ static const struct rule_case rule_cases[] = {
     {.text = "DATA 250 ok", .want_why = "such a code"},
     {.text = "CONNECT 220 hi", .want_why = "such a code"},
     {.text = "RCPT 450 a\nb", .want_why = "one line"},
+    {.text = "STARTTLS 220 go", .want_why = "such a code"},
+    {.text = "AUTH 235 fine", .want_why = "such a code"},
+    {.text = "STARTTLS inject", .want_why = "one line"},
+    {.text = "MAIL inject 250 ok", .want_why = "goes with"},
+    {.text = "MAIL silence", .want_why = "goes with"},
+    {.text = "TLS 454 no", .want_why = "no reply"},
+    {.text = "TLS delay 1s", .want_why = "not delayed"},
     {.text = "MAIL accept-disconnect", .want_why = "goes with"},
 };
 

@@ -4,6 +4,8 @@
 #include "bench/load/worker.h"
 #include "bench/sink/worker.h"
 #include "engine/base/check.h"
+#include "engine/tls/certificate.h"
+#include "engine/tls/tls.h"
 #include "tests/sim/world.h"
 #include "tests/suite.h"
 
@@ -11,11 +13,14 @@
 #include <stdlib.h>
 
 #define SEEDS 300
+#define SEEDS_UNDER_TLS 60 // handshakes take their time
 #define LINES_MAX 4096
 
 struct scene {
     struct world *world;
     bool faulty;
+    bool secure; // all of it under TLS, some of it with AUTH
+    struct buffer certificate_pem, key_pem;
     struct load_content *content;
     struct load_domains *domains;
     struct io_address address;
@@ -54,6 +59,8 @@ static void add_rules(struct sink_script *script, struct random *dice)
         ". 3% delay 1s disconnect", "MAIL 2% 421 4.7.0 bye",   "RCPT 2% 421 4.7.0 bye",
         ". 2% 421 4.7.0 not this",  "CONNECT 10% delay 1s",    "DATA 5% delay 100ms 552 5.3.4 x",
         "QUIT 20% disconnect",      "CONNECT 3% 554 5.3.2 no", "RSET 2% disconnect",
+        "STARTTLS 10% 454 4.7.0 x", "STARTTLS 10% delay 1s",   "STARTTLS 5% inject 250 x",
+        "TLS 5% disconnect",        "TLS 3% silence",          "AUTH 10% 454 4.7.0 later",
     };
     const char *why;
     for (size_t i = 0; i < COUNT_OF(rules); i++)
@@ -79,6 +86,37 @@ static struct world_options world_of(uint64_t seed, bool faulty, struct random *
     return o;
 }
 
+static void secure_sink(struct scene *s, struct random *dice)
+{
+    struct sink_plan *p = &s->sink_plan;
+    buffer_init(&s->certificate_pem, TLS_PEM_BYTES_MAX);
+    buffer_init(&s->key_pem, TLS_PEM_BYTES_MAX);
+    CHECK(certificate_make(SLICE("sink.example"), &s->certificate_pem, &s->key_pem));
+    p->certificate_pem = buffer_slice(&s->certificate_pem);
+    p->key_pem = buffer_slice(&s->key_pem);
+    p->tls = ONE_OF(dice, SINK_TLS_OFFERED, SINK_TLS_REQUIRED, SINK_TLS_IMPLICIT);
+    p->smtp.starttls = p->tls != SINK_TLS_IMPLICIT;
+    p->auth = p->smtp.auth = random_below(dice, 2) == 0;
+    if (p->auth && random_below(dice, 2) == 0) {
+        p->auth_user = SLICE("me");
+        p->auth_password = SLICE("secret");
+    }
+}
+
+static void secure_load(struct scene *s, struct random *dice)
+{
+    struct load_plan *p = &s->load_plan;
+    p->tls = s->sink_plan.tls == SINK_TLS_IMPLICIT ? LOAD_TLS_IMPLICIT : LOAD_TLS_START;
+    p->tls_name = SLICE("sink.example");
+    p->tls_verify = random_below(dice, 2) == 0;
+    p->tls_trusted_pem = s->sink_plan.certificate_pem;
+    p->tls_resume = random_below(dice, 2) == 0;
+    if (s->sink_plan.auth) {
+        p->auth_user = SLICE("me");
+        p->auth_password = SLICE("secret");
+    }
+}
+
 static void open_sink(struct scene *s, struct random *dice)
 {
     struct sink_plan *p = &s->sink_plan;
@@ -99,6 +137,8 @@ static void open_sink(struct scene *s, struct random *dice)
     };
     if (s->faulty)
         add_rules(&p->script, dice);
+    if (s->secure)
+        secure_sink(s, dice);
     CHECK(io_new(&s->sink_io, NULL) == 0);
     CHECK(sink_limits_new(&p->limits, &p->limits_options) == 0);
     CHECK(sink_listeners_add(&s->listeners, SLICE("10.0.0.1:25"), false, why));
@@ -134,6 +174,8 @@ static void open_load(struct scene *s, struct random *dice)
         .domains = s->domains,
         .ledger_fd = world_open_file(s->world, "load"),
     };
+    if (s->secure)
+        secure_load(s, dice);
     CHECK(io_new(&s->load_io, NULL) == 0);
     CHECK(load_worker_new(&s->load, s->load_io, &s->load_plan) == 0);
     io_wait(s->load_io, load_worker_due_us(s->load));
@@ -210,11 +252,11 @@ static void compare_ledgers(const struct scene *s, const struct outcome *o)
         CU_ASSERT_EQUAL(sent_count, kept_count);
 }
 
-static struct outcome run(uint64_t seed, bool faulty)
+static struct outcome run(uint64_t seed, bool faulty, bool secure)
 {
     struct random dice;
     random_init(&dice, seed);
-    struct scene s = {.faulty = faulty};
+    struct scene s = {.faulty = faulty, .secure = secure};
     struct world_options options = world_of(seed, faulty, &dice);
     s.world = world_new(&options);
     open_sink(&s, &dice);
@@ -239,6 +281,8 @@ static struct outcome run(uint64_t seed, bool faulty)
     load_worker_free(s.load);
     sink_limits_free(s.sink_plan.limits);
     sink_listeners_release(&s.listeners);
+    buffer_release(&s.certificate_pem);
+    buffer_release(&s.key_pem);
     load_content_free(s.content);
     load_domains_free(s.domains);
     io_free(s.load_io);
@@ -247,38 +291,65 @@ static struct outcome run(uint64_t seed, bool faulty)
     return o;
 }
 
-static void test_good_weather(void)
+static void good_weather(uint64_t seeds, bool secure)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        struct outcome o = run(seed, false);
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        struct outcome o = run(seed, false, secure);
         CU_ASSERT_EQUAL(o.load.messages_accepted, o.load.messages_started);
         CU_ASSERT_EQUAL(o.load.messages_accepted, o.sink.messages);
         CU_ASSERT_EQUAL(o.load.sessions_failed + o.load.sessions_broken, 0);
+        CU_ASSERT_EQUAL(o.sink.handshakes > 0, secure);
+        CU_ASSERT_EQUAL(o.sink.handshakes_failed, 0);
     }
 }
 
-static void test_bad_weather(void)
+static struct load_counters bad_weather(uint64_t seeds, bool secure)
 {
     struct load_counters sum = {0};
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        struct outcome o = run(seed, true);
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        struct outcome o = run(seed, true, secure);
         CU_ASSERT_EQUAL(load_messages_ended(&o.load), o.load.messages_started);
         load_counters_merge(&sum, &o.load);
     }
     // The weather was bad indeed, and yet work was done.
-    CU_ASSERT(sum.messages_accepted > 1000 && sum.messages_refused > 100);
-    CU_ASSERT(sum.messages_lost > 100 && sum.sessions_failed > 100 && sum.sessions_broken > 100);
+    CU_ASSERT(sum.messages_accepted > 3 * seeds && sum.messages_refused > seeds / 3);
+    CU_ASSERT(sum.messages_lost > seeds / 3 && sum.sessions_failed > seeds / 3 &&
+              sum.sessions_broken > seeds / 3);
+    return sum;
+}
+
+static void test_good_weather(void)
+{
+    good_weather(SEEDS, false);
+}
+
+static void test_bad_weather(void)
+{
+    bad_weather(SEEDS, false);
+}
+
+static void test_good_weather_under_tls(void)
+{
+    good_weather(SEEDS_UNDER_TLS, true);
+}
+
+static void test_bad_weather_under_tls(void)
+{
+    struct load_counters sum = bad_weather(SEEDS_UNDER_TLS, true);
+    CU_ASSERT(sum.handshakes > 200 && sum.handshakes_resumed > 20);
 }
 
 static void test_a_seed_is_a_story(void)
 {
     for (uint64_t seed = 1; seed <= 20; seed++)
-        CU_ASSERT_EQUAL(run(seed, true).trace, run(seed, true).trace);
+        CU_ASSERT_EQUAL(run(seed, true, false).trace, run(seed, true, false).trace);
 }
 
 static const struct suite_test tests[] = {
     {"good weather", test_good_weather},
     {"bad weather", test_bad_weather},
+    {"good weather, under TLS", test_good_weather_under_tls},
+    {"bad weather, under TLS", test_bad_weather_under_tls},
     {"a seed is a story", test_a_seed_is_a_story},
 };
 

@@ -1,5 +1,6 @@
 #include "bench/load/dialogue.h"
 
+#include "bench/load/secure.h"
 #include "bench/load/worker.h"
 #include "engine/base/check.h"
 
@@ -76,20 +77,27 @@ static void on_done(struct load_session *s, struct load_worker *w, const struct 
         wheel_arm(&w->wheel, &s->timer, w->now_us + LOAD_QUIT_US);
 }
 
+static void phase_ended(struct load_session *s, struct load_worker *w, enum load_phase phase)
+{
+    histogram_add(&w->stats.phases[phase], w->now_us - s->asked_us);
+    s->asked_us = w->now_us;
+}
+
 static void on_replied(struct load_session *s, struct load_worker *w, const struct smtp_event *e)
 {
     if (e->phase == SMTP_PHASE_GREETING) {
-        histogram_add(&w->stats.phases[LOAD_GREETING], w->now_us - s->asked_us);
-        s->asked_us = w->now_us;
+        phase_ended(s, w, LOAD_GREETING);
+    } else if (e->phase == SMTP_PHASE_EHLO || e->phase == SMTP_PHASE_HELO) {
+        phase_ended(s, w, LOAD_EHLO);
     } else if (e->phase == SMTP_PHASE_DATA && s->asked.first == e->tag) {
         histogram_add(&w->stats.phases[LOAD_ENVELOPE],
                       w->now_us - message_at(w, e->tag)->started_us);
     }
 }
 
-static void on_ready(struct load_session *s, struct load_worker *w)
+static void on_ready(struct load_session *s, struct load_worker *w, const struct smtp_event *e)
 {
-    histogram_add(&w->stats.phases[LOAD_EHLO], w->now_us - s->asked_us);
+    phase_ended(s, w, e->phase == SMTP_PHASE_AUTH ? LOAD_AUTH : LOAD_EHLO);
     s->ready = true;
     w->good_us = w->now_us;
     w->stats.counters.sessions++;
@@ -98,8 +106,10 @@ static void on_ready(struct load_session *s, struct load_worker *w)
 
 static void on_closed(struct load_session *s, struct load_worker *w, const struct smtp_event *e)
 {
-    struct slice why = e->reply ? e->reply->text : slice_of_text(e->why);
-    uint16_t code = e->reply ? e->reply->code : 0;
+    bool refused = e->reply &&
+                   !reply_is_success(e->reply); // else it is not the reply that says why
+    struct slice why = refused ? e->reply->text : slice_of_text(e->why);
+    uint16_t code = refused ? e->reply->code : 0;
     if (!s->ready && !s->quitting) // QUIT can come before it was ever ready
         load_session_count_failed(w, phase_word(e->phase), code, why);
     load_session_close(s, w, code, why);
@@ -108,10 +118,10 @@ static void on_closed(struct load_session *s, struct load_worker *w, const struc
 static void on_event(struct load_session *s, struct load_worker *w, const struct smtp_event *e)
 {
     switch (e->kind) {
-    case SMTP_MORE:
-    case SMTP_TLS: return; // was not wished for
+    case SMTP_MORE: return;
     case SMTP_REPLIED: on_replied(s, w, e); return;
-    case SMTP_READY: on_ready(s, w); return;
+    case SMTP_TLS: s->tls_due = true; return;
+    case SMTP_READY: on_ready(s, w, e); return;
     case SMTP_RCPT_REFUSED:
         load_message_refuse(message_at(w, e->tag), e->rcpt);
         count_refused(w, e, 1);
@@ -121,6 +131,12 @@ static void on_event(struct load_session *s, struct load_worker *w, const struct
     }
 }
 
+void load_dialogue_secured(struct load_session *s, struct load_worker *w)
+{
+    if (w->plan->tls == LOAD_TLS_START)
+        smtp_client_secured(&s->client);
+}
+
 void load_dialogue_feed(struct load_session *s, struct load_worker *w, struct slice bytes)
 {
     s->heard_us = w->now_us;
@@ -128,9 +144,13 @@ void load_dialogue_feed(struct load_session *s, struct load_worker *w, struct sl
     while (s->state == LOAD_TALKING) {
         struct smtp_event e = smtp_client_feed(&s->client, &bytes);
         if (e.kind == SMTP_MORE)
-            return;
+            break;
         on_event(s, w, &e);
     }
+    // Only now: bytes behind the reply to STARTTLS were for the machine to refuse.
+    if (s->tls_due && s->state == LOAD_TALKING && !load_secure_start(s, w))
+        load_session_break(s, w, "no memory for TLS");
+    s->tls_due = false;
 }
 
 // ---------------------------------------------------------------------------- what we ask

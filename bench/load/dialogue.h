@@ -11,6 +11,8 @@
 bool load_dialogue_has_room(const struct load_session *s, const struct load_worker *w);
 // Starts a message. False without memory for it.
 bool load_dialogue_start(struct load_session *s, struct load_worker *w, uint64_t intended_us);
+// The handshake that the dialogue has asked for, or that comes before all else, is done.
+void load_dialogue_secured(struct load_session *s, struct load_worker *w);
 // No more messages in this connection: QUIT behind the last verdict.
 void load_dialogue_quit(struct load_session *s, struct load_worker *w);
 

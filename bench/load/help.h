@@ -28,6 +28,15 @@ static const char load_help[] =
     "                             MAIL, RCPT and DATA behind each content (RFC 2920 3.1)\n"
     "      --no-pipelining        do not use PIPELINING though it is offered\n"
     "      --no-chunking          do not use CHUNKING (BDAT) though it is offered\n"
+    "      --starttls             STARTTLS first; a server that does not offer it is no use\n"
+    "      --tls                  TLS from the first byte on, as at port 465\n"
+    "      --verify               the server's certificate must be good, and for the host in ADDRESS.\n"
+    "                             Without this any will do\n"
+    "      --trusted FILE         the same, but trust the certificates in FILE (PEM), not the system's\n"
+    "      --tls-name NAME        whom the certificate must be for, and what is asked for (SNI)\n"
+    "      --resume               resume TLS sessions where the server allows that. Default: each\n"
+    "                             connection has a whole handshake\n"
+    "      --auth USER:PASSWORD   log in (PLAIN, or LOGIN where that alone is offered)\n"
     "      --helo NAME            what we call ourselves (default: load.example)\n"
     "      --timeout TIME         for connecting and for each reply (default: 60s)\n"
     "      --give-up TIME         end when nothing went well for TIME and a session fails\n"
@@ -66,6 +75,7 @@ static const char load_help[] =
     "file cannot be written); 130 interrupted: what was under way was ended and is in the summary.\n"
     "\n"
     "  posthaste-load 127.0.0.1:2525 --messages 100000 --connections 64 --size 2k\n"
+    "  posthaste-load 127.0.0.1:2526 --starttls --auth me:secret --messages 1000\n"
     "  posthaste-load mx.example.net --rate 50 --duration 5m --csv figures.csv\n";
 
 #endif

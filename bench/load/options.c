@@ -1,10 +1,13 @@
 #include "bench/load/options.h"
 
 #include "bench/load/help.h"
+#include "bench/load/secure.h"
+#include "bench/pem.h"
 #include "bench/resolve.h"
 #include "bench/values.h"
 #include "engine/smtp/address.h"
 
+#include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +23,13 @@ enum load_option {
     OPTION_WORKERS,
     OPTION_NO_PIPELINING,
     OPTION_NO_CHUNKING,
+    OPTION_STARTTLS,
+    OPTION_TLS,
+    OPTION_VERIFY,
+    OPTION_TRUSTED,
+    OPTION_TLS_NAME,
+    OPTION_RESUME,
+    OPTION_AUTH,
     OPTION_HELO,
     OPTION_TIMEOUT,
     OPTION_GIVE_UP,
@@ -49,6 +59,13 @@ static const struct option option_table[] = {
     {"window", required_argument, NULL, 'w'},
     {"no-pipelining", no_argument, NULL, OPTION_NO_PIPELINING},
     {"no-chunking", no_argument, NULL, OPTION_NO_CHUNKING},
+    {"starttls", no_argument, NULL, OPTION_STARTTLS},
+    {"tls", no_argument, NULL, OPTION_TLS},
+    {"verify", no_argument, NULL, OPTION_VERIFY},
+    {"trusted", required_argument, NULL, OPTION_TRUSTED},
+    {"tls-name", required_argument, NULL, OPTION_TLS_NAME},
+    {"resume", no_argument, NULL, OPTION_RESUME},
+    {"auth", required_argument, NULL, OPTION_AUTH},
     {"helo", required_argument, NULL, OPTION_HELO},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"give-up", required_argument, NULL, OPTION_GIVE_UP},
@@ -83,13 +100,45 @@ struct wishes {
     bool as_is;
 };
 
+static bool is_name(const char *text)
+{
+    size_t len = strlen(text);
+    bool fine = len > 0 && len <= LOAD_NAME_BYTES_MAX;
+    for (const char *c = text; *c; c++)
+        fine = fine && *c > ' ' && *c < 0x7f && *c != '<' && *c != '>';
+    return fine;
+}
+
 static bool read_helo(struct load_options *o, const struct value *v)
 {
     o->plan.helo = slice_of_text(v->text);
-    bool fine = o->plan.helo.len > 0 && o->plan.helo.len <= LOAD_NAME_BYTES_MAX;
-    for (const char *c = v->text; *c; c++)
-        fine = fine && *c > ' ' && *c < 0x7f && *c != '<' && *c != '>';
-    return fine || value_refuse(v, "a host name");
+    return is_name(v->text) || value_refuse(v, "a host name");
+}
+
+static bool read_trusted(struct load_options *o, const struct value *v)
+{
+    o->plan.tls_verify = true;
+    buffer_release(&o->trusted_pem);
+    if (!pem_read(v, &o->trusted_pem))
+        return false;
+    o->plan.tls_trusted_pem = buffer_slice(&o->trusted_pem);
+    return true;
+}
+
+// In lower case, as names are compared.
+static void set_tls_name(struct load_options *o, struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        o->name[i] = (char)tolower((unsigned char)name.data[i]);
+    o->plan.tls_name = slice_make(o->name, name.len);
+}
+
+static bool read_tls_name(struct load_options *o, const struct value *v)
+{
+    if (!is_name(v->text))
+        return value_refuse(v, "a host name");
+    set_tls_name(o, slice_of_text(v->text));
+    return true;
 }
 
 static bool read_from(struct load_options *o, const struct value *v)
@@ -130,6 +179,9 @@ static bool read_plan(struct load_options *o, struct wishes *w, int option, cons
     case 'r': return value_rate(v, &plan->rate_per_s);
     case OPTION_WORKERS: return value_number(v, 1, LOAD_WORKERS_MAX, &w->workers);
     case 'w': return value_number(v, 1, SMTP_WINDOW_MAX, &w->window);
+    case OPTION_TRUSTED: return read_trusted(o, v);
+    case OPTION_TLS_NAME: return read_tls_name(o, v);
+    case OPTION_AUTH: return value_credentials(v, &plan->auth_user, &plan->auth_password);
     case OPTION_HELO: return read_helo(o, v);
     case OPTION_TIMEOUT: return value_us(v, &plan->reply_us_max);
     case OPTION_GIVE_UP: return value_us(v, &plan->give_up_us);
@@ -151,6 +203,10 @@ static bool read_option(struct load_options *o, struct wishes *w, int option, co
     switch (option) {
     case OPTION_NO_PIPELINING: o->plan.ignore |= SMTP_PIPELINING; return true;
     case OPTION_NO_CHUNKING: o->plan.ignore |= SMTP_CHUNKING; return true;
+    case OPTION_STARTTLS: o->plan.tls = LOAD_TLS_START; return true;
+    case OPTION_TLS: o->plan.tls = LOAD_TLS_IMPLICIT; return true;
+    case OPTION_VERIFY: o->plan.tls_verify = true; return true;
+    case OPTION_RESUME: o->plan.tls_resume = true; return true;
     case OPTION_CONTENT: w->content = v->text; return true;
     case OPTION_AS_IS: w->as_is = true; return true;
     case OPTION_DOMAIN_LIST: w->domain_list = v->text; return true;
@@ -178,6 +234,45 @@ static bool read_peers(struct load_options *o, int argc, char **argv)
         }
     }
     return true;
+}
+
+// The name in the first address is whom the certificate must be for; an address is no name.
+static void name_from_peer(struct load_options *o)
+{
+    struct io_address address;
+    struct slice rest = slice_of_text(o->peer_text);
+    if (io_address_parse(rest, LOAD_PORT_DEFAULT, &address))
+        return;
+    struct slice host = slice_cut(&rest, ':');
+    if (host.len < sizeof(o->name))
+        set_tls_name(o, host);
+}
+
+// What TLS needs. Says what is missing.
+static bool settle_tls(struct load_options *o)
+{
+    struct load_plan *plan = &o->plan;
+    const char *why;
+    bool wants = plan->tls_verify || plan->tls_resume || plan->tls_name.len > 0;
+    if (plan->tls == LOAD_TLS_NONE) {
+        if (wants)
+            fputs(PROGRAM ": --verify, --trusted, --tls-name and --resume go with --starttls or "
+                          "--tls\n",
+                  stderr);
+        return !wants;
+    }
+    if (plan->tls_name.len == 0)
+        name_from_peer(o);
+    if (plan->tls_verify && plan->tls_name.len == 0) {
+        fprintf(stderr, PROGRAM ": %s is no name that a certificate could be for; say --tls-name\n",
+                o->peer_text);
+        return false;
+    }
+    struct tls_context *context = load_secure_context(plan, &why);
+    if (!context)
+        fprintf(stderr, PROGRAM ": TLS: %s\n", why);
+    tls_context_unref(context);
+    return context != NULL;
 }
 
 static int read_domains(struct load_options *o, const struct wishes *w)
@@ -214,6 +309,8 @@ static int settle(struct load_options *o, const struct wishes *w)
         fputs(PROGRAM ": --as-is goes with --content\n", stderr);
         return EXIT_USAGE;
     }
+    if (!settle_tls(o))
+        return EXIT_USAGE;
     plan->message_count = w->messages;
     if (w->messages == 0)
         plan->message_count = plan->duration_us < UINT64_MAX ? UINT64_MAX : LOAD_MESSAGES_DEFAULT;
@@ -279,4 +376,5 @@ void load_options_release(struct load_options *o)
 {
     load_content_free(o->content);
     load_domains_free(o->domains);
+    buffer_release(&o->trusted_pem);
 }

@@ -18,6 +18,8 @@ struct load_options {
     const char *peer_text; // the first address as it was given
     const char *ledger_path;
     const char *csv_path;
+    char name[LOAD_NAME_BYTES_MAX + 1]; // plan.tls_name
+    struct buffer trusted_pem;
     double error_share_max;
     bool json;
     bool progress;

@@ -8,6 +8,12 @@
 
 #define LOAD_SESSIONS_MAX 1000000u
 
+enum load_tls {
+    LOAD_TLS_NONE,
+    LOAD_TLS_START,    // STARTTLS; a server that does not offer it is a failed session
+    LOAD_TLS_IMPLICIT, // from the first byte on
+};
+
 // What one worker has to do. It and all that it points to is lent for the worker's life.
 struct load_plan {
     const struct io_address *peers; // taken in turn by the sessions
@@ -22,6 +28,12 @@ struct load_plan {
     uint64_t messages_per_session; // UINT64_MAX: no limit
     uint16_t window;
     uint32_t ignore; // extensions not to be used (enum smtp_extension)
+    enum load_tls tls;
+    bool tls_verify; // the certificate must be tls_name's, and signed by whom we trust
+    bool tls_resume;
+    struct slice tls_name;                 // SNI; empty: none is sent
+    struct slice tls_trusted_pem;          // empty: whom the system trusts
+    struct slice auth_user, auth_password; // user empty: no AUTH
     uint64_t reply_us_max;
     uint64_t give_up_us; // without a single good reply
     uint32_t rcpt_count;

@@ -71,6 +71,10 @@ void load_report_print(const struct load_report *r, FILE *out)
     fprintf(out, "  sessions    %s", figure_print(a, c->sessions));
     fprintf(out, ", %s at a time, %s broken, %s failed\n", figure_print(a, c->sessions_open_peak),
             figure_print(b, c->sessions_broken), figure_print(d, c->sessions_failed));
+    if (c->handshakes > 0)
+        fprintf(out, "  TLS         %s handshakes: %s TLS 1.3, %s resumed\n",
+                figure_print(a, c->handshakes), figure_print(b, c->handshakes_tls13),
+                figure_print(d, c->handshakes_resumed));
     fprintf(out, "  processor   %s", figure_print_us(a, r->cpu_us));
     if (c->messages_accepted > 0)
         fprintf(out, ", %.2f us a message", (double)r->cpu_us / (double)c->messages_accepted);
@@ -103,6 +107,9 @@ static void json_counters(struct json *j, const struct load_report *r)
     json_u64(j, "sessions_peak", c->sessions_open_peak);
     json_u64(j, "sessions_broken", c->sessions_broken);
     json_u64(j, "sessions_failed", c->sessions_failed);
+    json_u64(j, "handshakes", c->handshakes);
+    json_u64(j, "handshakes_resumed", c->handshakes_resumed);
+    json_u64(j, "handshakes_tls13", c->handshakes_tls13);
 }
 
 static void json_latency(struct json *j, const struct load_stats *s)

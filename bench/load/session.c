@@ -1,6 +1,7 @@
 #include "bench/load/session.h"
 
 #include "bench/load/dialogue.h"
+#include "bench/load/secure.h"
 #include "bench/load/worker.h"
 #include "engine/base/check.h"
 
@@ -14,6 +15,57 @@ static struct io_token token_of(const struct load_session *s, enum load_op op)
                              .generation = s->generation,
                              .owner = LOAD_OWNER_SESSION,
                              .op = (uint8_t)op};
+}
+
+// -------------------------------------------------------------------------------------- sending
+
+static void send_pieces(struct load_session *s, struct load_worker *w, const struct iovec *pieces,
+                        unsigned count)
+{
+    s->sending = true;
+    s->ops++;
+    io_send(w->io, s->fd, pieces, count, token_of(s, LOAD_OP_SEND));
+}
+
+static void flush_wire(struct load_session *s, struct load_worker *w)
+{
+    unsigned count;
+    const struct iovec *pieces = wire_pieces(&s->wire, &count);
+    s->sends_sealed = false;
+    send_pieces(s, w, pieces, count);
+}
+
+// One buffer is filled while the other goes out.
+static void flush_sealed(struct load_session *s, struct load_worker *w)
+{
+    if (s->leaving_at == s->leaving.len) {
+        if (!load_secure_fill(s)) {
+            load_session_break(s, w, "no memory for TLS");
+            return;
+        }
+        struct buffer sealed = s->sealed;
+        s->sealed = s->leaving;
+        s->leaving = sealed;
+        s->leaving_at = 0;
+        s->leaving_plain_bytes = s->sealed_plain_bytes;
+        s->sealed_plain_bytes = 0;
+        buffer_clear(&s->sealed);
+    }
+    if (s->leaving.len == 0)
+        return;
+    s->leaving_piece = (struct iovec){.iov_base = s->leaving.data + s->leaving_at,
+                                      .iov_len = s->leaving.len - s->leaving_at};
+    s->sends_sealed = true;
+    send_pieces(s, w, &s->leaving_piece, 1);
+}
+
+// The last words, when nothing else is on its way.
+static void part_sealed(struct load_session *s, struct load_worker *w)
+{
+    if (s->sending || !wire_empty(&s->wire))
+        return;
+    load_secure_part(s);
+    flush_sealed(s, w);
 }
 
 // ------------------------------------------------------------------------- life of a connection
@@ -63,6 +115,8 @@ static void session_closed(struct load_session *s, struct load_worker *w)
     load_chain_free(&s->asked, &w->messages);
     load_chain_free(&s->ended, &w->messages);
     wire_release(&s->wire);
+    buffer_release(&s->sealed);
+    buffer_release(&s->leaving);
     session_wait(s, w);
 }
 
@@ -70,8 +124,12 @@ void load_session_close(struct load_session *s, struct load_worker *w, uint16_t 
                         struct slice why)
 {
     if (s->state == LOAD_TALKING) {
+        if (s->quitting && s->tls_ready)
+            part_sealed(s, w);
         load_dialogue_lose(s, w, code, why);
         smtp_client_release(&s->client);
+        tls_free(s->tls);
+        s->tls = NULL;
         w->stats.counters.sessions_open--;
     }
     s->state = LOAD_CLOSING;
@@ -92,26 +150,40 @@ void load_session_count_failed(struct load_worker *w, const char *where, uint16_
     }
 }
 
-// The connection is no use any more, for a reason that is not in a reply.
-static void session_break(struct load_session *s, struct load_worker *w, const char *why)
+// What a session that is not ready was about.
+static const char *step_of(const struct load_session *s)
+{
+    if (s->state == LOAD_CONNECTING)
+        return "connect";
+    return s->tls && !s->tls_ready ? "TLS" : "greeting";
+}
+
+void load_session_break(struct load_session *s, struct load_worker *w, const char *why)
 {
     if (!s->ready && !s->quitting)
-        load_session_count_failed(w, s->state == LOAD_CONNECTING ? "connect" : "greeting", 0,
-                                  slice_of_text(why));
+        load_session_count_failed(w, step_of(s), 0, slice_of_text(why));
     load_session_close(s, w, 0, slice_of_text(why));
+}
+
+const struct io_address *load_session_peer(const struct load_session *s,
+                                           const struct load_worker *w)
+{
+    const struct load_plan *plan = w->plan;
+    uint64_t nth = (uint64_t)s->index * plan->worker_count + plan->worker;
+    return &plan->peers[nth % plan->peer_count];
 }
 
 static void session_connect(struct load_session *s, struct load_worker *w)
 {
     const struct load_plan *plan = w->plan;
-    uint64_t nth = (uint64_t)s->index * plan->worker_count + plan->worker;
     s->generation++;
     s->ready = s->quitting = false;
     s->message_count = s->sent_bytes = 0;
+    s->tls_ready = s->sends_sealed = false;
+    s->sealed_plain_bytes = s->leaving_plain_bytes = 0;
     s->asked_count = s->written_count = 0;
     s->asked_us = s->heard_us = w->now_us;
-    int fd = io_connect(w->io, &plan->peers[nth % plan->peer_count], NULL,
-                        token_of(s, LOAD_OP_CONNECT));
+    int fd = io_connect(w->io, load_session_peer(s, w), NULL, token_of(s, LOAD_OP_CONNECT));
     if (fd < 0) {
         load_session_count_failed(w, "connect", 0, slice_of_text(strerror(-fd)));
         session_wait(s, w);
@@ -132,7 +204,7 @@ static void receive(struct load_session *s, struct load_worker *w)
 static void on_connected(struct load_session *s, struct load_worker *w, int result)
 {
     if (result < 0) {
-        session_break(s, w, strerror(-result));
+        load_session_break(s, w, strerror(-result));
         return;
     }
     histogram_add(&w->stats.phases[LOAD_CONNECT], w->now_us - s->asked_us);
@@ -143,13 +215,22 @@ static void on_connected(struct load_session *s, struct load_worker *w, int resu
         counters->sessions_open_peak = counters->sessions_open;
     smtp_client_init(&s->client, &w->client_options);
     wire_init(&s->wire);
+    buffer_init(&s->sealed, LOAD_SEALED_BYTES_MAX);
+    buffer_init(&s->leaving, LOAD_SEALED_BYTES_MAX);
     receive(s, w);
+    if (w->plan->tls == LOAD_TLS_IMPLICIT && !load_secure_start(s, w))
+        load_session_break(s, w, "no memory for TLS");
+    load_worker_dirty(w, s);
 }
 
 static void on_received(struct load_session *s, struct load_worker *w, const struct io_done *done)
 {
-    if (s->state == LOAD_TALKING && done->result > 0)
-        load_dialogue_feed(s, w, done->bytes);
+    if (s->state == LOAD_TALKING && done->result > 0) {
+        if (s->tls)
+            load_secure_feed(s, w, done->bytes);
+        else
+            load_dialogue_feed(s, w, done->bytes);
+    }
     if (done->lends)
         io_return(w->io, done->lent);
     if (s->state != LOAD_TALKING || !done->ended)
@@ -157,7 +238,8 @@ static void on_received(struct load_session *s, struct load_worker *w, const str
     if (done->result == -ENOBUFS || done->result > 0)
         receive(s, w);
     else
-        session_break(s, w, done->result == 0 ? "closed by the server" : strerror(-done->result));
+        load_session_break(s, w,
+                           done->result == 0 ? "closed by the server" : strerror(-done->result));
 }
 
 static void on_sent(struct load_session *s, struct load_worker *w, int result)
@@ -166,11 +248,16 @@ static void on_sent(struct load_session *s, struct load_worker *w, int result)
     if (s->state != LOAD_TALKING)
         return;
     if (result < 0) {
-        session_break(s, w, strerror(-result));
+        load_session_break(s, w, strerror(-result));
         return;
     }
-    s->sent_bytes += (uint64_t)result;
-    wire_sent(&s->wire, (size_t)result);
+    if (s->sends_sealed) {
+        s->leaving_at += (size_t)result;
+        s->sent_bytes += s->leaving_at == s->leaving.len ? s->leaving_plain_bytes : 0;
+    } else {
+        s->sent_bytes += (uint64_t)result;
+        wire_sent(&s->wire, (size_t)result);
+    }
     load_dialogue_note_sent(s, w);
     if (wire_empty(&s->wire))
         load_chain_free(&s->ended, &w->messages);
@@ -199,22 +286,23 @@ void load_session_on_done(struct load_session *s, struct load_worker *w, const s
 static void on_silence(struct load_session *s, struct load_worker *w)
 {
     enum smtp_phase phase;
+    bool shakes = s->tls && !s->tls_ready;
     bool awaits = smtp_client_awaits(&s->client, &phase);
     bool quits = awaits && phase == SMTP_PHASE_QUIT;
     uint64_t limit_us = quits ? LOAD_QUIT_US : w->plan->reply_us_max;
-    if (!awaits && !s->sending)
+    if (!awaits && !shakes && !s->sending)
         s->heard_us = w->now_us; // nothing was asked: nobody is late
     if (s->heard_us + limit_us > w->now_us)
         wheel_arm(&w->wheel, &s->timer, s->heard_us + limit_us);
     else
-        session_break(s, w, "no reply in time");
+        load_session_break(s, w, "no reply in time");
 }
 
 void load_session_on_timer(struct load_session *s, struct load_worker *w)
 {
     switch (s->state) {
     case LOAD_WAITING: session_connect(s, w); return;
-    case LOAD_CONNECTING: session_break(s, w, "no connection in time"); return;
+    case LOAD_CONNECTING: load_session_break(s, w, "no connection in time"); return;
     case LOAD_TALKING: on_silence(s, w); return;
     case LOAD_CLOSING:
     case LOAD_OVER: return;
@@ -240,11 +328,8 @@ void load_session_flush(struct load_session *s, struct load_worker *w)
         smtp_client_fill(&s->client, &s->wire);
         load_dialogue_note_written(s, w);
     }
-    if (wire_empty(&s->wire))
-        return;
-    unsigned count;
-    const struct iovec *pieces = wire_pieces(&s->wire, &count);
-    s->sending = true;
-    s->ops++;
-    io_send(w->io, s->fd, pieces, count, token_of(s, LOAD_OP_SEND));
+    if (s->tls)
+        flush_sealed(s, w);
+    else if (!wire_empty(&s->wire))
+        flush_wire(s, w);
 }

@@ -16,6 +16,7 @@
 #include "engine/smtp/client.h"
 
 struct load_worker;
+struct tls;
 
 enum load_session_state {
     LOAD_WAITING,
@@ -32,9 +33,10 @@ struct load_session {
     int fd;
     uint8_t ops; // requests in flight
     bool sending;
-    bool is_dirty;  // stands in the worker's row of those who may have something to say
-    bool is_hungry; // stands in the worker's row of those who have room for a message
-    bool ready;     // became ready in this connection
+    bool sends_sealed; // from `leaving`, else from `wire`
+    bool is_dirty;     // stands in the worker's row of those who may have something to say
+    bool is_hungry;    // stands in the worker's row of those who have room for a message
+    bool ready;        // became ready in this connection
     bool quitting;
     uint64_t asked_us; // when the step that is timed now began
     uint64_t heard_us; // when the peer last did anything, or we last had nothing to ask
@@ -48,6 +50,15 @@ struct load_session {
     struct wheel_timer timer;
     struct wire wire;
     struct smtp_client client;
+    struct tls *tls; // NULL: in the clear
+    bool tls_ready;
+    bool tls_due;                // right behind the server's 220
+    struct buffer sealed;        // what TLS wants to be sent
+    uint64_t sealed_plain_bytes; // of the wire, that are in it
+    struct buffer leaving;       // what the kernel has of it while `sending`
+    size_t leaving_at;
+    uint64_t leaving_plain_bytes;
+    struct iovec leaving_piece;
 };
 
 // Opens at `due_us`.
@@ -64,6 +75,10 @@ void load_session_finish(struct load_session *s, struct load_worker *w);
 // The session is no use any more. `code` and `why`: for the messages that are lost with it.
 void load_session_close(struct load_session *s, struct load_worker *w, uint16_t code,
                         struct slice why);
+// The connection is no use any more, for a reason that is not in a reply.
+void load_session_break(struct load_session *s, struct load_worker *w, const char *why);
+const struct io_address *load_session_peer(const struct load_session *s,
+                                           const struct load_worker *w);
 // Counts a session that never became ready, or never even connected. Gives up for all sessions
 // when nothing has gone well for long.
 void load_session_count_failed(struct load_worker *w, const char *where, uint16_t code,

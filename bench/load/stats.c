@@ -2,15 +2,16 @@
 
 const char *load_phase_name(enum load_phase phase)
 {
-    static const char *const names[LOAD_PHASE_COUNT] = {"connect",  "greeting", "ehlo",
-                                                        "envelope", "verdict",  "message"};
+    static const char *const names[LOAD_PHASE_COUNT] = {
+        "connect", "greeting", "tls", "ehlo", "auth", "envelope", "verdict", "message"};
     return names[phase];
 }
 
 const char *load_phase_words(enum load_phase phase)
 {
     static const char *const words[LOAD_PHASE_COUNT] = {
-        "connect", "greeting", "EHLO", "MAIL to 354", "content to verdict", "whole message",
+        "connect", "greeting",    "TLS handshake",      "EHLO",
+        "AUTH",    "MAIL to 354", "content to verdict", "whole message",
     };
     return words[phase];
 }
@@ -28,6 +29,9 @@ void load_counters_merge(struct load_counters *into, const struct load_counters 
     into->sessions += from->sessions;
     into->sessions_failed += from->sessions_failed;
     into->sessions_broken += from->sessions_broken;
+    into->handshakes += from->handshakes;
+    into->handshakes_resumed += from->handshakes_resumed;
+    into->handshakes_tls13 += from->handshakes_tls13;
     into->sessions_open += from->sessions_open;
     into->sessions_open_peak += from->sessions_open_peak;
     into->messages_started += from->messages_started;

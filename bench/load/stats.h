@@ -13,7 +13,9 @@
 enum load_phase {
     LOAD_CONNECT,  // asking for the connection .. having it
     LOAD_GREETING, // .. 220
+    LOAD_TLS,      // the handshake
     LOAD_EHLO,     // EHLO (and HELO) .. the server's list
+    LOAD_AUTH,     // AUTH .. 235
     LOAD_ENVELOPE, // MAIL .. 354, in transactions with DATA
     LOAD_VERDICT,  // the content's last byte was handed to the kernel .. its verdict
     LOAD_WHOLE,    // from MAIL, or from when the message was due (open loop) .. its verdict
@@ -26,7 +28,10 @@ struct load_counters {
     uint64_t sessions;        // that became ready
     uint64_t sessions_failed; // that did not
     uint64_t sessions_broken; // that ended with messages under way
-    uint64_t sessions_open;   // now
+    uint64_t handshakes;      // that were completed
+    uint64_t handshakes_resumed;
+    uint64_t handshakes_tls13; // the others are TLS 1.2
+    uint64_t sessions_open;    // now
     uint64_t sessions_open_peak;
     uint64_t messages_started;
     uint64_t messages_accepted; // a 2xx to the content, for at least one recipient

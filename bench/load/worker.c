@@ -1,6 +1,7 @@
 #include "bench/load/worker.h"
 
 #include "bench/load/dialogue.h"
+#include "bench/load/secure.h"
 #include "engine/base/check.h"
 
 #include <errno.h>
@@ -15,6 +16,10 @@ static uint32_t message_count_max(const struct load_plan *plan)
 static int load_worker_init(struct load_worker *w)
 {
     const struct load_plan *plan = w->plan;
+    const char *why;
+    if (plan->tls != LOAD_TLS_NONE && (w->tls = load_secure_context(plan, &why)) == NULL)
+        return -EINVAL;
+    buffer_init(&w->plain, TLS_RECORD_BYTES_MAX);
     slab_init(&w->messages, (uint32_t)load_message_slot_bytes(&w->author), message_count_max(plan));
     int error = load_author_init(&w->author, plan->seed + plan->worker, io_wall_us(w->io));
     if (!error)
@@ -41,7 +46,13 @@ int load_worker_new(struct load_worker **ret_worker, struct io *io, const struct
     w->plan = plan;
     w->now_us = w->start_us = w->good_us = w->verdict_us = io_now_us(io);
     w->client_options = (struct smtp_client_options){
-        .helo_name = plan->helo, .ignore = plan->ignore, .window = plan->window};
+        .helo_name = plan->helo,
+        .user = plan->auth_user,
+        .password = plan->auth_password,
+        .tls = plan->tls == LOAD_TLS_START ? SMTP_TLS_ALWAYS : SMTP_TLS_NEVER,
+        .ignore = plan->ignore,
+        .window = plan->window,
+    };
     // The workers' messages interleave evenly.
     double phase_us = plan->rate_per_s > 0
                           ? plan->worker * 1e6 / (plan->rate_per_s * plan->worker_count)
@@ -82,6 +93,8 @@ void load_worker_free(struct load_worker *w)
     free(w->sessions);
     slab_release(&w->messages);
     load_author_release(&w->author);
+    buffer_release(&w->plain);
+    tls_context_unref(w->tls);
     free(w);
 }
 

@@ -35,6 +35,8 @@ struct load_worker {
     struct pace pace;
     struct load_author author;
     struct slab messages;
+    struct tls_context *tls;       // NULL: the plan wants none
+    struct buffer plain;           // of the records that a server has sent
     struct load_session *sessions; // plan->session_count
     uint32_t sessions_over;
     struct load_row dirty;  // have something to say, maybe
@@ -50,7 +52,8 @@ struct load_worker {
     bool finishing;      // all sessions were told that no more messages come
 };
 
-// -ENOMEM. Sessions begin to open in the first turn.
+// -ENOMEM, -EINVAL for trusted certificates that are none (main() has tried them before). Sessions
+// begin to open in the first turn.
 int load_worker_new(struct load_worker **ret_worker, struct io *io, const struct load_plan *plan);
 // Only after its last turn.
 void load_worker_free(struct load_worker *w);

@@ -3,6 +3,7 @@
 #include "bench/sink/mailbox.h"
 #include "bench/sink/maildir.h"
 #include "bench/sink/pop3.h"
+#include "bench/sink/secure.h"
 #include "bench/sink/worker.h"
 #include "bench/text.h"
 
@@ -47,10 +48,23 @@ static void answer(struct sink_session *s, struct sink_worker *w, const struct s
 
 // ---------------------------------------------------------------------------------- commands
 
+// Of what this sink wants to know before it takes mail, as a reply; NULL when it knows all.
+static const char *what_is_missing(const struct sink_session *s, const struct sink_worker *w)
+{
+    if (w->plan->tls == SINK_TLS_REQUIRED && !s->tls_ready)
+        return "530 5.7.0 Must issue a STARTTLS command first";
+    if (w->plan->auth && !smtp_server_authenticated(&s->server))
+        return "530 5.7.0 Authentication required";
+    return NULL;
+}
+
 static void on_mail(struct sink_session *s, struct sink_worker *w,
                     const struct smtp_server_event *e)
 {
     struct sink_outcome o = throw_dice(w, SINK_MAIL);
+    const char *trust = what_is_missing(s, w);
+    if (accepts(&o) && trust)
+        o = (struct sink_outcome){.deed = SINK_REPLY, .reply = trust};
     if (accepts(&o) && w->plan->limits_options.messages_per_s_max > 0 &&
         !sink_limits_message(w->plan->limits, w->now_us))
         o = (struct sink_outcome){.deed = SINK_REPLY, .reply = "421 4.7.0 Too many messages"};
@@ -168,6 +182,48 @@ static void on_other(struct sink_session *s, struct sink_worker *w, enum smtp_ve
         answer(s, w, &usual);
 }
 
+// The handshake begins when the reply has been put into the delay line.
+static void on_starttls(struct sink_session *s, struct sink_worker *w)
+{
+    struct sink_outcome o = throw_dice(w, SINK_STARTTLS);
+    const char *injected = o.deed == SINK_INJECT ? o.reply : NULL;
+    if (injected)
+        o = (struct sink_outcome){.deed = SINK_USUAL, .delay_us = o.delay_us};
+    s->tls_due = accepts(&o);
+    answer(s, w, &o);
+    if (injected)
+        buffer_printf(&w->replies, "%s\r\n", injected);
+}
+
+static bool knows(const struct sink_plan *plan, const struct smtp_server_event *e)
+{
+    return plan->auth_user.len == 0 ||
+           (slice_equal(e->text, plan->auth_user) && slice_equal(e->secret, plan->auth_password));
+}
+
+static void on_auth(struct sink_session *s, struct sink_worker *w,
+                    const struct smtp_server_event *e)
+{
+    struct sink_outcome o = throw_dice(w, SINK_AUTH);
+    if (accepts(&o) && !knows(w->plan, e))
+        o = (struct sink_outcome){.deed = SINK_REPLY,
+                                  .delay_us = o.delay_us,
+                                  .reply = "535 5.7.8 User or password is not right"};
+    if (accepts(&o))
+        w->stats.logins++;
+    else
+        w->stats.logins_refused++;
+    answer(s, w, &o);
+}
+
+static void on_close(struct sink_session *s, struct sink_worker *w)
+{
+    sink_session_say(s, w, 0);
+    if (s->state == SINK_TALKING && s->tls)
+        sink_secure_part(s, w);
+    sink_session_end(s, w, 0);
+}
+
 static void on_event(struct sink_session *s, struct sink_worker *w,
                      const struct smtp_server_event *e)
 {
@@ -189,9 +245,9 @@ static void on_event(struct sink_session *s, struct sink_worker *w,
         return;
     case SERVER_OTHER: on_other(s, w, e->verb); return;
     case SERVER_QUIT: on_step(s, w, SINK_QUIT); return;
-    case SERVER_STARTTLS: // not offered
-    case SERVER_AUTH: return;
-    case SERVER_CLOSE: sink_session_end(s, w, 0); return;
+    case SERVER_STARTTLS: on_starttls(s, w); return;
+    case SERVER_AUTH: on_auth(s, w, e); return;
+    case SERVER_CLOSE: on_close(s, w); return;
     }
 }
 
@@ -211,6 +267,9 @@ void sink_dialogue_feed(struct sink_session *s, struct sink_worker *w, struct sl
         on_event(s, w, &e);
     }
     sink_session_say(s, w, 0);
+    if (s->tls_due && s->state == SINK_TALKING && !sink_secure_start(s, w))
+        sink_session_close(s, w);
+    s->tls_due = false;
 }
 
 // ---------------------------------------------------------------------------------- first, last
@@ -261,18 +320,33 @@ static void greet_smtp(struct sink_session *s, struct sink_worker *w)
         sink_session_end(s, w, 0);
 }
 
-void sink_dialogue_greet(struct sink_session *s, struct sink_worker *w)
+void sink_dialogue_open(struct sink_session *s, struct sink_worker *w)
 {
-    smtp_server_init(&s->server, &w->plan->smtp);
-    if (w->listeners->items[s->listener].is_pop3)
+    const struct sink_plan *plan = w->plan;
+    smtp_server_init(&s->server, &plan->smtp);
+    if (w->listeners->items[s->listener].is_pop3) {
         greet_pop3(s, w);
-    else
+    } else if (plan->tls == SINK_TLS_IMPLICIT) {
+        if (!sink_secure_start(s, w))
+            sink_session_close(s, w);
+    } else {
+        if (plan->tls == SINK_TLS_NONE && plan->auth)
+            smtp_server_secured(&s->server); // it was asked for: passwords in the clear
+        greet_smtp(s, w);
+    }
+}
+
+void sink_dialogue_secured(struct sink_session *s, struct sink_worker *w)
+{
+    smtp_server_secured(&s->server);
+    if (w->plan->tls == SINK_TLS_IMPLICIT)
         greet_smtp(s, w);
 }
 
 void sink_dialogue_part(struct sink_session *s, struct sink_worker *w, const char *reply)
 {
-    if (s->state == SINK_TALKING && !s->pop3)
+    bool can_speak = !s->pop3 && (!s->tls || s->tls_ready);
+    if (s->state == SINK_TALKING && can_speak)
         smtp_server_hang_up(&s->server, reply, &w->replies);
     sink_session_end(s, w, 0);
 }

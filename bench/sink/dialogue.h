@@ -8,8 +8,11 @@
 
 #include "bench/sink/session.h"
 
-// The first words, at the SMTP or the POP3 door. The session may be ending or closed behind it.
-void sink_dialogue_greet(struct sink_session *s, struct sink_worker *w);
+// The first words, at the SMTP or the POP3 door, or the wait for the client's handshake before
+// them. The session may be ending or closed behind it.
+void sink_dialogue_open(struct sink_session *s, struct sink_worker *w);
+// The handshake is done.
+void sink_dialogue_secured(struct sink_session *s, struct sink_worker *w);
 void sink_dialogue_feed(struct sink_session *s, struct sink_worker *w, struct slice bytes);
 // The last words: ends the session with this reply.
 void sink_dialogue_part(struct sink_session *s, struct sink_worker *w, const char *reply);

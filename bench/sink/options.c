@@ -1,8 +1,11 @@
 #include "bench/sink/options.h"
 
+#include "bench/pem.h"
 #include "bench/sink/crew.h"
 #include "bench/sink/help.h"
+#include "bench/sink/secure.h"
 #include "bench/values.h"
+#include "engine/tls/certificate.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -16,6 +19,13 @@ enum sink_option {
     OPTION_PROGRESS,
     OPTION_JSON,
     OPTION_REPLY,
+    OPTION_STARTTLS,
+    OPTION_REQUIRE_TLS,
+    OPTION_TLS,
+    OPTION_CERTIFICATE,
+    OPTION_KEY,
+    OPTION_WRITE_CERTIFICATE,
+    OPTION_AUTH,
     OPTION_LATENCY,
     OPTION_SEED,
     OPTION_MAX_CONNECTIONS,
@@ -46,6 +56,13 @@ static const struct option option_table[] = {
     {"progress", required_argument, NULL, OPTION_PROGRESS},
     {"json", no_argument, NULL, OPTION_JSON},
     {"reply", required_argument, NULL, OPTION_REPLY},
+    {"starttls", no_argument, NULL, OPTION_STARTTLS},
+    {"require-tls", no_argument, NULL, OPTION_REQUIRE_TLS},
+    {"tls", no_argument, NULL, OPTION_TLS},
+    {"certificate", required_argument, NULL, OPTION_CERTIFICATE},
+    {"key", required_argument, NULL, OPTION_KEY},
+    {"write-certificate", required_argument, NULL, OPTION_WRITE_CERTIFICATE},
+    {"auth", required_argument, NULL, OPTION_AUTH},
     {"latency", required_argument, NULL, OPTION_LATENCY},
     {"seed", required_argument, NULL, OPTION_SEED},
     {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
@@ -119,6 +136,19 @@ static bool read_pop3(struct sink_options *o, const struct value *v)
     return add_listener(o, v->text, true);
 }
 
+static bool read_auth(struct sink_options *o, const struct value *v)
+{
+    o->plan.auth = true;
+    return strcmp(v->text, "any") == 0 ||
+           value_credentials(v, &o->plan.auth_user, &o->plan.auth_password);
+}
+
+static bool read_pem(struct buffer *text, const struct value *v)
+{
+    buffer_release(text);
+    return pem_read(v, text);
+}
+
 static bool read_value(struct sink_options *o, int option, const struct value *v)
 {
     struct sink_plan *plan = &o->plan;
@@ -130,6 +160,10 @@ static bool read_value(struct sink_options *o, int option, const struct value *v
     case OPTION_IDLE_EXIT: return value_us(v, &o->idle_us_max);
     case OPTION_PROGRESS: return read_progress(o, v);
     case OPTION_REPLY: return add_rule(o, v);
+    case OPTION_CERTIFICATE: return read_pem(&o->certificate_pem, v);
+    case OPTION_KEY: return read_pem(&o->key_pem, v);
+    case OPTION_WRITE_CERTIFICATE: o->certificate_out_path = v->text; return true;
+    case OPTION_AUTH: return read_auth(o, v);
     case OPTION_LATENCY: return value_us(v, &plan->latency_us);
     case OPTION_SEED: return value_number(v, 0, UINT64_MAX, &plan->seed);
     case OPTION_MAX_CONNECTIONS: return read_u32(v, 1, UINT32_MAX, &limits->sessions_max);
@@ -154,6 +188,9 @@ static bool read_option(struct sink_options *o, int option, const struct value *
 {
     struct smtp_server_options *smtp = &o->plan.smtp;
     switch (option) {
+    case OPTION_STARTTLS: o->plan.tls = SINK_TLS_OFFERED; return true;
+    case OPTION_REQUIRE_TLS: o->plan.tls = SINK_TLS_REQUIRED; return true;
+    case OPTION_TLS: o->plan.tls = SINK_TLS_IMPLICIT; return true;
     case OPTION_JSON: o->json = true; return true;
     case OPTION_NO_PIPELINING: smtp->pipelining = false; return true;
     case OPTION_NO_CHUNKING: smtp->chunking = false; return true;
@@ -187,6 +224,45 @@ static void set_defaults(struct sink_options *o)
     };
 }
 
+static bool make_certificate(struct sink_options *o)
+{
+    buffer_init(&o->certificate_pem, TLS_PEM_BYTES_MAX);
+    buffer_init(&o->key_pem, TLS_PEM_BYTES_MAX);
+    if (certificate_make(o->plan.smtp.hostname, &o->certificate_pem, &o->key_pem))
+        return true;
+    fprintf(stderr, PROGRAM ": no certificate can be made for \"%.*s\"\n",
+            SLICE_ARG(o->plan.smtp.hostname));
+    return false;
+}
+
+// The certificate that was given, or one made up for the host name.
+static bool settle_tls(struct sink_options *o)
+{
+    struct sink_plan *plan = &o->plan;
+    const char *why;
+    bool has_certificate = o->certificate_pem.len > 0, has_key = o->key_pem.len > 0;
+    if (plan->tls == SINK_TLS_NONE && !has_certificate && !has_key && !o->certificate_out_path)
+        return true;
+    if (plan->tls == SINK_TLS_NONE || has_certificate != has_key) {
+        fputs(plan->tls == SINK_TLS_NONE ? PROGRAM
+                  ": --certificate, --key and --write-certificate go with --starttls or "
+                  "--tls\n"
+                                         : PROGRAM ": --certificate and --key go together\n",
+              stderr);
+        return false;
+    }
+    if (!has_certificate && !make_certificate(o))
+        return false;
+    plan->certificate_pem = buffer_slice(&o->certificate_pem);
+    plan->key_pem = buffer_slice(&o->key_pem);
+    struct tls_context *context = sink_secure_context(plan, &why);
+    if (!context)
+        fprintf(stderr, PROGRAM ": --certificate, --key: %s\n", why);
+    tls_context_unref(context);
+    return context && (!o->certificate_out_path ||
+                       pem_write(PROGRAM, o->certificate_out_path, plan->certificate_pem));
+}
+
 static bool settle(struct sink_options *o, int argc, char **argv)
 {
     for (; optind < argc; optind++)
@@ -196,6 +272,10 @@ static bool settle(struct sink_options *o, int argc, char **argv)
         fputs(PROGRAM ": say where to listen; try --help\n", stderr);
         return false;
     }
+    if (!settle_tls(o))
+        return false;
+    o->plan.smtp.starttls = o->plan.tls == SINK_TLS_OFFERED || o->plan.tls == SINK_TLS_REQUIRED;
+    o->plan.smtp.auth = o->plan.auth;
     o->plan.limits_options.listener_count = o->listeners.count;
     if (o->progress == UINT64_MAX)
         o->progress = o->recipients == UINT64_MAX ? 0 : o->recipients;
@@ -226,4 +306,6 @@ bool sink_options_read(struct sink_options *o, int argc, char **argv, int *ret_e
 void sink_options_release(struct sink_options *o)
 {
     sink_listeners_release(&o->listeners);
+    buffer_release(&o->certificate_pem);
+    buffer_release(&o->key_pem);
 }

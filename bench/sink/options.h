@@ -11,6 +11,8 @@ struct sink_options {
     const char *ports_path;
     const char *ledger_path;
     const char *maildir_path;
+    const char *certificate_out_path; // where the certificate is written to
+    struct buffer certificate_pem, key_pem;
     uint64_t mailbox_bytes_max;
     bool wants_mailbox;   // a POP3 door was asked for
     uint64_t recipients;  // end after so many; UINT64_MAX: never

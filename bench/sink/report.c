@@ -27,6 +27,19 @@ static void print_replies(const struct sink_stats *s, FILE *out)
         fputc('\n', out);
 }
 
+// Only where there was any TLS, or any AUTH.
+static void print_security(const struct sink_stats *s, FILE *out)
+{
+    char a[FIGURE_BYTES], b[FIGURE_BYTES], c[FIGURE_BYTES], d[FIGURE_BYTES];
+    if (s->handshakes + s->handshakes_failed > 0)
+        fprintf(out, "  TLS         %s handshakes: %s TLS 1.3, %s resumed; %s failed\n",
+                figure_print(a, s->handshakes), figure_print(b, s->handshakes_tls13),
+                figure_print(c, s->handshakes_resumed), figure_print(d, s->handshakes_failed));
+    if (s->logins + s->logins_refused > 0)
+        fprintf(out, "  AUTH        %s accepted, %s refused\n", figure_print(a, s->logins),
+                figure_print(b, s->logins_refused));
+}
+
 void sink_report_print(const struct sink_report *r, FILE *out)
 {
     const struct sink_stats *s = r->stats;
@@ -43,6 +56,7 @@ void sink_report_print(const struct sink_report *r, FILE *out)
     fprintf(out, "              %s turned away, %s broken off, %s cut by the script\n",
             figure_print(a, s->sessions_refused), figure_print(b, s->sessions_broken),
             figure_print(c, s->disconnects));
+    print_security(s, out);
     print_replies(s, out);
     fprintf(out, "  processor   %s", figure_print_us(a, r->cpu_us));
     if (s->messages > 0)
@@ -80,6 +94,12 @@ void sink_report_json(const struct sink_report *r, FILE *out)
     json_u64(&j, "sessions_refused", s->sessions_refused);
     json_u64(&j, "sessions_broken", s->sessions_broken);
     json_u64(&j, "disconnects", s->disconnects);
+    json_u64(&j, "handshakes", s->handshakes);
+    json_u64(&j, "handshakes_resumed", s->handshakes_resumed);
+    json_u64(&j, "handshakes_failed", s->handshakes_failed);
+    json_u64(&j, "handshakes_tls13", s->handshakes_tls13);
+    json_u64(&j, "logins", s->logins);
+    json_u64(&j, "logins_refused", s->logins_refused);
     json_replies(&j, s);
     json_double(&j, "seconds", (double)r->elapsed_us / 1e6);
     json_u64(&j, "last_us", r->last_us);

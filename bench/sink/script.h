@@ -1,6 +1,7 @@
 // bench/sink/script.h: what the sink answers instead of the usual, and how often.
 //
-// A rule: STEP [SHARE%] [delay TIME] [REPLY | disconnect | accept-disconnect]
+// A rule: STEP [SHARE%] [delay TIME] [REPLY | disconnect | accept-disconnect | silence | inject
+// TEXT]
 //   'RCPT 10% 450 4.2.1 later'    '. 2% delay 3s'    'DATA 1% disconnect'    'EHLO delay 100ms'
 // Rules of one step are tried in the order in which they were given, each with dice of its own. One
 // that only delays adds its delay and lets the next ones be tried; any other decides.
@@ -19,6 +20,9 @@ enum sink_step {
     SINK_RCPT,
     SINK_DATA, // the first BDAT of a message too
     SINK_END,  // "." in the rule: the verdict after the content
+    SINK_STARTTLS,
+    SINK_TLS, // the first bytes of the handshake
+    SINK_AUTH,
     SINK_RSET,
     SINK_NOOP,
     SINK_QUIT,
@@ -30,6 +34,8 @@ enum sink_deed {
     SINK_REPLY,             // says `reply`
     SINK_DISCONNECT,        // says nothing, closes
     SINK_ACCEPT_DISCONNECT, // takes the message, writes the ledger, closes without a word
+    SINK_SILENCE,           // of a handshake: hears everything, says nothing
+    SINK_INJECT, // after STARTTLS: the usual 220, and `reply` right behind it in the clear
 };
 
 #define SINK_RULES_MAX 256
@@ -49,7 +55,7 @@ struct sink_script {
     uint32_t steps; // a bit for each step that has a rule
 };
 
-// What to do now. `reply` is NULL unless deed is SINK_REPLY.
+// What to do now. `reply` is NULL unless deed is SINK_REPLY or SINK_INJECT.
 struct sink_outcome {
     enum sink_deed deed;
     uint64_t delay_us;

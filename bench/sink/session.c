@@ -1,6 +1,7 @@
 #include "bench/sink/session.h"
 
 #include "bench/sink/dialogue.h"
+#include "bench/sink/secure.h"
 #include "bench/sink/worker.h"
 #include "engine/base/check.h"
 
@@ -49,6 +50,7 @@ void sink_session_close(struct sink_session *s, struct sink_worker *w)
         w->stats.sessions_broken++;
     leave_transaction(s, w);
     sink_dialogue_release(s, w);
+    sink_secure_release(s, w);
     wheel_disarm(&w->wheel, &s->timer);
     delay_line_release(&s->line);
     io_close(w->io, s->fd);
@@ -62,6 +64,11 @@ void sink_session_close(struct sink_session *s, struct sink_worker *w)
 
 // ---------------------------------------------------------------------------------- replies
 
+static bool put(struct sink_session *s, struct sink_worker *w, struct slice text, uint64_t due_us)
+{
+    return s->tls ? sink_secure_say(s, w, text, due_us) : delay_line_put(&s->line, text, due_us);
+}
+
 void sink_session_say(struct sink_session *s, struct sink_worker *w, uint64_t delay_us)
 {
     delay_us += w->plan->latency_us;
@@ -70,8 +77,7 @@ void sink_session_say(struct sink_session *s, struct sink_worker *w, uint64_t de
         return;
     if (!s->pop3)
         sink_stats_count_replies(&w->stats, text);
-    if (s->state != SINK_CLOSING &&
-        !delay_line_put(&s->line, text, delay_us ? w->now_us + delay_us : 0))
+    if (s->state != SINK_CLOSING && !put(s, w, text, delay_us ? w->now_us + delay_us : 0))
         sink_session_close(s, w);
     buffer_clear(&w->replies);
     sink_worker_dirty(w, s);
@@ -112,7 +118,7 @@ void sink_session_open(struct sink_worker *w, int fd, uint32_t listener)
     s->timer.owner = index;
     delay_line_init(&s->line);
     buffer_init(&s->leaving, DELAY_LINE_BYTES_MAX);
-    sink_dialogue_greet(s, w);
+    sink_dialogue_open(s, w);
     if (s->state == SINK_TALKING)
         receive(s, w);
     sink_worker_dirty(w, s);
@@ -122,8 +128,12 @@ void sink_session_open(struct sink_worker *w, int fd, uint32_t listener)
 
 static void on_received(struct sink_session *s, struct sink_worker *w, const struct io_done *done)
 {
-    if (done->result > 0 && s->state == SINK_TALKING)
-        sink_dialogue_feed(s, w, done->bytes);
+    if (done->result > 0 && s->state == SINK_TALKING) {
+        if (s->tls)
+            sink_secure_feed(s, w, done->bytes);
+        else
+            sink_dialogue_feed(s, w, done->bytes);
+    }
     if (done->lends)
         io_return(w->io, done->lent);
     if (!done->ended)

@@ -22,12 +22,14 @@
 
 struct sink_worker;
 struct pop3;
+struct tls;
 
 enum sink_session_state { SINK_TALKING, SINK_ENDING, SINK_CLOSING };
 
 struct sink_session {
     struct smtp_server server;
     struct pop3 *pop3; // a session at the POP3 door; then `server` is not used
+    struct tls *tls;   // NULL: in the clear
     enum sink_session_state state;
     uint32_t index;
     uint16_t generation;
@@ -39,7 +41,11 @@ struct sink_session {
     bool entered;  // counted by the limits
     bool in_transaction; // from the reply to MAIL until the verdict has left
     bool transaction_over;
-    bool spoiled; // the message under way could not be kept: it will be refused
+    bool tls_begun;  // the client's first bytes have come
+    bool tls_ready;  // the handshake is done
+    bool tls_silent; // as the script wants it: nothing that comes is answered
+    bool tls_due;    // right behind the reply to STARTTLS
+    bool spoiled;    // the message under way could not be kept: it will be refused
     int fd;
     uint32_t listener;
     uint32_t dirty_next, held_next;

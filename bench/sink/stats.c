@@ -20,6 +20,12 @@ void sink_stats_merge(struct sink_stats *into, const struct sink_stats *from)
     into->sessions_open += from->sessions_open;
     into->sessions_broken += from->sessions_broken;
     into->disconnects += from->disconnects;
+    into->handshakes += from->handshakes;
+    into->handshakes_resumed += from->handshakes_resumed;
+    into->handshakes_failed += from->handshakes_failed;
+    into->handshakes_tls13 += from->handshakes_tls13;
+    into->logins += from->logins;
+    into->logins_refused += from->logins_refused;
     into->messages += from->messages;
     into->messages_refused += from->messages_refused;
     into->recipients += from->recipients;

@@ -12,6 +12,12 @@ struct sink_stats {
     uint64_t sessions_open;    // now
     uint64_t sessions_broken;  // that ended inside a transaction
     uint64_t disconnects;      // by the script
+    uint64_t handshakes;       // that were completed
+    uint64_t handshakes_resumed;
+    uint64_t handshakes_failed; // broken off, by whomever
+    uint64_t handshakes_tls13;  // of those completed; the others are TLS 1.2
+    uint64_t logins;            // AUTH that was accepted
+    uint64_t logins_refused;
     uint64_t messages;         // accepted
     uint64_t messages_refused; // after their content
     uint64_t recipients;       // of accepted messages

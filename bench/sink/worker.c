@@ -1,5 +1,6 @@
 #include "bench/sink/worker.h"
 
+#include "bench/sink/secure.h"
 #include "engine/base/check.h"
 #include "engine/base/json.h"
 
@@ -22,6 +23,9 @@ static void accept_at(struct sink_worker *w, uint32_t listener)
 static int sink_worker_init(struct sink_worker *w)
 {
     const struct sink_listeners *l = w->listeners;
+    const char *why;
+    if (w->plan->tls != SINK_TLS_NONE && (w->tls = sink_secure_context(w->plan, &why)) == NULL)
+        return -EINVAL;
     w->listener_texts = calloc(l->count, sizeof(*w->listener_texts));
     if (!w->listener_texts)
         return -ENOMEM;
@@ -51,6 +55,8 @@ int sink_worker_new(struct sink_worker **ret_worker, struct io *io, const struct
     wheel_init(&w->wheel, w->now_us);
     ledger_init(&w->ledger, io, plan->ledger_fd, (struct io_token){.owner = SINK_OWNER_LEDGER});
     buffer_init(&w->replies, DELAY_LINE_BYTES_MAX);
+    buffer_init(&w->plain, TLS_RECORD_BYTES_MAX);
+    buffer_init(&w->sealed, SINK_SEALED_BYTES_MAX);
     int error = sink_worker_init(w);
     if (error) {
         sink_worker_free(w);
@@ -71,6 +77,9 @@ void sink_worker_free(struct sink_worker *w)
     }
     ledger_release(&w->ledger);
     buffer_release(&w->replies);
+    buffer_release(&w->plain);
+    buffer_release(&w->sealed);
+    tls_context_unref(w->tls);
     slab_release(&w->sessions);
     free(w->listener_texts);
     free(w);

@@ -19,9 +19,10 @@
 #include "engine/base/wheel.h"
 #include "engine/io/io.h"
 
-#define SINK_SESSIONS_MAX (1u << 20) // of one worker
-#define SINK_ACCEPT_AGAIN_US 100000u // after accepting failed, mostly for want of descriptors
-#define SINK_STOP_US 1000000u        // for sessions to take their 421
+#define SINK_SESSIONS_MAX (1u << 20)      // of one worker
+#define SINK_ACCEPT_AGAIN_US 100000u      // after accepting failed, mostly for want of descriptors
+#define SINK_SEALED_BYTES_MAX (64 * 1024) // at a time
+#define SINK_STOP_US 1000000u             // for sessions to take their 421
 
 enum sink_owner { SINK_OWNER_SESSION = 1, SINK_OWNER_LISTENER, SINK_OWNER_LEDGER };
 
@@ -45,7 +46,10 @@ struct sink_worker {
     bool keeps_arrivals; // somebody wants to know what arrives
     struct wheel wheel;
     struct ledger ledger;
-    struct buffer replies; // of the session that is being fed
+    struct buffer replies;   // of the session that is being fed
+    struct buffer plain;     // of the records that it has sent
+    struct buffer sealed;    // what TLS wants to be sent to it
+    struct tls_context *tls; // NULL: the plan wants none
     struct sink_stats stats;
     int32_t transactions;           // sessions inside one now
     int32_t transactions_published; // of these, known to plan->limits
@@ -55,7 +59,7 @@ struct sink_worker {
 };
 
 // Accepts at listeners that are open. Takes their descriptors, lends the rest for its life.
-// -ENOMEM.
+// -ENOMEM, -EINVAL for a certificate that is none (main() has tried it before).
 int sink_worker_new(struct sink_worker **ret_worker, struct io *io, const struct sink_plan *plan,
                     struct sink_listeners *listeners, uint32_t number);
 // Only after its last turn.
