@@ -33,7 +33,7 @@ static void open_session(void)
     wire_init(&wire);
     smtp_client_init(&client, &options);
     hear("220 hi\r\n");
-    hear("250-mx\r\n250-PIPELINING\r\n250-DSN\r\n250 SMTPUTF8\r\n");
+    hear("250-mx\r\n250-PIPELINING\r\n250-DSN\r\n250-MT-PRIORITY\r\n250-XVERP\r\n250 SMTPUTF8\r\n");
     CU_ASSERT(smtp_client_can_start(&client));
 }
 
@@ -113,7 +113,8 @@ static void the_longest_lines_fit(void)
             t.rcpts = &rcpt;
             t.sender = slice_make(long_text, ADDRESS_BYTES_MAX);
             t.dsn = slice_make(long_text, SMTP_DSN_BYTES_MAX);
-            t.is_8bit = t.smtputf8 = true;
+            t.is_8bit = t.smtputf8 = t.verp = true;
+            t.priority = -9;
             struct slice *fields[] = {&t.sender, &rcpt.address, &t.dsn, &rcpt.dsn};
             fields[field]->len += over;
             CU_ASSERT_EQUAL(goes_through(&t), over == 0);

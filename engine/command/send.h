@@ -53,6 +53,7 @@ struct send_options {
     bool rcpts_from_header;            // -t
     bool dot_is_text;                  // -i
     bool is_8bit;                      // -B 8BITMIME
+    bool verp;                         // -XV
     bool verbose;                      // -v
     char mail_dsn[SEND_DSN_BYTES_MAX]; // "RET=... ENVID=...", or empty
     char rcpt_dsn[SEND_DSN_BYTES_MAX]; // "NOTIFY=...", or empty

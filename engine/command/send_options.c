@@ -24,6 +24,7 @@ static const char help[] =
     "  -R WHAT     what of the message comes back with them: full or hdrs\n"
     "  -V ENVID    and what they call it\n"
     "  -B TYPE     7BIT or 8BITMIME\n"
+    "  -XV         VERP: each recipient's address stands in the sender's\n"
     "  -bs         speak SMTP on standard input and output\n"
     "  -v          say what the engine answers\n"
     "  -C, --config FILE   the engine's configuration\n"
@@ -46,7 +47,6 @@ static int unserved(const char *option)
         {"bp", EX_UNAVAILABLE, "the queue cannot be listed"},
         {"bv", EX_UNAVAILABLE, "addresses cannot be verified"},
         {"q", EX_UNAVAILABLE, "the engine tries again when it is time"},
-        {"XV", EX_USAGE, "there is no VERP here"},
     };
     for (size_t i = 0; i < COUNT_OF(table); i++)
         if (strncmp(option, table[i].option, strlen(table[i].option)) == 0)
@@ -125,6 +125,15 @@ static int set_mail_dsn(struct send_options *o, const char *what, const char *en
     return envid ? append_dsn(o->mail_dsn, "ENVID", xtext) : EX_OK;
 }
 
+// -XV, -XV+=
+static int set_verp(struct send_options *o, const char *characters)
+{
+    if (characters[0] != '\0' && strcmp(characters, "+=") != 0)
+        return send_failed(EX_USAGE, "-XV: the characters are + and =");
+    o->verp = true;
+    return EX_OK;
+}
+
 // What has to be seen as a whole before it is judged.
 struct seen {
     const char *ret, *envid;
@@ -149,7 +158,7 @@ static int take_option(struct send_options *o, struct seen *seen, int option)
     case 'N': return set_notify(o, optarg);
     case 'R': seen->ret = optarg; return EX_OK;
     case 'V': seen->envid = optarg; return EX_OK;
-    case 'X': return optarg[0] == 'V' ? unserved("XV") : EX_OK; // else a log file
+    case 'X': return optarg[0] == 'V' ? set_verp(o, optarg + 1) : EX_OK; // else a log file
     case 'b': return set_mode(o, optarg);
     case 'q': seen->queue_run = optarg ? optarg : ""; return EX_OK;
     case 't': o->rcpts_from_header = true; return EX_OK;

@@ -56,9 +56,9 @@ static bool write_all(FILE *file, struct slice bytes)
 static bool write_envelope(FILE *file, const struct send_mail *m, uint32_t first, uint32_t end)
 {
     const struct send_options *o = m->options;
-    bool good = fprintf(file, "MAIL FROM:<%s>%s%s%s\r\n", m->sender,
-                        m->needs_smtputf8 ? " SMTPUTF8" : "", o->mail_dsn[0] ? " " : "",
-                        o->mail_dsn) > 0;
+    bool good = fprintf(file, "MAIL FROM:<%s>%s%s%s%s\r\n", m->sender,
+                        m->needs_smtputf8 ? " SMTPUTF8" : "", o->verp ? " XVERP" : "",
+                        o->mail_dsn[0] ? " " : "", o->mail_dsn) > 0;
     for (uint32_t i = first; good && i < end; i++)
         good = fprintf(file, "RCPT TO:<%s>%s%s\r\n", m->rcpts[i].address, o->rcpt_dsn[0] ? " " : "",
                        o->rcpt_dsn) > 0;

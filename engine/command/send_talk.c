@@ -108,6 +108,7 @@ static bool start(struct talk *t)
         .rcpt_count = count,
         .is_8bit = m->scan.has_8bit || m->options->is_8bit,
         .smtputf8 = m->needs_smtputf8,
+        .verp = m->options->verp,
         .content = {.pieces = {buffer_slice(&m->header), m->body},
                     .piece_count = m->body.len > 0 ? 2 : 1,
                     .has_dot_lines = m->scan.has_dot_lines},

@@ -39,6 +39,7 @@ void transaction_start(struct transaction *t, const struct job *j, uint32_t rcpt
         .dsn = message_dsn(m),
         .is_8bit = m->is_8bit,
         .smtputf8 = m->smtputf8,
+        .priority = m->priority,
         .content = {.has_dot_lines = m->has_dot_lines},
     };
     if (message_preface(m).len > 0)

@@ -1,5 +1,5 @@
 // engine/smtp/client.h: the client side of SMTP (RFC 5321, 2920, 3030, 1870, 6152, 6531, 3461,
-// 3207, 4954, 9422), without I/O and without a clock.
+// 3207, 4954, 6710, 9422), without I/O and without a clock.
 //
 // Owns:         what is said when, and which reply answers what. The queue of awaited replies is
 //               the session's state.
@@ -67,6 +67,9 @@ struct smtp_transaction {
     uint32_t rcpt_count; // 1 to SMTP_RCPTS_PER_TRANSACTION_MAX
     bool is_8bit;        // declares BODY=8BITMIME where offered; where not, is sent as it is
     bool smtputf8;       // needs SMTPUTF8: refused with SMTP_DONE 553 5.6.7 where not offered
+    bool verp;       // the server is to make a sender of each recipient (XVERP): refused with 501
+                     // 5.5.4 where not offered
+    int8_t priority; // MT-PRIORITY (RFC 6710), said where it is offered; 0 is not
     struct content content;
 };
 
@@ -81,6 +84,8 @@ enum smtp_extension {
     SMTP_STARTTLS = 1 << 7,
     SMTP_AUTH_PLAIN = 1 << 8,
     SMTP_AUTH_LOGIN = 1 << 9,
+    SMTP_MT_PRIORITY = 1 << 10,
+    SMTP_XVERP = 1 << 11, // Postfix's
 };
 
 // What the server says it takes of one session (LIMITS, RFC 9422). 0: not said.

@@ -135,6 +135,8 @@ static const struct {
     {{"DSN", 3}, SMTP_DSN},
     {{"ENHANCEDSTATUSCODES", 19}, SMTP_ENHANCEDSTATUSCODES},
     {{"STARTTLS", 8}, SMTP_STARTTLS},
+    {{"MT-PRIORITY", 11}, SMTP_MT_PRIORITY},
+    {{"XVERP", 5}, SMTP_XVERP},
 };
 
 #define LIMIT_MAX 999999 // six digits (RFC 9422 3.1)

@@ -5,7 +5,9 @@
 
 // The longest lines there are: all parameters at their longest, numbers of 20 digits.
 #define MAIL_WORDS_BYTES                                                                           \
-    (sizeof("MAIL FROM:<> SIZE=01234567890123456789 BODY=8BITMIME SMTPUTF8 \r\n") - 1)
+    (sizeof("MAIL FROM:<> SIZE=01234567890123456789 BODY=8BITMIME SMTPUTF8 "                       \
+            "MT-PRIORITY=-9 XVERP \r\n") -                                                         \
+     1)
 #define AUTH_WORDS_BYTES (sizeof("AUTH PLAIN \r\n") - 1)
 #define RCPT_WORDS_BYTES (sizeof("RCPT TO:<> \r\n") - 1)
 _Static_assert(MAIL_WORDS_BYTES + ADDRESS_BYTES_MAX + SMTP_DSN_BYTES_MAX <= WIRE_TEXT_ROOM_MIN &&
@@ -29,6 +31,8 @@ static const struct reply needs_smtputf8 = REPLY_OF_OURS(
     553, 5, 6, 7, "The receiving server does not take SMTPUTF8 addresses");
 static const struct reply too_large = REPLY_OF_OURS(
     552, 5, 3, 4, "Message larger than the receiving server takes");
+static const struct reply needs_verp = REPLY_OF_OURS(501, 5, 5, 4,
+                                                     "The receiving server does not offer XVERP");
 static const struct reply bad_sender = REPLY_OF_OURS(553, 5, 1, 7,
                                                      "Sender address that fits no command line");
 static const struct reply bad_recipient = REPLY_OF_OURS(
@@ -68,6 +72,8 @@ const struct reply *client_unsayable(const struct smtp_client *c, const struct s
     bool dsn = client_uses(c, SMTP_DSN);
     if (t->smtputf8 && !client_uses(c, SMTP_SMTPUTF8))
         return &needs_smtputf8;
+    if (t->verp && !client_uses(c, SMTP_XVERP))
+        return &needs_verp;
     if (c->size_max > 0 && client_uses(c, SMTP_SIZE) && content_bytes(&t->content) > c->size_max)
         return &too_large;
     if (!can_say_address(t->sender, t->smtputf8))
@@ -211,6 +217,15 @@ static inline void put_dsn(struct smtp_client *c, struct line *l, struct slice d
     put_given(l, dsn, utf8);
 }
 
+static inline void put_priority(struct smtp_client *c, struct line *l, int8_t priority)
+{
+    if (priority == 0 || !client_uses(c, SMTP_MT_PRIORITY))
+        return;
+    CHECK(priority >= -9 && priority <= 9);
+    put(l, priority < 0 ? SLICE(" MT-PRIORITY=-") : SLICE(" MT-PRIORITY="));
+    put_number(l, (uint64_t)(priority < 0 ? -priority : priority));
+}
+
 static inline void say_mail(struct smtp_client *c, struct line *l, struct smtp_group *g)
 {
     const struct smtp_transaction *t = g->t;
@@ -225,6 +240,9 @@ static inline void say_mail(struct smtp_client *c, struct line *l, struct smtp_g
         put(l, SLICE(" BODY=8BITMIME"));
     if (t->smtputf8)
         put(l, SLICE(" SMTPUTF8"));
+    put_priority(c, l, t->priority);
+    if (t->verp)
+        put(l, SLICE(" XVERP"));
     put_dsn(c, l, t->dsn, t->smtputf8);
     put(l, SLICE("\r\n"));
     client_expect_for(c, g, SMTP_PHASE_MAIL);

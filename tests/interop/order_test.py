@@ -75,6 +75,25 @@ class Said(Journaled):
                 self.assertEqual(client.say(f"MAIL FROM:<{SENDER}> MT-PRIORITY={value}")[0], code)
                 client.say("RSET")
 
+    def test_mt_priority_is_passed_on(self):
+        """To who offers it (RFC 6710), whichever way it was given; an ordinary one is not said."""
+        asks = self.exchanger(offers=("PIPELINING", "MT-PRIORITY"))
+        with Client(self.one.unix) as client:
+            for value in ("3", "-9", "0"):
+                self.assertEqual(client.say(f"MAIL FROM:<{SENDER}> MT-PRIORITY={value}")[0], 250)
+                for mx in (asks, self.mx):
+                    self.assertEqual(client.say(f"RCPT TO:<x{value}@{mx.domain}>")[0], 250)
+                self.assertEqual(client.give(BODY)[0], 250)
+        self.submit(self.one, [f"y@{asks.domain}"], fields("bulk"))
+        eventually(lambda: len(asks.transactions) == 4, lambda: asks.commands)
+        said = {t.rcpts[0].split("@")[0]: t.mail for t in asks.transactions}
+        for name, word in (("x3", " MT-PRIORITY=3"), ("x-9", " MT-PRIORITY=-9"), ("x0", ""),
+                           ("y", " MT-PRIORITY=-")):
+            with self.subTest(name):
+                self.assertEqual("MT-PRIORITY" in said[f"RCPT TO:<{name}"], bool(word))
+                self.assertIn(word, said[f"RCPT TO:<{name}"])
+        self.assertNotIn("MT-PRIORITY", "".join(t.mail for t in self.mx.transactions))
+
     def test_they_survive_a_crash(self):
         answers = [LATER, LATER]
         mx = self.exchanger({"content": lambda _: answers.pop() if answers else None})

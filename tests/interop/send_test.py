@@ -115,8 +115,8 @@ class Options(Sends):
         self.says("Z", "-Z", "a@b", want=EX_USAGE)
         self.says("--fly", "--fly", "a@b", want=EX_USAGE)
         for options in (["-f"], ["-B", "9BIT"], ["-N", "now"], ["-N", "never,delay"], ["-N", ""],
-                        ["-R", "half"], ["-V", ""], ["-V", "x" * 101], ["-V", "\u00e9"], ["-XV"],
-                        ["-XV+="], ["-bt"], ["-ba"], ["-bs", "-t"], ["-bs", "a@b"]):
+                        ["-R", "half"], ["-V", ""], ["-V", "x" * 101], ["-V", "\u00e9"], ["-XV-="],
+                        ["-XVx"], ["-bt"], ["-ba"], ["-bs", "-t"], ["-bs", "a@b"]):
             with self.subTest(options):
                 self.send(*options, want=EX_USAGE)
 
@@ -381,6 +381,14 @@ class Content(Sends):
         self.assertRegex(got.mail, r" ENVID=a\+20b\+2Bc\+3Dd\b")
         for rcpt in got.rcpts:
             self.assertRegex(rcpt, " NOTIFY=SUCCESS,DELAY")
+
+    def test_verp(self):
+        for option in ("-XV", "-XV+="):
+            with self.subTest(option):
+                self.send(option, "-f", "news@list.example", *self.rcpts)
+                self.assertEqual({t.mail.split(">")[0] for t in self.arrived(2)},
+                                 {f"MAIL FROM:<news+{rcpt.replace('@', '=')}@list.example"
+                                  for rcpt in self.rcpts})
 
     def test_dsn_not_offered(self):
         with Exchanger(offers=()) as stand_in:
