@@ -1,6 +1,8 @@
 // tests/day_test.c: a day in the life of an engine, in a simulated world: very many recipients at
 // domains that are as domains are: few large providers and many small hosts, some greylist, one
-// provider turns everybody away for two hours, one domain is dead until its mail expires.
+// provider turns everybody away for two hours, one domain is dead until its mail expires. The large
+// providers limit rates, of messages in two windows and of connections: each that begins is
+// counted.
 //
 //     POSTHASTE_DAY=1000000 day_test    so many recipients (20,000 when not said), at a fiftieth of
 //                                       as many domains
@@ -88,19 +90,30 @@ static void add_rule(struct day_stage *s, uint32_t domain, const struct limits *
 
 // --- the day
 
-static void place_domains(struct day_stage *s)
+// In two windows: a thousandth of the recipients in a second, and two thirds of that over a minute.
+// The connections that it takes, twice as many.
+static struct limits provider_limits(const struct day_stage *s, uint64_t rcpts)
 {
-    struct limits provider = s->fallback, dead = s->fallback;
-    provider.connections = 8;
-    provider.messages_per_connection = 50;
-    provider.rcpts_per_transaction = 5;
+    struct limits l = s->fallback;
+    uint32_t per_s = (uint32_t)(rcpts / 1000);
+    l.connections = 8;
+    l.messages_per_connection = 50;
+    l.rcpts_per_transaction = 5;
+    l.rates = (struct rate_limits){2, {{per_s, DAY_SECOND}, {per_s * 40, 60 * DAY_SECOND}}};
+    l.connection_rates = (struct rate_limits){1, {{per_s / 2 + 8, 10 * DAY_SECOND}}};
+    return l;
+}
+
+static void place_domains(struct day_stage *s, const struct limits *provider)
+{
+    struct limits dead = s->fallback;
     dead.retry.lifetime_us = DEAD_LIFE_US;
     for (uint32_t i = 0; i < s->domain_count; i++) {
         uint32_t others = s->site_count - PROVIDERS - 1;
         s->domains[i].site = PROVIDERS + 1 + i % others;
         if (i % 12 < PROVIDERS) {
             s->domains[i].site = i % 12;
-            add_rule(s, i, &provider);
+            add_rule(s, i, provider);
         } else if (i == PROVIDERS) {
             s->domains[i].site = DEAD_SITE;
             add_rule(s, i, &dead);
@@ -110,9 +123,9 @@ static void place_domains(struct day_stage *s)
     }
     qsort(s->rules, s->rule_count, sizeof(*s->rules), compare_rules);
     for (uint32_t i = 0; i < PROVIDERS; i++) {
-        s->site_connections_max[i] = provider.connections;
-        s->sites[i].messages_max = provider.messages_per_connection;
-        s->sites[i].rcpts_max = provider.rcpts_per_transaction;
+        s->site_connections_max[i] = provider->connections;
+        s->sites[i].messages_max = provider->messages_per_connection;
+        s->sites[i].rcpts_max = provider->rcpts_per_transaction;
     }
 }
 
@@ -167,7 +180,10 @@ static void a_day_in_the_life(void)
     s->domain_count = (uint32_t)(rcpts / RCPTS_PER_DOMAIN);
     s->site_count = PROVIDERS + 1 + s->domain_count / DOMAINS_PER_SITE;
     make_room(s);
-    place_domains(s);
+    struct limits provider = provider_limits(s, rcpts);
+    s->rated = &provider;
+    s->rated_count = PROVIDERS;
+    place_domains(s, &provider);
     temper_sites(s);
     // A newsletter in ten campaigns, and single messages that somebody waits for.
     s->loads[0] = (struct load_plan){.message_count = rcpts / 10 * 9 / DAY_RCPTS_PER_MESSAGE,
@@ -182,6 +198,7 @@ static void a_day_in_the_life(void)
     day_play(s);
     check_domains(s);
     CU_ASSERT_EQUAL(s->complaint_count, 0);
+    CU_ASSERT(s->rates.at_limit > 100); // they were worth watching
     printf("\n    %" PRIu64 " recipients at %u domains, %u sites: handed over in %" PRIu64
            " s, all at their end after %" PRIu64 " s; %" PRIu64 " delivered, %" PRIu64
            " times deferred, %" PRIu64 " failed; %" PRIu64 " connections, %u at once; half within "

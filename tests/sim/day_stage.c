@@ -141,6 +141,8 @@ static void start(struct day_stage *s)
     };
     s->world = world_new(&options);
     s->began_us = world_now_us(s->world);
+    if (s->rated)
+        day_rates_watch(s->rated, s->rated_count, s->world);
     furnish(s);
     configure(s);
     CHECK(io_new(&s->keeper, &io_options) == 0);
@@ -338,6 +340,10 @@ static void check_limits(struct day_stage *s)
                          s->site_connections_max[i]);
     }
     s->complaint_count += s->hosts.complaint_count;
+    s->rates = day_rates_end();
+    if (s->rates.excess_count > 0)
+        day_complain(s, "%u times more than a rate allows: %s", s->rates.excess_count,
+                     s->rates.excess);
 }
 
 // --- all of it

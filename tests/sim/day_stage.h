@@ -6,6 +6,7 @@
 
 #include "bench/load/worker.h"
 #include "engine/base/histogram.h"
+#include "tests/sim/day_rates.h"
 #include "tests/sim/engine_life.h"
 #include "tests/sim/hosts.h"
 
@@ -48,6 +49,8 @@ struct day_stage {
     struct day_domain *domains;
     struct host_site *sites;
     uint32_t *site_connections_max; // what may be seen at each
+    const struct limits *rated;     // the rates of the first rated_count sites; NULL: none
+    uint32_t rated_count;
     struct limits fallback;
     struct limits_rule *rules; // sorted
     uint32_t rule_count;
@@ -70,6 +73,7 @@ struct day_stage {
     struct day_rcpt *rcpts;
     uint64_t loaded_us, drained_us, began_us;
     struct counters sum;
+    struct day_rates_seen rates;
 };
 
 // Plays it to its end, and reads what was told: rcpts, domains. All that must hold of any scenario
