@@ -223,6 +223,7 @@ static bool recover(struct engine *e, struct io *io, struct refusal *why)
         .limits = &e->config->limits,
         .home_count = e->shared.worker_count,
         .found = e->shared.found,
+        .setbacks = e->shared.setbacks,
     };
     struct recovery_report report;
     uint64_t began_us = io_now_us(io);

@@ -1,7 +1,8 @@
 // drain, stop and reload: what concerns the engine itself.
 //
 // A reload takes from the new configuration what can change while the engine runs: the sections
-// `domain` and `route`. What else is different is told, and waits for a restart.
+// `domain` and `route`. What else is different is told, and waits for a restart. The file of the
+// events is opened anew, too.
 #include "engine/base/log.h"
 #include "engine/deliver/deliver.h"
 #include "engine/notify.h"
@@ -67,6 +68,7 @@ static bool reload_begin(struct order *o)
     struct refusal why;
     struct reload *r = calloc(1, sizeof(*r));
     o->work = r;
+    s->reopen_wanted = true; // whatever becomes of the rest
     if (r)
         r->kept = calloc(1, sizeof(*r->kept));
     if (!r || !r->kept)

@@ -162,9 +162,38 @@ static void say_cause(struct json *j, const struct explained_cause *c)
     json_text(j, "reply", slice_make(c->failure.text, c->failure.text_len));
 }
 
+static void copy_text(char *to, size_t room, struct slice s)
+{
+    size_t len = s.len < room ? s.len : room - 1;
+    if (len > 0)
+        memcpy(to, s.data, len);
+    to[len] = 0;
+}
+
+// Delivery has heard nothing of it since the engine has started: the journal may have, before.
+static void recall_cause(const struct shared *s, struct explain *e)
+{
+    struct failure *f = &e->x.cause.failure;
+    struct found_setback found;
+    if (!e->found || e->state != QUEUE_DEFERRED || f->text_len > 0 ||
+        !found_setbacks_look(s->setbacks, slice_of_text(e->domain), &found))
+        return;
+    failure_set(
+        f, found.code,
+        (struct enhanced_code){(uint8_t)found.enhanced[0], found.enhanced[1], found.enhanced[2]},
+        found.text);
+    if (found.in_doubt)
+        f->reason = REASON_IN_DOUBT;
+    else if (found.reason != REASON_NONE && found.reason < REASON_COUNT)
+        f->reason = (enum reason_kind)found.reason;
+    copy_text(e->x.cause.host, sizeof(e->x.cause.host), found.host);
+    copy_text(e->x.cause.address, sizeof(e->x.cause.address), found.address);
+}
+
 static enum order_step explain_end(struct order *o)
 {
-    const struct explain *e = o->work;
+    struct explain *e = o->work;
+    recall_cause(o->place->shared, e);
     struct reason r = reason_of(e);
     struct json j;
     char id[MESSAGE_ID_TEXT_BYTES];
@@ -182,6 +211,8 @@ static enum order_step explain_end(struct order *o)
     json_u64(&j, "recipients", e->rcpt_count);
     for (uint32_t state = 0; state < QUEUE_STATE_COUNT; state++)
         json_u64(&j, queue_state_words[state], e->jobs[state]);
+    if (e->x.provider)
+        json_text(&j, "provider", slice_of_text(e->x.provider));
     json_u64(&j, "connections", e->x.connection_count);
     json_u64(&j, "connections-max", e->x.connections_max);
     order_line_end(o, &j);

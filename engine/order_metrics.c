@@ -58,6 +58,8 @@ static const struct metric metrics[] = {
     COUNTER(deliver.fetched, "read_back_total", "Messages read back from the journal."),
     COUNTER(events, "events_total", "Event lines."),
     COUNTER(events_dropped, "events_dropped_total", "Event lines lost."),
+    COUNTER(changes_left_out, "site_changes_left_out_total",
+            "Changes of how sites are used that no event tells of: too many at once."),
     COUNTER(turns, "turns_total", "Turns of all workers."),
 };
 

@@ -36,6 +36,7 @@ extern const struct order_kind *const order_kinds[]; // NULL behind the last
 // One file each, order_NAME.c.
 extern const struct order_kind order_status, order_metrics, order_list, order_count, order_retry,
     order_purge, order_hold, order_release, order_holds, order_drain, order_stop, order_reload,
-    order_campaign, order_suppress, order_explain, order_bounce, order_reroute, order_tls_report;
+    order_campaign, order_suppress, order_explain, order_bounce, order_reroute, order_tls_report,
+    order_key, order_top;
 
 #endif

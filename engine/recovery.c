@@ -106,6 +106,7 @@ struct recovery *recovery_new(const struct recovery_options *options)
         return NULL;
     }
     r->recover.campaigns = r->campaigns;
+    r->recover.setbacks = options->setbacks;
     r->recover.now_us = io_now_us(options->io);
     for (uint32_t i = 0; i < options->home_count; i++)
         slab_init(&r->homes[i], sizeof(struct job), JOBS_MAX);

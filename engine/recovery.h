@@ -29,7 +29,8 @@ struct recovery_options {
     struct domain_table *domains;
     const struct limits_table *limits;
     uint32_t home_count;
-    struct home_found *found; // one for each home: filled
+    struct home_found *found;        // one for each home: filled
+    struct found_setbacks *setbacks; // filled; NULL: nobody wants to know
 };
 
 struct recovery_report {

@@ -63,7 +63,8 @@ int shared_init(struct shared *s, const struct config *config, uint32_t worker_c
     s->ios = calloc(worker_count, sizeof(*s->ios));
     s->domains = domain_table_new(deliver_domain_bytes(), worker_count);
     s->found = calloc(worker_count, sizeof(*s->found));
-    if (!s->inboxes || !s->ios || !s->domains || !s->found ||
+    s->setbacks = found_setbacks_new();
+    if (!s->inboxes || !s->ios || !s->domains || !s->found || !s->setbacks ||
         !segment_table_init(&s->segments, journal_bytes_max(config))) {
         shared_release(s);
         return -ENOMEM;
@@ -90,6 +91,7 @@ void shared_release(struct shared *s)
         free(s->found[i].segments);
     }
     free(s->found);
+    found_setbacks_free(s->setbacks);
     segment_table_release(&s->segments);
     free(s->holds);
     suppression_release(&s->suppression);

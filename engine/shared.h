@@ -12,6 +12,7 @@
 #include "engine/submit/submit.h"
 #include "engine/tls_memory.h"
 #include "queue/domain.h"
+#include "queue/found_setbacks.h"
 #include "queue/post.h"
 #include "queue/suppression.h"
 
@@ -47,6 +48,7 @@ struct shared {
     int journal_fds[POST_WORKERS_MAX];
     struct segment_table segments;    // for all, as it says
     struct home_found *found;         // one a worker, who takes it over
+    struct found_setbacks *setbacks;  // why mail waits that was found
     const struct recovered_key *keys; // that were found, until the workers have started
     uint64_t key_count;
     uint64_t id_last;                                // of the messages that were found
@@ -63,6 +65,7 @@ struct shared {
     _Atomic uint8_t stop;       // enum stop_stage
     _Atomic bool draining;      // no mail is taken; what is there is delivered
     uint64_t started_us;        // monotonic
+    bool reopen_wanted;         // worker 0's: the file of the events was renamed
     int control_fd, metrics_fd; // listeners of worker 0's; -1: none
     int holds_fd;               // the file of holds; -1: they are kept in memory alone
     struct config *(*reload)(void *context,

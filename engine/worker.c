@@ -1,10 +1,11 @@
 #include "engine/base/log.h"
+#include "engine/site_events.h"
 #include "engine/walk.h"
 #include "engine/worker_parts.h"
 
 void worker_ask(struct worker *w, const char *request)
 {
-    control_ask(w->control, request);
+    (void)control_ask(w->control, request);
 }
 
 // --- what a turn begins with
@@ -99,6 +100,8 @@ static void suppressor_has_turn(struct worker *w)
 {
     struct shared *s = w->shared;
     if (w->number == SUPPRESSION_KEEPER) {
+        if (w->stop != STOP_NOT)
+            suppressor_end(&w->suppressor);
         suppressor_turn(&w->suppressor);
         if (suppressor_ready(&w->suppressor) && !w->accepting) {
             atomic_store_explicit(&s->suppression_ready, true, memory_order_release);
@@ -157,8 +160,10 @@ void worker_turn(struct worker *w)
     worker_follow_stop(w);
     order_place_note_rates(&w->place);
     orders_turn(&w->orders, &w->place, &w->post);
+    worker_reopen_events(w);
     deliver_turn(w->deliver);
     submit_flush(w->submit);
+    w->changes_left_out += site_events_tell(w->deliver, &w->events);
     worker_flush_events(w, last_letters);
     worker_tell_trouble_of_events(w);
     home_suppress_flush(&w->home);

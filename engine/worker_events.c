@@ -7,11 +7,15 @@
 #define EVENTS_FILE_MODE 0640u
 
 // Whoever rotates logs has renamed the file. While workers still move to one, the next is not
-// opened: what is asked then was for that one.
+// opened yet.
 void worker_reopen_events(struct worker *w)
 {
     const char *file = w->shared->config->events_file;
-    if (file[0] != '/' || w->reopening || w->shared->events_left_fd >= 0)
+    if (w->number != 0 || !w->shared->reopen_wanted || w->reopening ||
+        w->shared->events_left_fd >= 0)
+        return;
+    w->shared->reopen_wanted = false;
+    if (file[0] != '/' || w->stop != STOP_NOT)
         return;
     w->reopening = true;
     io_open(w->io, AT_FDCWD, file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, EVENTS_FILE_MODE,

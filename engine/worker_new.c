@@ -83,6 +83,7 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .segments = &w->shared->segments,
         .limits = w->shared->limits,
         .holds = w->shared->holds,
+        .suppression = &w->shared->suppression,
         .dkim = w->shared->dkim,
         .rules = c->reply_rules,
         .tls = w->tls_client,

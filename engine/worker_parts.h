@@ -69,6 +69,7 @@ struct worker {
     bool opened;            // our journal has its first segment
     bool troubled, broken;  // our journal, as far as it was told
     uint64_t turn_count, wake_count;
+    uint64_t changes_left_out; // of how sites are used: no event tells of them
 };
 
 // All workers have something to look at.
@@ -91,7 +92,7 @@ void worker_take_handed(struct worker *w, struct letter *l); // for its key, whi
 void worker_take_answer(struct worker *w, struct letter *l); // one of ours is there, or is not
 
 // worker_events.c: the file of events, which may be opened anew and may be in trouble.
-void worker_reopen_events(struct worker *w);
+void worker_reopen_events(struct worker *w); // if that is wanted (shared.reopen_wanted)
 void worker_on_events_reopened(struct worker *w, int32_t result);
 // `ending`: no more lines will come.
 void worker_flush_events(struct worker *w, bool ending);

@@ -27,8 +27,8 @@ void worker_on_signal(struct worker *w)
     struct signalfd_siginfo info;
     while (read(w->signal_fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            worker_ask(w, "reload");
-            worker_reopen_events(w);
+            if (!control_ask(w->control, "reload"))
+                w->shared->reopen_wanted = true; // whoever rotates logs waits for that
             continue;
         }
         uint8_t stop = atomic_load_explicit(&w->shared->stop, memory_order_relaxed);

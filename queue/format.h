@@ -185,7 +185,8 @@ struct record_result {
     uint8_t host_bytes;
     uint8_t address_bytes;
     uint8_t category; // engine/policy/category.h; 0: none, or an older engine wrote it
-    uint8_t reserved[3];
+    uint8_t reason;   // engine/policy/reason.h; 0: none, or an older engine wrote it
+    uint8_t reserved[2];
     uint16_t tls_version; // as on the wire; 0: in the clear, or an older engine wrote it
     uint16_t tls_cipher;
 };

@@ -97,6 +97,7 @@ bool journal_put_result(struct buffer *b, const struct result *r)
         .category = r->category,
         .tls_version = r->tls_version,
         .tls_cipher = r->tls_cipher,
+        .reason = r->reason,
         .host_bytes = (uint8_t)r->host.len,
         .address_bytes = (uint8_t)r->address.len,
         .text_bytes = (uint16_t)r->text.len,

@@ -240,6 +240,14 @@ void keys_decided(struct keys *k, const struct message *m, bool durable, uint32_
     }
 }
 
+bool keys_look(struct keys *k, const uint8_t key[FORMAT_KEY_BYTES], uint64_t *ret_id)
+{
+    const struct key_item *item = item_or_null(k, find(k, key));
+    if (item)
+        *ret_id = item->id;
+    return item;
+}
+
 struct message *keys_next_released(struct keys *k)
 {
     return message_list_take(&k->released);

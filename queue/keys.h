@@ -60,6 +60,9 @@ enum key_answer {
 enum key_answer keys_claim(struct keys *k, struct message *m, uint64_t now_us, uint64_t *ret_id);
 // The message of a key in flight is durable in that segment, or will never be.
 void keys_decided(struct keys *k, const struct message *m, bool durable, uint32_t segment);
+// The message that came with it; *ret_id 0: it is in flight. False: there is none, or it was too
+// long ago.
+bool keys_look(struct keys *k, const uint8_t key[FORMAT_KEY_BYTES], uint64_t *ret_id);
 struct message *keys_next_released(struct keys *k); // claims again; NULL: none
 
 // One that was found at start: its record is to be written again.

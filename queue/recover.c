@@ -293,6 +293,9 @@ static void on_result(struct recover *r, struct slice payload)
         r->counters.malformed += e != NULL;
         return;
     }
+    if (d.outcome == RCPT_DEFERRED && r->setbacks)
+        found_setbacks_note(r->setbacks, domain_name(j->domain), &d,
+                            slice_skip(payload, sizeof(d)));
     if (d.outcome == RCPT_DEFERRED)
         on_deferred(j, &d);
     else if (!rcpt_is_over(j, d.rcpt) && (d.outcome == RCPT_DELIVERED || d.outcome == RCPT_FAILED))

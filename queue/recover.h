@@ -10,6 +10,7 @@
 
 #include "queue/campaigns.h"
 #include "queue/domain.h"
+#include "queue/found_setbacks.h"
 #include "queue/scan.h"
 #include "queue/segment.h"
 
@@ -41,6 +42,7 @@ struct recover {
     struct recovered_key *keys;
     uint64_t key_count, key_room;
     struct recover_counters counters;
+    struct found_setbacks *setbacks; // filled; NULL: nobody wants to know
 };
 
 bool recover_init(struct recover *r, struct domain_table *domains,

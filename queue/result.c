@@ -21,6 +21,7 @@ struct encoded {
     uint8_t campaign_len;
     uint8_t kind;
     uint8_t category;
+    uint8_t reason;
     bool in_doubt;
     bool job_comes_home;
     bool notice;
@@ -76,6 +77,7 @@ static void encode(const struct result *r, char *at)
         .campaign_len = (uint8_t)r->campaign.len,
         .kind = r->kind,
         .category = r->category,
+        .reason = r->reason,
         .in_doubt = r->in_doubt,
         .job_comes_home = r->job_comes_home,
         .notice = r->notice,
@@ -109,6 +111,7 @@ static size_t decode(const char *at, size_t bytes_left, struct result *ret)
         .tls_cipher = e.tls_cipher,
         .kind = e.kind,
         .category = e.category,
+        .reason = e.reason,
         .in_doubt = e.in_doubt,
         .job_comes_home = e.job_comes_home,
         .notice = e.notice,

@@ -31,6 +31,7 @@ struct result {
     uint16_t enhanced[3]; // class, subject, detail; class 0: none
     uint8_t kind;         // enum result_kind
     uint8_t category;     // of a failure or deferral (engine/policy/category.h)
+    uint8_t reason;       // of the same (engine/policy/reason.h)
     bool in_doubt;        // the last byte was sent and no reply came: may arrive twice
     bool job_comes_home;  // the last result of this attempt: the job is the home's again
     bool notice;          // its sender may want to be told: see engine/notices.h

@@ -76,12 +76,17 @@ static struct slice address(uint32_t n, char text[32])
     return slice_make(text, (size_t)snprintf(text, 32, "user%u@example.org", n));
 }
 
-static void put(struct stand *s, uint32_t n, bool removes)
+static void put_for(struct stand *s, uint32_t n, bool removes, uint32_t days)
 {
     char text[32];
-    struct suppression_line l = {removes, (uint16_t)(suppression_day(io_wall_us(s->io)) + 10),
+    struct suppression_line l = {removes, (uint16_t)(suppression_day(io_wall_us(s->io)) + days),
                                  SLICE("bad-mailbox"), address(n, text)};
     CU_ASSERT(suppressor_put(&s->keeper, &l));
+}
+
+static void put(struct stand *s, uint32_t n, bool removes)
+{
+    put_for(s, n, removes, 10);
 }
 
 static bool holds(const struct stand *s, uint32_t n)
@@ -198,11 +203,122 @@ static void test_power_cuts(void)
         play(seed);
 }
 
+// --- compaction
+
+#define COMPACT_LINES 60u
+
+static void run_until_idle(struct stand *s, struct world *w)
+{
+    while (!suppressor_idle(&s->keeper) || suppressor_due_us(&s->keeper) != UINT64_MAX)
+        CHECK(turn(s, w));
+}
+
+static void begin_small(struct stand *s, struct world *w)
+{
+    begin(s, w);
+    s->keeper.compaction.lines_min = COMPACT_LINES;
+    run_until_ready(s, w);
+}
+
+// Each address is added, taken off and added again for a day more than the last time; the even ones
+// stay off.
+static void put_churn(struct stand *s, struct world *w, uint32_t count, uint32_t days)
+{
+    for (uint32_t n = 0; n < count; n++) {
+        put_for(s, n, false, days);
+        put_for(s, n, true, days);
+        if (n % 2)
+            put_for(s, n, false, days);
+        if (n % 7 == 0)
+            (void)turn(s, w);
+    }
+}
+
+static void check_churn(const struct stand *s, uint32_t count)
+{
+    for (uint32_t n = 0; n < count; n++)
+        CU_ASSERT_EQUAL(holds(s, n), n % 2 == 1);
+}
+
+static void test_compaction(void)
+{
+    struct world *w = world_new(&(struct world_options){.seed = 4});
+    struct stand s;
+    begin_small(&s, w);
+    for (uint32_t round = 0; round < 10; round++)
+        put_churn(&s, w, 20, 10 + round);
+    run_until_idle(&s, w);
+    CU_ASSERT(strcmp(s.keeper.name, "list.00000001") > 0);
+    CU_ASSERT(s.keeper.line_count < 4 * COMPACT_LINES);
+    check_churn(&s, 20);
+    for (int life = 0; life < 2; life++) {
+        world_power_cut(w);
+        end(&s);
+        begin_small(&s, w);
+        check_churn(&s, 20);
+        CU_ASSERT_EQUAL(s.keeper.bad_count, 0);
+        CU_ASSERT(s.keeper.line_count < 4 * COMPACT_LINES);
+        run_until_idle(&s, w);
+    }
+    end(&s);
+    world_free(w);
+}
+
+// Lives that end at any step of it, on a disk that fails now and then: what was safe is there, and
+// who was taken off for good does not come back.
+static void play_compaction(uint64_t seed)
+{
+    struct world_options options = {
+        .seed = seed,
+        .faults = {.write_failure = 20000, .sync_failure = 20000, .short_transfer = 100000}};
+    struct world *w = world_new(&options);
+    struct random dice;
+    random_init(&dice, seed);
+    for (int life = 0; life < 6; life++) {
+        struct stand s;
+        begin_small(&s, w);
+        if (life > 0)
+            check_churn(&s, 20);
+        for (uint32_t round = 0; round < 6; round++)
+            put_churn(&s, w, 20, 10 + (uint32_t)life * 6 + round);
+        run_until_safe(&s, w);
+        for (uint32_t turns = random_below(&dice, 40); turns > 0; turns--)
+            if (!turn(&s, w))
+                break;
+        if (random_below(&dice, 3) == 0) { // an orderly end in the middle of it
+            suppressor_end(&s.keeper);
+            while (!suppressor_idle(&s.keeper)) {
+                CHECK(turn(&s, w));
+                suppressor_end(&s.keeper);
+            }
+        }
+        world_power_cut(w);
+        end(&s);
+    }
+    world_heal(w);
+    struct stand s;
+    begin_small(&s, w);
+    check_churn(&s, 20);
+    run_until_idle(&s, w);
+    check_churn(&s, 20);
+    CU_ASSERT(s.keeper.line_count < 8 * COMPACT_LINES);
+    end(&s);
+    world_free(w);
+}
+
+static void test_compaction_cut_short(void)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        play_compaction(seed);
+}
+
 static const struct suite_test tests[] = {
     {"comes back", test_comes_back},
     {"early pages", test_early_pages},
     {"in memory alone", test_in_memory_alone},
     {"power cuts", test_power_cuts},
+    {"compaction", test_compaction},
+    {"compaction that is cut short", test_compaction_cut_short},
 };
 
 SUITE_MAIN("suppressor", tests)

@@ -23,6 +23,7 @@ enum command_exit command_send(int argc, char **argv); // or one of sendmail's n
 enum command_exit command_check(int argc, char **argv);
 enum command_exit command_journal(int argc, char **argv);
 enum command_exit command_status(int argc, char **argv);
+enum command_exit command_top(int argc, char **argv);
 enum command_exit command_queue(int argc, char **argv);
 enum command_exit command_hold(int argc, char **argv);
 enum command_exit command_release(int argc, char **argv);

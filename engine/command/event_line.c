@@ -84,10 +84,40 @@ static void put_rest(struct slice line)
         printf(" %.*s", (int)rest.len - 1, rest.data);
 }
 
+static void put_change(struct slice line, const char *what, const char *before, const char *unit)
+{
+    if (event_member(line, what).len == 0)
+        return;
+    printf(" %s ", what);
+    put_plain(event_member(line, before));
+    fputs(" -> ", stdout);
+    put_plain(event_member(line, what));
+    printf("%s,", unit);
+}
+
+// How a site is used has changed (engine/site_events.h).
+static void print_site(struct slice line)
+{
+    put_member(line, " ", "site", ":");
+    put_change(line, "rate", "rate-before", "/s");
+    put_change(line, "connections", "connections-before", "");
+    put_change(line, "back-off", "back-off-before", " s");
+    put_change(line, "rest", "rest-before", " s");
+    put_member(line, " cause: ", "cause", "");
+    put_member(line, " ", "code", "");
+    put_member(line, " ", "enhanced", "");
+    put_member(line, " ", "text", "");
+    putchar('\n');
+}
+
 void event_print(struct slice line)
 {
     put_member(line, "", "time", " ");
     put_member(line, "", "event", "");
+    if (event_is(line, "event", "site")) {
+        print_site(line);
+        return;
+    }
     if (event_member(line, "recipient").len == 0 && event_member(line, "attempt").len == 0) {
         put_rest(line);
         putchar('\n');

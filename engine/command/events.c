@@ -24,7 +24,7 @@ static const char help[] =
     "      --since EVENT-ID   only what was written behind that event; it may stand in FILE.1\n"
     "      --id ID            of one message\n"
     "      --recipient ADDRESS, --domain DOMAIN, --campaign NAME\n"
-    "      --event KIND       delivered, deferred, failed, ...\n"
+    "      --event KIND       delivered, deferred, failed, site, ...\n"
     "  -j, --json             the lines as they are\n"
     "  -h, --help             this\n"
     "\n"

@@ -29,8 +29,9 @@ static const char help[] =
     "      --socket PATH   the control socket itself\n"
     "  -h, --help          this\n"
     "\n"
-    "What the other side said is known since the engine has started; 'posthaste trace ID' shows what\n"
-    "it said before. Exit codes: 0 done, 64 bad command line, 69 no engine answers.\n";
+    "What the other side said is remembered for each domain, the last of it, also after a restart;\n"
+    "'posthaste trace ID' shows the rest. Exit codes: 0 done, 64 bad command line, 69 no engine\n"
+    "answers.\n";
 
 struct explain {
     struct ask_place place;

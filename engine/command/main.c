@@ -15,6 +15,7 @@ static const struct command commands[] = {
     {"serve", command_serve, "take mail and deliver it, until a signal"},
     {"send", command_send, "give one message to the engine, as sendmail does"},
     {"status", command_status, "the running engine at a glance; metrics"},
+    {"top", command_top, "the running engine, anew each second"},
     {"queue", command_queue, "list or count what is queued"},
     {"hold", command_hold, "keep mail from being sent; list what is held"},
     {"release", command_release, "end a hold"},

@@ -71,7 +71,8 @@ static bool open_list(struct suppress_list *l, const char *state_dir, struct ref
     char path[SETTING_TEXT_BYTES + sizeof("/" FOLDER)], name[NAME_MAX + 1];
     snprintf(path, sizeof(path), "%s/" FOLDER, state_dir);
     int folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
-    if (folder_fd >= 0) {
+    for (int tries = 0; folder_fd >= 0 && fd < 0 && tries < 3;
+         tries++) { // another may take its place
         find_name(folder_fd, name);
         fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     }

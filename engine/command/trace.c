@@ -6,19 +6,26 @@
 
 #include "engine/base/log.h"
 #include "engine/config.h"
+#include "engine/submit/submission_key.h"
+#include "queue/message_id.h"
 
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define REQUEST_BYTES_MAX 512u
 
 static const char help[] =
-    "usage: posthaste trace ID [-c FILE] [--json]\n"
+    "usage: posthaste trace ID|KEY [--submitter WHO] [-c FILE] [--json]\n"
     "\n"
     "Prints the events of a message, from the file that the engine writes and the one that was\n"
     "rotated last (FILE.1); and, if any of it is still queued, why it waits and what is next.\n"
     "\n"
     "  -c, --config FILE   the engine's configuration; it names that file and the control socket\n"
+    "  -k, --key KEY       the message that came with 'X-Posthaste-Key: KEY', within three days.\n"
+    "                      What does not look like an id is taken for a key anyhow\n"
+    "      --submitter WHO who gave the key: a user's number (uid:1000) or an address (@192.0.2.1).\n"
+    "                      Usually whoever asks\n"
     "  -j, --json          lines of JSON: the events as they are, then the explanation\n"
     "  -h, --help          this\n"
     "\n"
@@ -26,7 +33,8 @@ static const char help[] =
     "found, and no engine answers.\n";
 
 struct trace {
-    const char *config_file, *id;
+    const char *config_file, *id, *key, *submitter;
+    char id_of_key[MESSAGE_ID_TEXT_BYTES];
     bool as_json, queued;
     uint64_t event_count;
 };
@@ -66,24 +74,68 @@ static void on_explanation(void *context, struct slice line)
         explain_print(line);
 }
 
-static enum command_exit ask(struct trace *t)
+static enum command_exit ask(struct trace *t, const char *request, const char *word,
+                             struct slice value, void (*line)(void *context, struct slice line))
 {
-    struct buffer request;
+    struct buffer out;
     struct ask_place place = {.config_file = t->config_file};
-    buffer_init(&request, REQUEST_BYTES_MAX);
+    buffer_init(&out, REQUEST_BYTES_MAX);
     enum command_exit code = COMMAND_FAILED;
-    if (words_put(&request, "explain", SLICE_EMPTY) &&
-        words_put(&request, "id", slice_of_text(t->id)))
-        code = ask_exchange("trace", &place, buffer_slice(&request), on_explanation, t);
-    buffer_release(&request);
+    if (words_put(&out, request, SLICE_EMPTY) && words_put(&out, word, value))
+        code = ask_exchange("trace", &place, buffer_slice(&out), line, t);
+    buffer_release(&out);
     return code;
 }
+
+// --- a key's message
+
+static void on_id(void *context, struct slice line)
+{
+    struct trace *t = context;
+    struct slice id = event_member(line, "id");
+    if (id.len == sizeof(t->id_of_key) - 1) {
+        memcpy(t->id_of_key, id.data, id.len);
+        t->id = t->id_of_key;
+    }
+}
+
+static bool digest_of_key(const struct trace *t, char hex[SHA256_HEX_BYTES])
+{
+    uint8_t digest[SHA256_BYTES] = {0};
+    char submitter[32];
+    struct sha256 *h = sha256_new();
+    if (!h)
+        return false;
+    snprintf(submitter, sizeof(submitter), "uid:%u", (unsigned)geteuid());
+    submission_key_digest(h, slice_of_text(t->submitter ? t->submitter : submitter),
+                          slice_of_text(t->key), digest);
+    sha256_free(h);
+    sha256_hex(digest, hex);
+    hex[2 * FORMAT_KEY_BYTES] = 0;
+    return true;
+}
+
+static enum command_exit find_key(struct trace *t)
+{
+    char hex[SHA256_HEX_BYTES];
+    if (!digest_of_key(t, hex)) {
+        log_line(LOG_LEVEL_ERROR, "trace: no memory");
+        return COMMAND_FAILED;
+    }
+    enum command_exit code = ask(t, "key", "digest", slice_of_text(hex), on_id);
+    return code == COMMAND_DONE && !t->id ? COMMAND_FAILED : code;
+}
+
+// --- the subcommand
 
 static enum command_exit run(struct trace *t)
 {
     char older[SETTING_TEXT_BYTES + 2];
     struct config_place place;
     struct refusal why = {0};
+    enum command_exit code = t->key ? find_key(t) : COMMAND_DONE;
+    if (code != COMMAND_DONE)
+        return code;
     config_place_now(&place);
     struct config *c = config_load(t->config_file, &place, &why);
     if (!c) {
@@ -96,7 +148,7 @@ static enum command_exit run(struct trace *t)
         print_events(t, c->events_file);
     }
     config_free(c);
-    enum command_exit code = ask(t);
+    code = ask(t, "explain", "id", slice_of_text(t->id), on_explanation);
     if (t->event_count > 0 || t->queued)
         return COMMAND_DONE;
     if (code == COMMAND_DONE)
@@ -104,28 +156,43 @@ static enum command_exit run(struct trace *t)
     return code == COMMAND_DONE ? COMMAND_FAILED : code;
 }
 
+static bool is_id(const char *text)
+{
+    uint64_t id;
+    return message_id_parse(slice_of_text(text), &id);
+}
+
 enum command_exit command_trace(int argc, char **argv)
 {
+    enum { OPTION_SUBMITTER = 256 };
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
+        {"key", required_argument, NULL, 'k'},
+        {"submitter", required_argument, NULL, OPTION_SUBMITTER},
         {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     struct trace t = {0};
     opterr = 0; // we say it in our own words
-    for (int option; (option = getopt_long(argc, argv, ":c:jh", options, NULL)) != -1;)
+    for (int option; (option = getopt_long(argc, argv, ":c:k:jh", options, NULL)) != -1;)
         switch (option) {
         case 'c': t.config_file = optarg; break;
+        case 'k': t.key = optarg; break;
+        case OPTION_SUBMITTER: t.submitter = optarg; break;
         case 'j': t.as_json = true; break;
         case 'h': fputs(help, stdout); return command_printed();
+        case ':': return command_misused(argv[0], "%s needs a value", argv[optind - 1]);
         default: return command_misused(argv[0], "no such option: %s", argv[optind - 1]);
         }
-    if (optind == argc)
-        return command_misused(argv[0], "the id of a message is missing");
-    if (optind + 1 < argc)
-        return command_misused(argv[0], "what is '%s' for?", argv[optind + 1]);
-    t.id = argv[optind];
+    if (optind == argc && !t.key)
+        return command_misused(argv[0], "the id or the key of a message is missing");
+    if (optind + (t.key ? 0 : 1) < argc)
+        return command_misused(argv[0], "what is '%s' for?", argv[argc - 1]);
+    if (!t.key && is_id(argv[optind]))
+        t.id = argv[optind];
+    else if (!t.key)
+        t.key = argv[optind];
     enum command_exit code = run(&t), printed = command_printed();
     return printed != COMMAND_DONE ? printed : code;
 }

@@ -46,7 +46,8 @@ void control_on_timer(struct control *c, struct wheel_timer *t);
 void control_on_back(struct control *c, struct letter *l); // LETTER_ORDER_BACK
 
 // A request of the engine's own, which nobody listens to: its kind must log what came of it.
-void control_ask(struct control *c, const char *request);
+// False: too many are under way.
+bool control_ask(struct control *c, const char *request);
 
 void control_stop(struct control *c); // closes all; orders under way are cancelled
 bool control_stopped(const struct control *c);

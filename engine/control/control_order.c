@@ -224,16 +224,17 @@ void order_start(struct control *c, struct client *client, struct slice line)
     order_begins(c, o);
 }
 
-void control_ask(struct control *c, const char *request)
+bool control_ask(struct control *c, const char *request)
 {
     char line[64];
     bool takes = !c->stopping && c->order_count < CONTROL_ORDERS_MAX;
     struct order *o = takes ? order_new(c, NULL) : NULL;
     if (!o)
-        return;
+        return false;
     size_t len = strlen(request);
     CHECK(len < sizeof(line));
     memcpy(line, request, len);
     CHECK(request_parse(o, c->o.kinds, slice_make(line, len)));
     order_begins(c, o);
+    return true;
 }

@@ -44,6 +44,7 @@ void counters_add(struct counters *sum, const struct counters *c)
     sum->journal.segments_failed += c->journal.segments_failed;
     sum->events += c->events;
     sum->events_dropped += c->events_dropped;
+    sum->changes_left_out += c->changes_left_out;
     sum->block_bytes_peak += c->block_bytes_peak;
     sum->block_heap_calls += c->block_heap_calls;
     sum->block_bytes_copied += c->block_bytes_copied;
@@ -92,6 +93,7 @@ void counters_print(const struct counters *c, struct json *j)
     json_u64(j, "wakes", c->wakes);
     json_u64(j, "events", c->events);
     json_u64(j, "events-dropped", c->events_dropped);
+    json_u64(j, "site-changes-left-out", c->changes_left_out);
     json_u64(j, "block-bytes-peak", c->block_bytes_peak);
     json_u64(j, "block-heap-calls", c->block_heap_calls);
     json_u64(j, "block-bytes-copied", c->block_bytes_copied);

@@ -11,7 +11,7 @@ struct counters {
     struct submit_counters submit;
     struct deliver_counters deliver;
     uint64_t queries, cache_hits;
-    uint64_t events, events_dropped;
+    uint64_t events, events_dropped, changes_left_out;
     struct journal_counters journal;
     uint64_t block_bytes_peak, block_heap_calls, block_bytes_copied;
     uint64_t messages_left; // accepted, and not done with

@@ -208,6 +208,11 @@ void events_close(struct events *e, struct json *j)
         buffer_clear(&e->lines.text);
 }
 
+bool events_has_room(const struct events *e)
+{
+    return e->lines.text.len + e->held.text.len < EVENTS_ROOM_BYTES;
+}
+
 // --- appending
 
 static struct io_token events_token(const struct events *e, enum events_op op)
@@ -251,7 +256,9 @@ static void parts_swap(struct events_part *a, struct events_part *b)
 
 static void appended(struct events *e)
 {
-    e->appended_batch = e->written.last_batch;
+    // Lines that are no results are of no batch: they come with what was told before.
+    if (e->written.last_batch > e->appended_batch)
+        e->appended_batch = e->written.last_batch;
     e->appended = e->written.place;
     e->unsynced = e->syncs;
     if (!e->unsynced) {

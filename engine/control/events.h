@@ -10,7 +10,8 @@
 //         (the file is synced) -> the cursor moves on. One append, one sync, at most, under way.
 // Bounds: EVENTS_BYTES_MAX wait; beyond, when the disk does not take them, lines are dropped and
 //         counted.
-// Line:   {"time", "event": "delivered" | "deferred" | "failed", "event-id", "id", "sender",
+// Line:   of a result (engine/site_events.h has the others)
+//         {"time", "event": "delivered" | "deferred" | "failed", "event-id", "id", "sender",
 //         "recipient", "campaign"?, "domain", "host", "address", "tls"?, "cipher"?, "code",
 //         "enhanced", "text", "category"?, "attempt", "delay"?, "in-doubt"?}
 #ifndef POSTHASTE_CONTROL_EVENTS_H
@@ -27,6 +28,8 @@
 // another segment: those before it are not used again until that is done.
 #define EVENTS_SYNC_US 1000000u
 #define EVENTS_AGAIN_US 1000000u // until an append that failed is tried again
+// Beyond, what may as well be left out should be.
+#define EVENTS_ROOM_BYTES (1024u * 1024)
 
 // Lines that go one way together.
 struct events_part {
@@ -106,6 +109,8 @@ void events_add(struct events *e, const struct event *event);
 // Others than results, written at most once: their line begins with time, event and event-id.
 void events_open(struct events *e, struct json *j, const char *event);
 void events_close(struct events *e, struct json *j);
+// So few bytes wait that others than results may be told of, too.
+bool events_has_room(const struct events *e);
 
 void events_on_done(struct events *e, const struct io_done *done);
 // Once a turn. `ending`: nothing more comes, syncs are due at once.

@@ -42,7 +42,7 @@ static void on_ready(struct deliver *d, struct conn *c)
 {
     c->session_ready = true;
     c->site->proven = true;
-    site_serves(c->site);
+    lesson_session_ready(d, c->site);
     site_address_serves(c->site, &c->peer);
     conn_has_room(d, c);
 }

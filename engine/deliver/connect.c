@@ -161,7 +161,7 @@ static void site_unreachable(struct deliver *d, struct site *s, enum site_choice
     if (s->open_count > 0)
         return; // what is open will serve
     if (choice == SITE_RESTING) {
-        site_rest(s, io_now_us(d->io), &d->dice);
+        lesson_unreachable(d, s);
         const struct mx_host *host = &s->set->hosts[s->failure_host];
         char address[IO_ADDRESS_TEXT_BYTES];
         struct attempt at = {.host = slice_make(host->name, host->len),

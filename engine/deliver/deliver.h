@@ -26,6 +26,7 @@
 //          secure.c  TLS on a connection: handshake and failure; channel.c has its bytes
 //          sign.c    messages of domains with DKIM keys are signed
 //          lend.c    a site that is too hot for one worker is served by several
+//          suppress.c     recipients that get no mail any more are dropped
 //          recall.c  jobs go home untried: their home has asked for them, or a hold keeps them
 // A turn:  deliver_on_done(), deliver_on_timer(), deliver_on_letter() as they come, and then one
 //          deliver_turn().
@@ -44,6 +45,7 @@
 #include "queue/post.h"
 #include "queue/result.h"
 #include "queue/segment.h"
+#include "queue/suppression.h"
 
 struct deliver;
 
@@ -57,10 +59,11 @@ struct deliver_options {
     struct block_pool *blocks;            // for messages that are read back
     const struct segment_table *segments; // where from
     const struct limits_table *limits;
-    const struct holds *holds;     // at first (deliver_set_holds()); NULL: none
-    const struct dkim_table *dkim; // NULL: no mail is signed
-    const struct rules *rules;     // about replies; NULL: none
-    struct tls_context *tls;       // a client's, the worker's; NULL: nothing goes under TLS
+    const struct holds *holds;             // at first (deliver_set_holds()); NULL: none
+    const struct suppression *suppression; // NULL: nobody is on it
+    const struct dkim_table *dkim;         // NULL: no mail is signed
+    const struct rules *rules;             // about replies; NULL: none
+    struct tls_context *tls;               // a client's, the worker's; NULL: nothing goes under TLS
     struct slice helo_name;
     uint32_t worker;
     uint8_t io_owner;     // token.owner of our requests
@@ -78,11 +81,13 @@ struct deliver_counters {
     uint64_t connections_opened, connections_failed, transactions, connections_reused;
     uint64_t transactions_ahead; // that began before the one in front of them was answered
     uint64_t delivered, deferred, failed, in_doubt;
+    uint64_t suppressed; // of those that failed
     uint64_t fetched, fetches_failed;
     uint64_t lent;                          // jobs, to other workers
     uint64_t gave_way;                      // connections that were closed since others wanted them
     uint64_t signatures, signatures_failed; // messages
     uint64_t tls_sessions, tls_resumed;     // handshakes; of these, in short
+    uint64_t changes_left_out; // of how sites are used: too many in one turn to tell of each
     uint32_t connections, connections_peak, sites;
 };
 

@@ -38,7 +38,8 @@ struct reason dispatch_reason(struct deliver *d, struct site *s)
         return (struct reason){s->starved_of, 0};
     if (s->rests_until_us > now_us)
         return (struct reason){site_failure_reason(s), s->rests_until_us};
-    struct reason allowance = allowance_reason(&s->allowance, now_us);
+    struct reason allowance = reason_binding(allowance_reason(&s->allowance, now_us),
+                                             group_reason(d, s));
     if (allowance.kind != REASON_NONE)
         return allowance;
     if (s->ask_count > 0 && s->open_count == 0)
@@ -71,7 +72,8 @@ static void add_siblings(struct deliver *d, struct conn *c, struct transaction *
         if (tx->rcpt_count == limit || tx->rcpt_count == tx->rcpt_room)
             return;
         if (!job_is_ours(d, j) || job_target(j)->site != site || !job_target(j)->in_ring ||
-            job_is_held(d, j, first->message) || !conn_takes_domain(c, domain_name(j->domain)))
+            job_is_held(d, j, first->message) || job_has_suppressed(d, j, first->message) ||
+            !conn_takes_domain(c, domain_name(j->domain)))
             continue;
         target_took(j);
         j->message = first->message;
@@ -148,6 +150,8 @@ static void site_starts_jobs(struct deliver *d, struct site *s)
             dispatch_site(d, s); // the rest in a later turn
             return;
         }
+        if (job_drops_suppressed(d, loan, item, j))
+            continue;
         struct conn *c = site_conn_for(d, s, j);
         if (!c) {
             job_waits_again(d, loan, j);

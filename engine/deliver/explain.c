@@ -30,6 +30,7 @@ static void list_take(struct deliver *d, struct setback *s)
     else
         d->setback_oldest = s->newer;
     d->setback_count--;
+    d->setback_counts[s->reason]--;
 }
 
 static void list_add(struct deliver *d, struct setback *s)
@@ -42,6 +43,7 @@ static void list_add(struct deliver *d, struct setback *s)
         d->setback_oldest = s;
     d->setback_newest = s;
     d->setback_count++;
+    d->setback_counts[s->reason]++;
 }
 
 void setback_forget(struct deliver *d, struct target *t)
@@ -60,11 +62,13 @@ void setbacks_release(struct deliver *d)
 }
 
 // Of the domain, with so much room; the one heard of longest ago makes way. NULL without memory.
-static struct setback *setback_with_room(struct deliver *d, struct target *t, size_t room)
+static struct setback *setback_with_room(struct deliver *d, struct target *t, size_t room,
+                                         enum reason_kind reason)
 {
     struct setback *s = t->setback;
     if (s && s->room >= room) {
         list_take(d, s);
+        s->reason = reason;
         list_add(d, s);
         return s;
     }
@@ -76,6 +80,7 @@ static struct setback *setback_with_room(struct deliver *d, struct target *t, si
         return NULL;
     s->room = room;
     s->target = t;
+    s->reason = reason;
     t->setback = s;
     list_add(d, s);
     return s;
@@ -89,10 +94,10 @@ void setback_note(struct deliver *d, const struct job *j, const struct failure *
         return; // its job was lent to us
     struct slice host = at ? slice_take(at->host, UINT8_MAX) : SLICE_EMPTY;
     struct slice address = at ? slice_take(at->address, IO_ADDRESS_TEXT_BYTES - 1) : SLICE_EMPTY;
-    struct setback *s = setback_with_room(d, t, host.len + address.len + why->text_len);
+    struct setback *s = setback_with_room(d, t, host.len + address.len + why->text_len,
+                                          in_doubt ? REASON_IN_DOUBT : why->reason);
     if (!s)
         return; // nobody depends on it
-    s->reason = in_doubt ? REASON_IN_DOUBT : why->reason;
     s->code = why->code;
     s->enhanced = why->enhanced;
     s->text_len = why->text_len;
@@ -147,6 +152,20 @@ static struct reason reason_of_target(struct deliver *d, const struct target *t)
     return r.kind == REASON_NONE ? (struct reason){REASON_BEHIND_OTHERS, 0} : r;
 }
 
+// What a provider's sites have they have together.
+static void count_connections(struct explanation *ret, const struct site *s)
+{
+    const struct site_group *g = s->group;
+    ret->connection_count = g ? g->open_count : s->open_count;
+    ret->connections_max = g ? g->rule->limits.connections : s->limits.connections;
+    ret->provider = g ? g->rule->name : NULL;
+}
+
+static const struct failure *complaint_of(const struct site *s)
+{
+    return s->group && s->group->complaint.text_len > 0 ? &s->group->complaint : &s->complaint;
+}
+
 bool deliver_explain(struct deliver *d, struct slice domain, struct explanation *ret)
 {
     struct domain *found = domain_look(d->o.domains, domain);
@@ -159,13 +178,11 @@ bool deliver_explain(struct deliver *d, struct slice domain, struct explanation 
     ret->reason = reason_of_target(d, t);
     ret->ready_count = t->domain.ready.count;
     ret->sending_count = t->busy_count;
-    if (t->site) {
-        ret->connection_count = t->site->open_count;
-        ret->connections_max = t->site->limits.connections;
-    }
+    if (t->site)
+        count_connections(ret, t->site);
     bool backs_off = ret->reason.kind == REASON_SITE_BACK_OFF;
-    if (t->site && backs_off && t->site->complaint.text_len > 0)
-        ret->cause.failure = t->site->complaint; // whichever of its hosts said so
+    if (t->site && backs_off && complaint_of(t->site)->text_len > 0)
+        ret->cause.failure = *complaint_of(t->site); // whichever of its hosts said so
     else if (t->site && is_of_session(ret->reason.kind) && t->site->failure.text_len > 0)
         cause_of_site(&ret->cause, t->site);
     else if (t->setback)

@@ -2,7 +2,8 @@
 // of what it has decided, for posthaste explain.
 //
 // Owns:    what a domain's mail was last deferred or refused for (struct setback), for as long as
-//          delivery keeps the domain: not beyond a restart, nor on another worker.
+//          delivery keeps the domain: not beyond a restart (queue/found_setbacks.h), nor on another
+//          worker.
 // Limits:  SETBACKS_MAX domains are remembered, those heard of last.
 // Threads: the worker that owns the domain.
 #ifndef POSTHASTE_DELIVER_EXPLAIN_H
@@ -29,6 +30,7 @@ struct explanation {
     uint32_t ready_count;                       // messages that could go
     uint32_t sending_count;                     // that are being read back, or sent
     uint32_t connection_count, connections_max; // of the domain's site; 0, 0: it has none yet
+    const char *provider; // whose it is one of, by the configuration's name; NULL: nobody's
 };
 
 // False: the domain is not this worker's, or delivery knows nothing of it.

@@ -85,6 +85,20 @@ uint32_t group_connections(struct deliver *d, struct site *s)
     return s->open_count + (left < by_rate ? left : by_rate);
 }
 
+struct reason group_reason(struct deliver *d, struct site *s)
+{
+    struct site_group *g = s->group;
+    uint64_t now_us = io_now_us(d->io);
+    if (!g)
+        return (struct reason){REASON_NONE, 0};
+    struct reason why = allowance_reason(&g->allowance, now_us);
+    if (why.kind == REASON_NONE && s->open_count == 0 && connections_left(g, now_us) == 0)
+        return (struct reason){REASON_CONNECTION_LIMIT, 0};
+    if (why.kind == REASON_NONE && others_are_first(s))
+        return (struct reason){REASON_BEHIND_OTHERS, 0};
+    return why;
+}
+
 void group_message_begins(struct deliver *d, struct site *s)
 {
     s->reserved = false;

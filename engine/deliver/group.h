@@ -12,6 +12,7 @@
 
 #include "engine/base/wheel.h"
 #include "engine/deliver/allowance.h"
+#include "engine/deliver/failure.h"
 
 struct conn;
 struct deliver;
@@ -21,6 +22,7 @@ struct site_group {
     const struct limits_site *rule;
     uint32_t owner; // worker
     struct allowance allowance;
+    struct failure complaint;   // the last of any of its sites that made it slower
     uint32_t open_count;        // connections of all its sites, not being closed
     uint32_t opening_count;     // of these, not ready yet
     uint32_t transaction_count; // on all of them
@@ -42,6 +44,8 @@ uint32_t group_messages(struct deliver *d, struct site *s);
 uint32_t group_connections(struct deliver *d, struct site *s);
 void group_message_begins(struct deliver *d, struct site *s);
 void group_connection_opens(struct deliver *d, struct site *s);
+// Why it may begin nothing, or open nothing, now, as far as that is the group's.
+struct reason group_reason(struct deliver *d, struct site *s);
 // It has looked at what it may do. If there is not enough for it, it stands in line.
 void group_turn_ends(struct deliver *d, struct site *s);
 void group_next(struct deliver *d, struct site_group *g);

@@ -116,8 +116,9 @@ static bool is_notice(const struct deliver *d, const struct job *j, uint32_t rcp
     return false;
 }
 
-void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict v,
-                   const struct failure *why, const struct attempt *at, bool in_doubt, bool last)
+// Its kind is the caller's to say.
+static struct result result_of(struct deliver *d, struct job *j, uint32_t rcpt,
+                               const struct failure *why, const struct attempt *at)
 {
     struct result r = {
         .job = j,
@@ -127,8 +128,7 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
         .code = why->code,
         .enhanced = {why->enhanced.class, why->enhanced.subject, why->enhanced.detail},
         .category = why->category,
-        .in_doubt = in_doubt,
-        .job_comes_home = last,
+        .reason = (uint8_t)why->reason,
         .text = slice_make(why->text, why->text_len),
     };
     CHECK(job_rcpt_state(j, rcpt) == RCPT_OPEN);
@@ -144,15 +144,44 @@ void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict
         r.tls_version = at->tls.version;
         r.tls_cipher = at->tls.cipher;
     }
+    return r;
+}
+
+void outbox_suppressed(struct deliver *d, struct job *j, uint32_t rcpt, bool last)
+{
+    struct failure why;
+    failure_set(&why, 550, (struct enhanced_code){5, 1, 1},
+                SLICE("the recipient is on the suppression list"));
+    why.category = CATEGORY_SUPPRESSED;
+    why.reason = REASON_SUPPRESSED;
+    struct result r = result_of(d, j, rcpt, &why, NULL);
+    r.kind = RESULT_FAILED;
+    r.job_comes_home = last;
+    job_set_rcpt_state(j, rcpt, RCPT_FAILED);
+    d->counters.failed++;
+    d->counters.suppressed++;
+    outbox_add(d, &r);
+    if (last)
+        outbox_forget_message(d, j);
+}
+
+void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict v,
+                   const struct failure *why, const struct attempt *at, bool in_doubt, bool last)
+{
+    struct result r = result_of(d, j, rcpt, why, at);
+    r.in_doubt = in_doubt;
+    r.job_comes_home = last;
     if (v == VERDICT_LATER && outbox_job_expired(d, j)) {
         v = VERDICT_NEVER;
         r.category = CATEGORY_EXPIRED;
+        r.reason = REASON_EXPIRED;
     }
     r.notice = is_notice(d, j, rcpt, v, at);
     switch (v) {
     case VERDICT_DELIVERED:
         r.kind = RESULT_DELIVERED;
         r.category = CATEGORY_NONE;
+        r.reason = REASON_NONE;
         job_set_rcpt_state(j, rcpt, RCPT_DELIVERED);
         d->counters.delivered++;
         break;

@@ -3,6 +3,7 @@
 #define POSTHASTE_DELIVER_PARTS_H
 
 #include "engine/base/slab.h"
+#include "engine/deliver/change.h"
 #include "engine/deliver/conn.h"
 #include "engine/deliver/deliver.h"
 
@@ -146,8 +147,11 @@ struct deliver {
     bool paused; // no new transactions: what became of them could not be written
     struct setback *setback_newest, *setback_oldest;
     uint32_t setback_count;
-    struct buffer plain; // what was sealed, while a connection hears it
+    struct buffer plain;                   // what was sealed, while a connection hears it
+    uint32_t setback_counts[REASON_COUNT]; // of these, by what they were for
     struct deliver_counters counters;
+    uint32_t change_first, change_count;
+    struct deliver_change changes[CHANGES_KEPT]; // a ring
 };
 
 static inline struct target *target_of(struct domain *d)
@@ -260,6 +264,12 @@ bool job_is_held(const struct deliver *d, const struct job *j, const struct mess
 // A held job that was taken, borrowed (then `loan` is not NULL) or not, goes home.
 void job_stays(struct deliver *d, struct loan *loan, uint32_t item, struct job *j);
 
+// suppress.c
+// Is any of its open recipients on the list, that was not when it came?
+bool job_has_suppressed(const struct deliver *d, const struct job *j, const struct message *m);
+// Those of a taken job end. True: nobody is left, and it has gone home.
+bool job_drops_suppressed(struct deliver *d, struct loan *loan, uint32_t item, struct job *j);
+
 // crowd.c
 bool crowd_may_connect(struct deliver *d, const struct site *s); // false: it starves
 void crowd_opened(struct deliver *d, const struct site *s);      // before it counts one more
@@ -339,6 +349,9 @@ bool secure_bytes(struct deliver *d, struct conn *c, struct slice sealed);
 void secure_closed(struct deliver *d, struct conn *c, const struct smtp_event *e);
 void secure_lost(struct deliver *d, struct conn *c);
 
+// For people: a provider's is its name in the configuration, any other's its first host.
+const char *site_name(const struct site *s);
+
 // lesson.c: what the site said to a message that began then, and what that teaches.
 void lesson_taken(struct deliver *d, struct site *s);
 void lesson_answered(struct deliver *d, struct site *s, enum smtp_phase phase,
@@ -346,6 +359,8 @@ void lesson_answered(struct deliver *d, struct site *s, enum smtp_phase phase,
 bool lesson_serves(const struct deliver *d, const struct site *s); // it has taken some lately
 void lesson_back_off(struct deliver *d, struct site *s, const struct failure *why, uint64_t for_us);
 void lesson_connection_refused(struct deliver *d, struct site *s, const struct failure *why);
+void lesson_unreachable(struct deliver *d, struct site *s); // all its addresses have: it rests
+void lesson_session_ready(struct deliver *d, struct site *s);
 
 // hear.c
 // Keeps a reply of the site as the reason of what follows, with its category: by the rules, that
@@ -366,6 +381,8 @@ struct attempt {
 // goes home with this result: then j must not be touched again.
 void outbox_result(struct deliver *d, struct job *j, uint32_t rcpt, enum verdict v,
                    const struct failure *why, const struct attempt *at, bool in_doubt, bool last);
+// One who is on the list of suppressed addresses: the sender is not told. `last`: the same.
+void outbox_suppressed(struct deliver *d, struct job *j, uint32_t rcpt, bool last);
 // The job goes home; all its results have gone before.
 void outbox_job(struct deliver *d, struct job *j);
 // The job goes home, and its open recipients were not tried.

@@ -30,6 +30,7 @@ bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const st
     s->hash = hash;
     s->limits = *l;
     s->walk = 1;
+    s->connections_told = UINT32_MAX;
     pace_init(&s->pace);
     return true;
 }

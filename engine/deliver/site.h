@@ -10,6 +10,7 @@
 #include "dns/resolver.h"
 #include "engine/base/wheel.h"
 #include "engine/deliver/allowance.h"
+#include "engine/deliver/failure.h"
 #include "engine/deliver/group.h"
 #include "engine/policy/category.h"
 #include "engine/policy/limits.h"
@@ -20,7 +21,6 @@
 #include "engine/policy/verdict.h"
 
 #define SITE_ADDRESSES_PER_HOST_MAX 16
-#define SITE_TEXT_BYTES_MAX 200
 // An address that failed comes behind those that did not, for so long after its rest: else the walk
 // over several dead ones begins anew before it has come to the one that serves.
 #define SITE_FAILURE_KEPT_US (UINT64_C(600) * 1000 * 1000)
@@ -50,20 +50,6 @@ struct site_host {
     uint64_t expires_us;
     struct site_address *addresses;
 };
-
-// Why something failed, kept beyond the reply that said so.
-struct failure {
-    uint16_t code;          // 0: no reply
-    uint64_t not_before_us; // there is no use in another attempt before then; 0: at any time
-    struct enhanced_code enhanced;
-    uint16_t text_len;
-    uint8_t category;        // enum category
-    enum reason_kind reason; // failure_set(): REASON_RETRY_LATER
-    char text[SITE_TEXT_BYTES_MAX];
-};
-// The category is what the codes say.
-void failure_set(struct failure *f, uint16_t code, struct enhanced_code enhanced,
-                 struct slice text);
 
 // What a session must be for a domain's mail to go on it. It belongs to the domain: those of the
 // same exchangers that need different sessions are different sites, so that none weakens another's
@@ -129,12 +115,13 @@ struct site {
     struct site_loans loans[PRIORITY_CLASSES]; // borrowed jobs that have not begun
 
     uint32_t walk; // counts the walks over its addresses: one ends when all of them have failed
-    uint32_t failure_count;   // such walks in a row, and no session became ready since
-    uint64_t rests_until_us;  // after such a walk; then one connection finds out
-    uint32_t break_count;     // new sessions in a row that broke in their first message
-    struct failure failure;   // the last of a whole connection
-    struct failure complaint; // the last that made us slower
-    uint64_t took_us;         // a message, the last one; 0: none
+    uint32_t failure_count;    // such walks in a row, and no session became ready since
+    uint64_t rests_until_us;   // after such a walk; then one connection finds out
+    uint32_t break_count;      // new sessions in a row that broke in their first message
+    struct failure failure;    // the last of a whole connection
+    struct failure complaint;  // the last that made us slower
+    uint64_t took_us;          // a message, the last one; 0: none
+    uint32_t connections_told; // that it may have at a time, as was told last (lesson.c)
     uint8_t failure_host;
     struct io_address failure_peer;
     uint32_t ask_count; // address questions under way

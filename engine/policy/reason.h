@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// Their numbers stand in the journal's records: new ones come in front of REASON_COUNT.
 enum reason_kind {
     REASON_NONE, // nothing holds it back
     REASON_HOLD, // an operator holds it

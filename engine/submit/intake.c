@@ -3,6 +3,7 @@
 #include "engine/base/check.h"
 #include "engine/message/fields.h"
 #include "engine/submit/session.h"
+#include "engine/submit/submission_key.h"
 #include "engine/submit/wishes.h"
 
 #include <stdio.h>
@@ -179,11 +180,8 @@ static bool take_key(struct session *s, struct session_room *room)
     size_t len;
     if (!cut_key(m, key, &len))
         return false;
-    sha256_start(room->sha256);
-    sha256_add(room->sha256, slice_make(submitter, print_submitter(s, submitter) + 1));
-    sha256_add(room->sha256, slice_make(key, len));
-    sha256_end(room->sha256, digest);
-    memcpy(m->key, digest, sizeof(m->key));
+    submission_key_digest(room->sha256, slice_make(submitter, print_submitter(s, submitter)),
+                          slice_make(key, len), m->key);
     sha256_start(room->sha256);
     sha256_add(room->sha256, slice_make(message_envelope(m), m->envelope_bytes));
     sha256_add(room->sha256, message_content(m));

@@ -10,7 +10,9 @@ import time
 
 from client import Client
 from engine import PROGRAM
+from exchanger import once
 from journaled import LATER, SENDER, SOON, Journaled, content_of
+from names import HOSTS
 from place import PATIENCE_S, eventually, place
 
 KILLS = 5
@@ -153,7 +155,11 @@ class Events(Journaled):
             os.rename(path, f"{path}.1")
             with open(path, "wb"):  # the engine's user may not make one in this folder
                 os.chmod(path, 0o666)
-            engine.signal(signal.SIGHUP)
+            if turn == 0:
+                engine.signal(signal.SIGHUP)
+            else:
+                subprocess.run([PROGRAM, "reload", "-c", engine.config], check=True,
+                               capture_output=True, timeout=PATIENCE_S)
             eventually(lambda: os.stat(f"{path}.1").st_ino not in self.inodes(engine), "moving")
         self.assertEqual([e["id"] for e in lines_of(path)], ids[2:])
         self.assertEqual([e["id"] for e in lines_of(f"{path}.1")], ids[1:2])
@@ -164,6 +170,40 @@ class Events(Journaled):
         engine.signal(signal.SIGTERM)
         engine.process.ended()
         self.assertEqual(lines_of(path)[-1]["event"], "stopped")
+
+    def sites(self, engine, name, **members):
+        """Waits for the events of that site with these members."""
+        def there():
+            return [e for e in engine.events() if e["event"] == "site" and e["site"] == name
+                    and all(e.get(key) == value for key, value in members.items())]
+        return eventually(there, lambda: f"{name} {members}: {engine.events()}")
+
+    def test_how_sites_are_used(self):
+        """Each change, with what was before and why; in the order of time, among the results."""
+        engine = self.engine(domain=SOON)
+        busy = self.exchanger({"MAIL": once(b"421 4.7.0 too many messages, slow down\r\n")})
+        ids = [self.submit(engine, [f"x{n}@{busy.domain}"]) for n in range(3)]
+        name = f"mx{busy.number}.example"
+        slower = self.sites(engine, name, cause="reply", code=421, enhanced="4.7.0")[0]
+        self.assertIn("slow down", slower["text"])
+        self.assertIsNone(slower["rate-before"])
+        self.assertGreaterEqual(slower["rate"], 1)
+        self.assertEqual(slower["back-off-before"], 0)
+        self.assertGreater(slower["back-off"], 0)
+        for message_id in ids:
+            eventually(lambda: engine.events_of(message_id)[-1:] and
+                       engine.events_of(message_id)[-1]["event"] == "delivered", "delivery")
+        self.submit(engine, [f"x@d{HOSTS[-1]}.example"])  # nobody listens there
+        gone = self.sites(engine, f"mx{HOSTS[-1]}.example", cause="unreachable")[0]
+        self.assertEqual(gone["rest-before"], 0)
+        self.assertGreater(gone["rest"], 0)
+        self.assertIn("refused", gone["text"].lower())
+        lines = told("--file", file_of(engine), "--event", "site")
+        self.assertRegex(lines[0], rf"^\S+ site {name}: rate null -> \S+/s,.* back-off 0.*"
+                                   r"cause: reply 421 4\.7\.0 .*slow down")
+        behind = told("--json", "--file", file_of(engine), "--since", slower["event-id"])
+        self.assertNotIn(slower["event-id"], [e["event-id"] for e in behind if "event-id" in e])
+        engine.stop()
 
     @staticmethod
     def inodes(engine):

@@ -4,42 +4,18 @@ reason, what the other side said, what the engine does next, and when."""
 import json
 import socket
 import subprocess
-from datetime import datetime, timezone
 
 from engine import PROGRAM
 from exchanger import CLOSE, QUIET
-from journaled import LATER, NEVER, Journaled
+from explained import Explained, explain, seconds_until
+from journaled import LATER, NEVER
 from names import HOSTS
-from place import PATIENCE_S, eventually, place
+from place import PATIENCE_S, place
 
 GREYLISTED = b"450 4.7.1 greylisted, come back\r\n"
 
 
-def explain(engine, subject, *options):
-    done = subprocess.run([PROGRAM, "explain", subject, "-c", engine.config, *options],
-                          capture_output=True, text=True, check=False, timeout=PATIENCE_S)
-    assert done.returncode == 0, (done.returncode, done.stderr)
-    return done.stdout
-
-
-def seconds_until(told):
-    until = datetime.fromisoformat(told["until"].replace("Z", "+00:00"))
-    return (until - datetime.now(timezone.utc)).total_seconds()
-
-
-class Explain(Journaled):
-    def because(self, engine, subject, reason, **members):
-        """Waits until that is the reason, with these members; all of what is told."""
-        last = {}
-
-        def there():
-            last.update(json.loads(explain(engine, subject, "--json")))
-            fits = all(last.get(name) == value for name, value in members.items())
-            return last if last["reason"] == reason and fits else None
-        told = eventually(there, lambda: f"{reason} {members}: {last}")
-        self.assertTrue(told["text"] and told["next"], told)
-        return told
-
+class Explain(Explained):
     def test_nothing_is_queued(self):
         engine = self.engine()
         told = self.because(engine, "nobody.example", "unknown", recipients=0)
@@ -170,15 +146,25 @@ class Explain(Journaled):
         engine.end()
 
     def test_after_a_restart(self):
-        """What was said before is not known any more; that it waits is."""
-        engine = self.engine(domain="retry-first = 5m")
+        """What was said before stands in the journal; also after a kill."""
+        engine = self.engine(domain="retry-first = 5m  retry-in-doubt = 15m")
         exchanger = self.exchanger({"RCPT": LATER})
+        silent = self.exchanger({"content": CLOSE})
         message_id = self.submit(engine, [f"x@{exchanger.domain}"])
-        self.because(engine, message_id, "retry-later", code=450)
-        self.restart(engine)
-        told = self.because(engine, message_id, "retry-later", deferred=1)
-        self.assertNotIn("reply", told)
-        self.assertGreater(seconds_until(told), 200)
+        doubtful = self.submit(engine, [f"x@{silent.domain}"])
+        nobody = f"d{HOSTS[-1]}.example"
+        self.submit(engine, [f"x@{nobody}"])
+        reasons = ((message_id, "retry-later"), (doubtful, "in-doubt"), (nobody, "address-rests"))
+        before = [self.because(engine, subject, reason, deferred=1) for subject, reason in reasons]
+        self.assertEqual(before[0]["reply"], "later")
+        for kill in (False, True):
+            self.restart(engine, kill)
+            for (subject, reason), told in zip(reasons, before):
+                again = self.because(engine, subject, reason, deferred=1, code=told["code"],
+                                     enhanced=told["enhanced"], reply=told["reply"],
+                                     host=told["host"], address=told["address"])
+                self.assertGreater(seconds_until(again), 200)
+                self.assertAlmostEqual(seconds_until(again), seconds_until(told), delta=6)
         engine.end()
 
     def test_what_has_ended(self):

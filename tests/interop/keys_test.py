@@ -1,16 +1,17 @@
 """Submission keys: a message sent again, because its verdict was not heard, is one message."""
 
 import contextlib
+import json
 import os
 import re
 import socket
 import time
 
 from client import Client, stuff
-from engine import Engine
+from engine import PROGRAM, Engine
 from journaled import FILES_MAX, LATER, SENDER, SMALL, SOON, Journaled, Room, content_of
 from messages import harm
-from place import IS_ROOT, NOBODY, PATIENCE_S, eventually
+from place import IS_ROOT, NOBODY, PATIENCE_S, eventually, run
 
 KEY = "X-Posthaste-Key"
 BODY = b"Subject: x\r\n\r\nx\r\n"
@@ -324,3 +325,31 @@ class Refused(Room):
             with Client(engine.unix) as client:
                 message_id = client.submit(SENDER, [rcpt], keyed(f"r{number}"))
                 self.assertEqual(client.submit(SENDER, [rcpt], keyed(f"r{number}")), message_id)
+
+
+class Traced(Keys):
+    def trace(self, engine, *words, code=0):
+        """The ids of what is told."""
+        done = run([PROGRAM, "trace", *words, "--json", "-c", engine.config])
+        self.assertEqual(done.returncode, code, done.stderr)
+        return {json.loads(line)["id"] for line in done.stdout.splitlines()}
+
+    def test_by_key(self):
+        """A key is its submitter's; also after a kill."""
+        engine = self.engine()
+        with Client(engine.unix) as client:
+            own = self.taken(client, keyed("order 4711"))
+        with FromAddress(engine.tcp, "127.0.0.5") as client:
+            other = self.taken(client, keyed("order 4711"))
+        self.arrived(2)
+        engine.outcomes(own)
+        engine.outcomes(other)
+        for kill in (False, True):
+            if kill:
+                self.restart(engine, kill=True)
+            self.assertEqual(self.trace(engine, "order 4711"), {own})
+            self.assertEqual(self.trace(engine, "-k", "order 4711"), {own})
+            self.assertEqual(self.trace(engine, "order 4711", "--submitter", "@127.0.0.5"), {other})
+            self.assertEqual(self.trace(engine, own), {own})
+            self.trace(engine, "order 4712", code=1)
+        engine.end()

@@ -5,7 +5,7 @@ import os
 
 from client import Client
 from engine import PROGRAM
-from journaled import Journaled, SENDER
+from journaled import LATER, Journaled, SENDER
 from place import eventually, place, run
 
 CONTENT = b"Subject: x\r\n\r\nx\r\n"
@@ -181,6 +181,48 @@ class ByHand(Suppressed):
         engine.stop()
         self.command(engine, "suppress", "add", "g@h.example")
         self.assertEqual(self.listed(engine), ["a@b.example", "g@h.example"])
+
+    def test_meanwhile(self):
+        """Who comes onto the list while a message waits gets it no more, and its sender is not told."""
+        engine = self.engine(domain="retry-first = 5m", bounces="message")
+        deferred = [LATER] * 2
+        mx = self.exchanger({"RCPT": lambda _: deferred.pop() if deferred else None})
+        rcpts = [f"stays@{mx.domain}", f"Goes@{mx.domain}"]
+        message_id = self.submit(engine, rcpts)
+        engine.outcomes(message_id, 2)
+        self.command(engine, "suppress", "add", f"goes@{mx.domain}")
+        self.command(engine, "retry", f"--domain={mx.domain}")
+        ended = {e["recipient"]: e for e in engine.outcomes(message_id, 4)[2:]}
+        self.assertEqual(ended[rcpts[0]]["event"], "delivered")
+        gone = ended[rcpts[1]]
+        self.assertEqual((gone["event"], gone["category"], gone["code"], gone["attempt"]),
+                         ("failed", "suppressed", 550, 2))
+        self.assertEqual(mx.rcpts(), [f"RCPT TO:<{rcpts[0]}>"])
+        last = engine.stop()
+        self.assertEqual((last["suppressed"], last["reports"]), (1, 0))
+
+    def test_compaction(self):
+        """The file goes on in another one when most of its lines say nothing any more."""
+        engine = self.engine()
+        folder = os.path.join(self.state(engine), "suppression")
+        many = "".join(f"r{n}@a.example\n" for n in range(4000))
+        for _ in range(3):
+            self.command(engine, "suppress", "import", content=many)
+            self.command(engine, "suppress", "remove", *(f"r{n}@a.example" for n in range(3000)))
+
+        def is_another():
+            name, *more = os.listdir(folder)
+            return not more and name > "list.00000001"
+        eventually(is_another, lambda: os.listdir(folder))
+        self.assertEqual(self.rcpt(engine, "r3999@a.example")[0], 550)
+        self.assertEqual(self.rcpt(engine, "r0@a.example")[0], 250)
+        self.assertEqual(len(self.listed(engine)), 1000)
+        engine.stop()
+        engine.start()
+        self.assertEqual(self.rcpt(engine, "r3999@a.example")[0], 550)
+        self.assertEqual(self.rcpt(engine, "r0@a.example")[0], 250)
+        self.assertEqual(len(self.listed(engine)), 1000)
+        engine.stop()
 
     def test_wrong_command_lines(self):
         engine = self.engine()
