@@ -194,12 +194,14 @@ void dispatch_sites(struct deliver *d)
     while (s) {
         struct site *next = s->dirty_next;
         s->dirty = false;
+        s->has_dispatch = true; // its last domain may leave it
         site_starts_jobs(d, s);
         connect_site(d, s);
         site_waits(d, s);
         group_turn_ends(d, s);
         lend(d, s);
         lend_look_over(d, s);
+        s->has_dispatch = false;
         site_free_unused(d, s);
         s = next;
     }

@@ -128,7 +128,8 @@ struct site {
 
     bool dirty; // dispatch looks at it in this turn
     struct site *dirty_next;
-    bool starved; // no connection was to be had for it, or no memory:
+    bool has_dispatch; // dispatch is looking at it: nothing frees it meanwhile
+    bool starved;      // no connection was to be had for it, or no memory:
     enum reason_kind starved_of;
     struct site *starved_next;
 };

@@ -37,9 +37,9 @@ struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t has
 
 void site_free_unused(struct deliver *d, struct site *s)
 {
-    if (s->target_count > 0 || s->conn_count > 0 || s->ask_count > 0 || s->dirty || s->starved ||
-        s->fetch_count > 0 || s->fetched_count > 0 || s->lease_first || s->borrowed || s->in_line ||
-        s->has_turn)
+    if (s->target_count > 0 || s->conn_count > 0 || s->ask_count > 0 || s->dirty ||
+        s->has_dispatch || s->starved || s->fetch_count > 0 || s->fetched_count > 0 ||
+        s->lease_first || s->borrowed || s->in_line || s->has_turn)
         return;
     uint64_t now_us = io_now_us(d->io), kept_us = allowance_kept_until_us(&s->allowance, now_us);
     if (kept_us > now_us && !d->stopping) { // what it has taken counts for whoever comes next

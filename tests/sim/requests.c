@@ -187,6 +187,8 @@ static uint32_t latency_us_max(const struct sim_request *r)
     const struct world_options *o = &r->io->world->options;
     if (r->kind == SIM_SYNC || r->kind == SIM_SYNC_ALL)
         return o->sync_latency_us_max;
+    if (r->kind == SIM_OFFLOAD)
+        return o->work_latency_us_max;
     return sim_is_of_disk(r) ? o->file_latency_us_max : o->latency_us_max;
 }
 

@@ -29,6 +29,9 @@ void stage_init(struct stage *s)
 {
     *s = (struct stage){.has_first = true, .has_other = true, .knows_other = true};
     configure(&s->config);
+    // What a peer answers too early must have gone out whole, whatever the dice.
+    s->options = (struct world_options){
+        .seed = 1, .cut_mode = WORLD_CUT_NONE, .pipe_bytes_min = 65536};
     s->script = (struct peer_script){.pipelining = true};
     s->good_script = (struct peer_script){.pipelining = true};
     s->load_plan = (struct load_plan){
@@ -81,10 +84,7 @@ static void start_load(struct stage *s)
 
 void stage_begin(struct stage *s)
 {
-    // What a peer answers too early must have gone out whole, whatever the dice.
-    const struct world_options options = {
-        .seed = 1, .cut_mode = WORLD_CUT_NONE, .pipe_bytes_min = 65536};
-    s->world = world_new(&options);
+    s->world = world_new(&s->options);
     s->began_us = world_now_us(s->world);
     CHECK(io_new(&s->keeper, &io_options) == 0);
     io_wait(s->keeper, UINT64_MAX);

@@ -20,6 +20,7 @@ struct stage {
     bool has_first, has_other;              // it listens
     bool first_is_lost;                     // connecting to it is never answered
     bool knows_other;                       // the DNS names it
+    struct world_options options;           // no line is cut, and none is narrow
     struct load_plan load_plan;             // one message for one recipient
     // The stage's own:
     struct world *world;

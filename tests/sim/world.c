@@ -40,6 +40,7 @@ struct world *world_new(const struct world_options *options)
     o->descriptors_max = or_default(o->descriptors_max, DESCRIPTORS_MAX_DEFAULT);
     o->file_latency_us_max = or_default(o->file_latency_us_max, o->latency_us_max);
     o->sync_latency_us_max = or_default(o->sync_latency_us_max, o->file_latency_us_max);
+    o->work_latency_us_max = or_default(o->work_latency_us_max, o->latency_us_max);
     random_init(&w->dice, options->seed);
     w->now_us = START_US;
     w->trace = FNV_OFFSET;

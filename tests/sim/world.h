@@ -56,6 +56,7 @@ struct world_options {
     uint32_t latency_us_max;      // of any completion; 0: 1,000
     uint32_t file_latency_us_max; // of those on files of the disk; 0: latency_us_max
     uint32_t sync_latency_us_max; // 0: file_latency_us_max
+    uint32_t work_latency_us_max; // of what is done off the loop; 0: latency_us_max
     uint64_t disk_bytes_max;      // world_set_disk_bytes_max()
     uint32_t stall_us_max;        // 0: 50,000
     uint32_t dns_latency_us_max;  // 0: 20,000
