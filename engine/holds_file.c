@@ -13,6 +13,9 @@
 #define NAME "holds"
 #define NEW_NAME "holds.new"
 #define LINE_BYTES_MAX (SELECTOR_WORDS_BYTES_MAX + 64)
+// Ends a line that could not be written whole: it may look like another one. Words never have two
+// blanks between them.
+#define UNFINISHED "  unfinished"
 
 enum { OP_WRITE, OP_SYNC };
 
@@ -51,7 +54,7 @@ static bool apply_line(struct holds **holds, struct reroutes *reroutes, struct s
 {
     struct selector s;
     bool adds;
-    if (line.len == 0)
+    if (line.len == 0 || slice_ends(line, SLICE(UNFINISHED)))
         return true;
     if (slice_starts(line, SLICE("reroute ")))
         return apply_reroute(reroutes, slice_skip(line, sizeof("reroute ") - 1));
@@ -162,7 +165,10 @@ int holds_file_open(int state_fd, const char *path, uid_t uid, gid_t gid, struct
 
 void holds_file_init(struct holds_file *f, struct io *io, int fd, uint8_t io_owner)
 {
+    struct io_file about;
     *f = (struct holds_file){.io = io, .fd = fd, .io_owner = io_owner};
+    if (fd >= 0 && io_file_of(io, fd, &about) == 0)
+        f->bytes = about.bytes;
     buffer_init(&f->line, LINE_BYTES_MAX);
 }
 
@@ -184,15 +190,16 @@ static void begin_line(struct holds_file *f)
     f->written = 0;
     buffer_clear(&f->line);
     if (f->torn)
-        (void)buffer_append_byte(&f->line, '\n');
+        CHECK(buffer_append(&f->line, SLICE(UNFINISHED "\n"))); // an empty buffer takes it
 }
 
 static void write_line(struct holds_file *f, bool fits)
 {
     if (f->fd < 0)
         return;
-    if (!fits) {
-        f->error = -E2BIG;
+    // The next start writes it anew; it must be able to read it.
+    if (!fits || f->bytes + f->line.len > HOLDS_FILE_BYTES_MAX) {
+        f->error = fits ? -EFBIG : -E2BIG;
         return;
     }
     f->busy = true;
@@ -220,6 +227,7 @@ static void on_write(struct holds_file *f, int32_t result)
         return;
     }
     f->written += (size_t)result;
+    f->bytes += (size_t)result;
     if (f->written < f->line.len)
         io_append(f->io, f->fd, slice_skip(buffer_slice(&f->line), f->written),
                   token_of(f, OP_WRITE));

@@ -3,8 +3,9 @@
 // stand there, too: "reroute domain=example.org via=relay", and without "via" when it is over.
 //
 // At start it is read, and written anew with what is in force. Then lines are appended and synced,
-// one change at a time; a line without its end was never acknowledged, and is not read.
-// Threads: worker 0, once it is open.
+// one change at a time, until the file is as long as may be read at the next start; a line that
+// could not be written whole was never acknowledged, and is not read. Threads: worker 0, once it is
+// open.
 #ifndef POSTHASTE_HOLDS_FILE_H
 #define POSTHASTE_HOLDS_FILE_H
 
@@ -27,8 +28,9 @@ struct holds_file {
     int fd; // -1: holds are kept in memory alone
     uint8_t io_owner;
     bool busy;
-    bool torn; // the last line may lack its end
-    int error; // of the last change
+    bool torn;      // the last line may lack its end
+    uint64_t bytes; // in the file
+    int error;      // of the last change
     struct buffer line;
     size_t written;
 };

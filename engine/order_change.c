@@ -9,6 +9,7 @@
 #include "engine/home.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define CHANGE_RESULTS_BYTES (4u * 1024 * 1024) // that wait to be written
 
@@ -54,6 +55,24 @@ void change_release(struct order *o)
     struct change *c = o->work;
     if (c)
         free(c->walk);
+}
+
+enum order_step change_write_down(struct order_place *p, struct order *o, change_append *append)
+{
+    struct change *c = o->work;
+    struct holds_file *f = &p->holds_file;
+    if (p->number != 0)
+        return ORDER_OVER;
+    if (!c->writes) {
+        c->writes = true;
+        append(f, o);
+    }
+    if (f->busy)
+        return ORDER_WAITS;
+    if (f->error < 0)
+        order_refuse(o, ORDER_LATER, "it could not be written down: %s",
+                     strerrordesc_np(-f->error));
+    return ORDER_OVER;
 }
 
 bool change_may(struct order *o, const struct walked *w)

@@ -1,5 +1,5 @@
 // engine/order_change.h: what orders have in common that change queued mail: they walk, act, and
-// tell how much it was. For order_change.c and order_hold.c.
+// tell how much it was. For order_change.c, order_hold.c and order_reroute.c.
 #ifndef POSTHASTE_ORDER_CHANGE_H
 #define POSTHASTE_ORDER_CHANGE_H
 
@@ -27,6 +27,11 @@ bool change_begin(struct order *o, change_act *act);
 enum order_step change_visit(struct order_place *p, struct order *o);
 enum order_step change_end(struct order *o);
 void change_release(struct order *o);
+
+// What must last is written down by worker 0: `append` puts it into the file of holds, once. Waits
+// until it is safe; the order is refused when it could not be.
+typedef void change_append(struct holds_file *f, const struct order *o);
+enum order_step change_write_down(struct order_place *p, struct order *o, change_append *append);
 
 // Is the job at home? Else it counts as busy.
 bool change_may(struct order *o, const struct walked *w);

@@ -10,7 +10,6 @@
 #include "engine/order_change.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { ROUND_WRITE, ROUND_TABLE, ROUND_WALK, ROUNDS };
 
@@ -24,22 +23,10 @@ static const char *hold_word(struct order *o, struct slice key, struct slice val
     return SELECTOR_NOT_MINE;
 }
 
-static enum order_step write_down(struct order_place *p, struct order *o)
+static void append(struct holds_file *f, const struct order *o)
 {
-    struct change *c = o->work;
-    struct holds_file *f = &p->holds_file;
-    if (p->number != 0)
-        return ORDER_OVER;
-    if (!c->writes) {
-        c->writes = true;
-        holds_file_append(f, o->kind->name, &c->meant);
-    }
-    if (f->busy)
-        return ORDER_WAITS;
-    if (f->error < 0)
-        order_refuse(o, ORDER_LATER, "it could not be written down: %s",
-                     strerrordesc_np(-f->error));
-    return ORDER_OVER;
+    const struct change *c = o->work;
+    holds_file_append(f, o->kind->name, &c->meant);
 }
 
 // Every worker has it: what worker 0 knows as in force is the new one, and nobody uses the old one.
@@ -57,7 +44,7 @@ static enum order_step hold_visit(struct order_place *p, struct order *o)
 {
     struct change *c = o->work;
     if (!o->dry_run && o->round == ROUND_WRITE)
-        return write_down(p, o);
+        return change_write_down(p, o, append);
     if (!o->dry_run && o->round == ROUND_TABLE)
         deliver_set_holds(p->deliver, c->holds);
     if (o->round != ROUND_WALK)

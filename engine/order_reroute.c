@@ -17,6 +17,7 @@ static const char *reroute_word(struct order *o, struct slice key, struct slice 
         if (value.len == 0 || value.len >= ROUTE_NAME_BYTES)
             return "is no name of a route";
         memcpy(o->subject, value.data, value.len);
+        o->subject[value.len] = '\0';
         return NULL;
     }
     if (slice_equal(key, SLICE("domain")))
@@ -40,31 +41,31 @@ static bool reroute_begin(struct order *o)
     c->walk->finishes = true;
     if (!o->selector.domain[0])
         return order_refuse(o, ORDER_REFUSED, "of which domain?");
-    if (o->subject[0] && !reroutes_may_be(s->config_now, slice_of_text(o->subject)))
+    if (!o->subject[0])
+        return true;
+    if (!reroutes_may_be(s->config_now, slice_of_text(o->subject)))
         return order_refuse(o, ORDER_REFUSED, "there is no route \"%s\"", o->subject);
+    if (!reroutes_have_room(&s->reroutes, slice_of_text(o->selector.domain)))
+        return order_refuse(o, ORDER_REFUSED,
+                            "%u domains have a route of their own, and no more can", REROUTES_MAX);
     return true;
+}
+
+static void append(struct holds_file *f, const struct order *o)
+{
+    holds_file_append_reroute(f, o->selector.domain, o->subject);
 }
 
 static enum order_step write_down(struct order_place *p, struct order *o)
 {
     struct change *c = o->work;
-    struct holds_file *f = &p->holds_file;
-    if (p->number != 0)
-        return ORDER_OVER;
-    if (!c->writes) {
-        c->writes = true;
-        holds_file_append_reroute(f, o->selector.domain, o->subject);
-    }
-    if (f->busy)
-        return ORDER_WAITS;
     struct shared *s = p->shared;
-    if (f->error < 0)
-        order_refuse(o, ORDER_LATER, "it could not be written down: %s",
-                     strerrordesc_np(-f->error));
-    else if (!reroutes_set(&s->reroutes, slice_of_text(o->selector.domain),
-                           slice_of_text(o->subject)) ||
-             !(c->limits = reroutes_apply(&s->reroutes, s->config_now)))
-        order_refuse(o, ORDER_LATER, "too many domains have a route of their own, or no memory");
+    enum order_step step = change_write_down(p, o, append);
+    if (step != ORDER_OVER || p->number != 0 || o->how != ORDER_DONE)
+        return step;
+    if (!reroutes_set(&s->reroutes, slice_of_text(o->selector.domain), slice_of_text(o->subject)) ||
+        !(c->limits = reroutes_apply(&s->reroutes, s->config_now)))
+        order_refuse(o, ORDER_LATER, "there is no memory for it; the next start will know of it");
     return ORDER_OVER;
 }
 

@@ -30,10 +30,20 @@ static uint32_t place_of(const struct reroutes *r, struct slice domain)
     return at;
 }
 
+static bool stands_at(const struct reroutes *r, uint32_t at, struct slice domain)
+{
+    return at < r->count && slice_equal(slice_of_text(r->items[at].domain), domain);
+}
+
+bool reroutes_have_room(const struct reroutes *r, struct slice domain)
+{
+    return r->count < REROUTES_MAX || stands_at(r, place_of(r, domain), domain);
+}
+
 bool reroutes_set(struct reroutes *r, struct slice domain, struct slice via)
 {
     uint32_t at = place_of(r, domain);
-    bool there = at < r->count && slice_equal(slice_of_text(r->items[at].domain), domain);
+    bool there = stands_at(r, at, domain);
     size_t behind = r->count - at;
     if (!r->items)
         r->items = calloc(REROUTES_MAX, sizeof(*r->items));

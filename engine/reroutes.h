@@ -2,8 +2,8 @@
 // configuration's.
 //
 // Shape:   a list of domains and routes, and tables of limits with these put in. A table is not
-// changed
-//          once it is in use, and stays until the end: what was read from it may still be used.
+//          changed once it is in use, and stays until the end: what was read from it may still be
+//          used.
 // Threads: worker 0, or whoever starts the engine.
 #ifndef POSTHASTE_REROUTES_H
 #define POSTHASTE_REROUTES_H
@@ -32,6 +32,8 @@ struct reroutes {
 void reroutes_release(struct reroutes *r);
 // `via`: empty ends it. False: too many, or no memory.
 bool reroutes_set(struct reroutes *r, struct slice domain, struct slice via);
+// Is there room for one of this domain?
+bool reroutes_have_room(const struct reroutes *r, struct slice domain);
 // Is there such a route, or is it one of those that are always there?
 bool reroutes_may_be(const struct config *c, struct slice via);
 // The configuration's limits with these in force; those whose route is not there are left out. NULL

@@ -42,6 +42,20 @@ struct slice slice_trim(struct slice s)
     return s;
 }
 
+static bool is_fold(char c)
+{
+    return is_blank(c) || c == '\r' || c == '\n';
+}
+
+struct slice slice_trim_folds(struct slice s)
+{
+    while (s.len > 0 && is_fold(s.data[0]))
+        s = slice_skip(s, 1);
+    while (s.len > 0 && is_fold(s.data[s.len - 1]))
+        s.len--;
+    return s;
+}
+
 bool slice_to_u64(struct slice s, uint64_t max, uint64_t *ret)
 {
     uint64_t value = 0;

@@ -56,6 +56,11 @@ static inline bool slice_starts(struct slice s, struct slice prefix)
     return s.len >= prefix.len && slice_equal(slice_take(s, prefix.len), prefix);
 }
 
+static inline bool slice_ends(struct slice s, struct slice suffix)
+{
+    return s.len >= suffix.len && slice_equal(slice_skip(s, s.len - suffix.len), suffix);
+}
+
 // ASCII case only: what SMTP and DNS mean by "case-insensitive".
 bool slice_equal_nocase(struct slice a, struct slice b);
 bool slice_starts_nocase(struct slice s, struct slice prefix);
@@ -73,6 +78,8 @@ struct slice slice_cut(struct slice *rest, char byte);
 
 // Without blanks (space, tab) at both ends.
 struct slice slice_trim(struct slice s);
+// The same, and without line ends: what a header field says, wherever it was folded.
+struct slice slice_trim_folds(struct slice s);
 
 // Decimal digits only, the whole slice, at most `max`. False otherwise, *ret untouched.
 bool slice_to_u64(struct slice s, uint64_t max, uint64_t *ret);

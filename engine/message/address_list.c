@@ -181,15 +181,6 @@ static struct slice read_entry(struct entry *e)
     return entry;
 }
 
-static struct slice trim_folded(struct slice s)
-{
-    while (s.len > 0 && is_blank(s.data[0]))
-        s = slice_skip(s, 1);
-    while (s.len > 0 && is_blank(s.data[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 enum address_list_step
 address_list_next(struct slice *rest, char text[ADDRESS_LIST_ADDRESS_BYTES_MAX], struct slice *ret)
 {
@@ -198,7 +189,7 @@ address_list_next(struct slice *rest, char text[ADDRESS_LIST_ADDRESS_BYTES_MAX],
         struct slice entry = read_entry(&e);
         *rest = e.rest;
         if (e.bad || e.too_long || e.apart || (e.len > 0 && text[0] == '@')) {
-            *ret = trim_folded(entry);
+            *ret = slice_trim_folds(entry);
             return ADDRESS_LIST_BAD;
         }
         *ret = slice_make(text, e.len);

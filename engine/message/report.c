@@ -10,15 +10,6 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && is_blank(s.data[0]))
-        s = slice_skip(s, 1);
-    while (s.len > 0 && is_blank(s.data[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 // --- Content-Type
 
 // The next parameter of a field's body: "; name=value", quotes taken off. False: no more.
@@ -28,7 +19,7 @@ static bool next_parameter(struct slice *rest, struct slice *ret_name, struct sl
     struct slice value = *rest;
     if (value.len == 0)
         return false;
-    *ret_name = trim(slice_cut(&value, '='));
+    *ret_name = slice_trim_folds(slice_cut(&value, '='));
     while (value.len > 0 && is_blank(value.data[0]))
         value = slice_skip(value, 1);
     if (value.len > 0 && value.data[0] == '"') {
@@ -36,7 +27,7 @@ static bool next_parameter(struct slice *rest, struct slice *ret_name, struct sl
         *rest = value;
         *ret_value = slice_cut(rest, '"');
     } else {
-        *ret_value = trim(slice_take(value, slice_find(value, ';')));
+        *ret_value = slice_trim_folds(slice_take(value, slice_find(value, ';')));
     }
     return true;
 }
@@ -48,7 +39,7 @@ struct content_type {
 
 static struct content_type content_type_of(struct slice body)
 {
-    struct content_type type = {.name = trim(slice_take(body, slice_find(body, ';')))};
+    struct content_type type = {.name = slice_trim_folds(slice_take(body, slice_find(body, ';')))};
     struct slice name, value;
     while (next_parameter(&body, &name, &value))
         if (type.boundary.len == 0 && slice_equal_nocase(name, SLICE("boundary")) &&
@@ -64,12 +55,12 @@ static struct slice typed_address(struct slice body)
 {
     struct slice rest = body;
     slice_cut(&rest, ';');
-    return trim(rest.len > 0 ? rest : body);
+    return slice_trim_folds(rest.len > 0 ? rest : body);
 }
 
 static struct slice bare_address(struct slice body)
 {
-    body = trim(body);
+    body = slice_trim_folds(body);
     if (body.len > 1 && body.data[0] == '<' && body.data[body.len - 1] == '>')
         body = slice_make(body.data + 1, body.len - 2);
     return body;
@@ -77,7 +68,7 @@ static struct slice bare_address(struct slice body)
 
 static struct enhanced_code status_of(struct slice body)
 {
-    struct slice rest = trim(body);
+    struct slice rest = slice_trim_folds(body);
     uint64_t class, subject, detail;
     rest = slice_take(rest, slice_find(rest, ' '));
     if (slice_to_u64(slice_cut(&rest, '.'), 5, &class) &&
@@ -88,7 +79,7 @@ static struct enhanced_code status_of(struct slice body)
 
 static void read_rcpt_field(struct report_rcpt *rcpt, const struct header_field *f)
 {
-    struct slice word = trim(f->body);
+    struct slice word = slice_trim_folds(f->body);
     if (header_field_is(f, SLICE("Original-Recipient")))
         rcpt->original = typed_address(f->body);
     else if (header_field_is(f, SLICE("Final-Recipient")))
@@ -131,7 +122,7 @@ static void read_feedback(struct report *r, struct slice body)
     r->kind = REPORT_COMPLAINT;
     while (fields_next(&body, &f)) {
         if (header_field_is(&f, SLICE("Feedback-Type")))
-            r->feedback_type = trim(f.body);
+            r->feedback_type = slice_trim_folds(f.body);
         else if (header_field_is(&f, SLICE("Original-Mail-From")))
             r->mail_from = bare_address(f.body);
         else if (header_field_is(&f, SLICE("Original-Rcpt-To")) && r->rcpt_count < REPORT_RCPTS_MAX)
@@ -162,7 +153,7 @@ static struct slice next_part(struct slice *rest, struct slice boundary, bool *r
         struct slice behind = slice_skip(line, 2 + boundary.len);
         *rest = slice_skip(*rest, len);
         *ret_last = slice_starts(behind, SLICE("--"));
-        if (is_boundary && (*ret_last || trim(behind).len == 0))
+        if (is_boundary && (*ret_last || slice_trim_folds(behind).len == 0))
             return slice_make(begin, (size_t)(line.data - begin));
     }
     *ret_last = true;

@@ -125,21 +125,6 @@ static void write_trace(struct session *s, struct session_room *room)
 
 // --- submission keys
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-// A field's body may be folded in front of its text, and ends with a line end.
-static struct slice without_folds(struct slice body)
-{
-    while (body.len > 0 && is_blank(body.data[0]))
-        body = slice_skip(body, 1);
-    while (body.len > 0 && is_blank(body.data[body.len - 1]))
-        body = slice_take(body, body.len - 1);
-    return body;
-}
-
 // Takes the field that carries the key out of the content, and copies the key. False: it is not as
 // it may be, or there is another one.
 static bool cut_key(struct message *m, char key[KEY_BYTES_MAX], size_t *ret_len)
@@ -153,7 +138,7 @@ static bool cut_key(struct message *m, char key[KEY_BYTES_MAX], size_t *ret_len)
             return false;
         found = f;
     }
-    struct slice text = without_folds(found.body);
+    struct slice text = slice_trim_folds(found.body);
     if (text.len == 0 || text.len > KEY_BYTES_MAX)
         return false;
     memcpy(key, text.data, text.len);

@@ -2,21 +2,6 @@
 
 #include "engine/message/fields.h"
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-// A field's body may be folded in front of its text, and ends with a line end.
-static struct slice without_folds(struct slice body)
-{
-    while (body.len > 0 && is_blank(body.data[0]))
-        body = slice_skip(body, 1);
-    while (body.len > 0 && is_blank(body.data[body.len - 1]))
-        body = slice_take(body, body.len - 1);
-    return body;
-}
-
 static enum wishes_fault take_priority(struct wishes *o, struct slice text)
 {
     if (o->has_priority || !priority_parse(text, &o->priority))
@@ -45,9 +30,9 @@ enum wishes_fault wishes_take(struct message *m, struct wishes *ret)
     *ret = (struct wishes){.has_priority = false};
     while (fault == WISHES_FINE && fields_next(&rest, &field)) {
         if (header_field_is(&field, SLICE(TRACE_PRIORITY_FIELD))) {
-            fault = take_priority(ret, without_folds(field.body));
+            fault = take_priority(ret, slice_trim_folds(field.body));
         } else if (header_field_is(&field, SLICE(TRACE_CAMPAIGN_FIELD))) {
-            fault = take_campaign(ret, without_folds(field.body));
+            fault = take_campaign(ret, slice_trim_folds(field.body));
         } else {
             message_close_up(m, kept, (size_t)(field.whole.data - content.data), field.whole.len);
             kept += field.whole.len;
