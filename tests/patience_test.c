@@ -159,6 +159,24 @@ static void test_one_that_it_dislikes(void)
     end(s);
 }
 
+// A disk that takes up to two minutes for a sync: whoever waits for that is not told that he was
+// too slow, or he would send again what is taken all the same.
+static void test_a_slow_disk(void)
+{
+    struct stage *s = begin();
+    s->config.durable = true;
+    s->config.segment_bytes = 1024 * 1024;
+    s->config.listeners[0].idle_us_max = 5 * STAGE_SECOND;
+    s->options.sync_latency_us_max = 2 * 60 * STAGE_SECOND;
+    s->load_plan.message_count = 20;
+    stage_begin(s);
+    stage_until(s, HOURS(3));
+    CU_ASSERT_EQUAL(s->load->stats.counters.messages_accepted, 20);
+    CU_ASSERT_EQUAL(s->load->stats.counters.messages_lost, 0);
+    CU_ASSERT_EQUAL(peer_arrival_count(s->first), 20);
+    end(s);
+}
+
 static const struct suite_test tests[] = {
     {"five days", test_five_days},
     {"a dead site", test_a_dead_site},
@@ -167,6 +185,7 @@ static const struct suite_test tests[] = {
     {"too old in the calendar", test_too_old_in_the_calendar},
     {"a list", test_a_list},
     {"one that it dislikes", test_one_that_it_dislikes},
+    {"a slow disk", test_a_slow_disk},
 };
 
 int main(int argc, char **argv)

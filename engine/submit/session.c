@@ -183,8 +183,8 @@ void session_on_timer(struct session *s, struct session_room *room)
         wheel_arm(room->o.wheel, &s->timer, due_us);
     else if (s->close_when_sent) // it does not even read our last words
         session_close(s, room);
-    else if (room->stopping && smtp_server_uncommitted(&s->machine) > 0)
-        wheel_arm(room->o.wheel, &s->timer, now_us + SUBMIT_GRACE_US); // it has a verdict to come
+    else if (smtp_server_uncommitted(&s->machine) > 0)
+        wheel_arm(room->o.wheel, &s->timer, now_us + SUBMIT_GRACE_US); // it is we who are slow
     else
         session_hang_up(s, room, room->stopping ? SESSION_STOPPING : "421 4.4.2 Timeout");
 }
@@ -255,6 +255,7 @@ void session_verdict(struct session *s, struct session_room *room, const struct 
     CHECK(m->waiter_slot < SERVER_UNCOMMITTED_MAX && s->fates[m->waiter_slot] == FATE_UNKNOWN);
     s->fates[m->waiter_slot] = (uint8_t)fate_of(fate);
     s->ids[m->waiter_slot] = m->id;
+    s->progress_us = io_now_us(room->o.io); // from here on it is the client's time
     settle_known(s);
     if (s->waiting)
         session_feed_held(s, room);
