@@ -7,8 +7,7 @@
 //          than three quarters of the memory are taken; else it is read back by who delivers it.
 //          What stays in any case is its jobs.
 // Knows not of: sessions, sites, connections. A job leaves through a domain queue, and comes back
-// in
-//          a page of results.
+//          in a page of results.
 // Threads: one worker. Only the home of a message writes about it.
 #ifndef POSTHASTE_HOME_H
 #define POSTHASTE_HOME_H

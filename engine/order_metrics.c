@@ -12,20 +12,13 @@ struct metric {
     bool is_32bit;
 };
 
-#define COUNTER(member, name, help)                                                                \
+#define FIGURE(member, name, help, is_gauge, is_32bit)                                             \
     {                                                                                              \
-        name, help, offsetof(struct gathered, counters) + offsetof(struct counters, member),       \
-            false, false                                                                           \
+        name, help, offsetof(struct gathered, member), is_gauge, is_32bit                          \
     }
-#define GAUGE32(member, name, help)                                                                \
-    {                                                                                              \
-        name, help, offsetof(struct gathered, counters) + offsetof(struct counters, member), true, \
-            true                                                                                   \
-    }
-#define GAUGE(member, name, help)                                                                  \
-    {                                                                                              \
-        name, help, offsetof(struct gathered, member), true, false                                 \
-    }
+#define COUNTER(member, name, help) FIGURE(counters.member, name, help, false, false)
+#define GAUGE32(member, name, help) FIGURE(counters.member, name, help, true, true)
+#define GAUGE(member, name, help) FIGURE(member, name, help, true, false)
 
 static const struct metric metrics[] = {
     GAUGE(counters.messages_left, "queue_messages", "Accepted messages that are not done with."),

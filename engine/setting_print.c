@@ -19,13 +19,19 @@ bool setting_print_quoted(struct slice text, struct buffer *out)
     return is_ok && buffer_append_byte(out, '"');
 }
 
+// One of a list.
+static bool print_item(bool first, struct slice text, struct buffer *out)
+{
+    return buffer_append(out, first ? SLICE_EMPTY : SLICE(", ")) && setting_print_quoted(text, out);
+}
+
 static bool print_addresses(const struct setting_addresses *list, struct buffer *out)
 {
     char text[IO_ADDRESS_TEXT_BYTES];
     bool is_ok = buffer_append_byte(out, '{');
     for (uint32_t i = 0; i < list->count; i++)
-        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
-                setting_print_quoted(slice_of_text(io_address_print(&list->items[i], text)), out);
+        is_ok = is_ok &&
+                print_item(i == 0, slice_of_text(io_address_print(&list->items[i], text)), out);
     return is_ok && buffer_append_byte(out, '}');
 }
 
@@ -35,8 +41,7 @@ static bool print_words(const struct setting *s, uint32_t set, struct buffer *ou
     for (uint32_t i = 0; s->words[i]; i++) {
         if (!(set & UINT32_C(1) << i))
             continue;
-        is_ok = is_ok && buffer_append(out, any ? SLICE(", ") : SLICE_EMPTY) &&
-                setting_print_quoted(slice_of_text(s->words[i]), out);
+        is_ok = is_ok && print_item(!any, slice_of_text(s->words[i]), out);
         any = true;
     }
     return is_ok && buffer_append_byte(out, '}');
@@ -47,8 +52,8 @@ static bool print_networks(const struct setting_networks *list, struct buffer *o
     char text[IO_NETWORK_TEXT_BYTES];
     bool is_ok = buffer_append_byte(out, '{');
     for (uint32_t i = 0; i < list->count; i++)
-        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
-                setting_print_quoted(slice_of_text(io_network_print(&list->items[i], text)), out);
+        is_ok = is_ok &&
+                print_item(i == 0, slice_of_text(io_network_print(&list->items[i], text)), out);
     return is_ok && buffer_append_byte(out, '}');
 }
 
@@ -86,8 +91,7 @@ static bool print_texts(const struct setting_texts *list, struct buffer *out)
 {
     bool is_ok = buffer_append_byte(out, '{');
     for (uint32_t i = 0; i < list->count; i++)
-        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
-                setting_print_quoted(slice_of_text(list->items[i]), out);
+        is_ok = is_ok && print_item(i == 0, slice_of_text(list->items[i]), out);
     return is_ok && buffer_append_byte(out, '}');
 }
 
@@ -95,8 +99,7 @@ static bool print_fields(const struct dkim_names *list, struct buffer *out)
 {
     bool is_ok = buffer_append_byte(out, '{');
     for (uint32_t i = 0; i < list->count; i++)
-        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
-                setting_print_quoted(slice_of_text(list->items[i].text), out);
+        is_ok = is_ok && print_item(i == 0, slice_of_text(list->items[i].text), out);
     return is_ok && buffer_append_byte(out, '}');
 }
 
@@ -104,8 +107,7 @@ static bool print_patterns(const struct mx_patterns *list, struct buffer *out)
 {
     bool is_ok = buffer_append_byte(out, '{');
     for (uint32_t i = 0; i < list->count; i++)
-        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
-                setting_print_quoted(slice_of_text(list->items[i]), out);
+        is_ok = is_ok && print_item(i == 0, slice_of_text(list->items[i]), out);
     return is_ok && buffer_append_byte(out, '}');
 }
 

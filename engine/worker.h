@@ -3,8 +3,7 @@
 // Owns:   everything that a message needs on its way through this worker; nothing of it is shared
 //         but inboxes, the table of domains, and the epochs (struct shared).
 // Turn:   completions -> timers -> answers; what is due again; commits: verdicts to clients, jobs
-// to
-//         domains; letters of other workers; work to connections; replies, results, events out.
+//         to domains; letters of other workers; work to connections; replies, results, events out.
 // Read first: worker_turn().
 #ifndef POSTHASTE_WORKER_H
 #define POSTHASTE_WORKER_H

@@ -13,7 +13,7 @@
 
 // Options beyond -c, --socket, --json and --help. What follows the subcommand is `request`'s.
 enum ask_options {
-    ASK_SELECTOR = 1, // --all --domain --sender --recipient --id --older --newer --state
+    ASK_SELECTOR = 1, // --all --domain --sender --recipient --campaign --id --older --newer --state
     ASK_LIMIT = 2,
     ASK_DRY_RUN = 4,
     ASK_BRIEF = 8,

@@ -1,5 +1,4 @@
 // posthaste bounce: mail fails, and its senders are told.
-#include "engine/command/ask.h"
 #include "engine/command/change.h"
 
 static const char help[] =
@@ -11,10 +10,5 @@ static const char help[] =
 
 enum command_exit command_bounce(int argc, char **argv)
 {
-    static const struct ask ask = {.request = "bounce",
-                                   .help = help,
-                                   .options = ASK_SELECTOR | ASK_DRY_RUN,
-                                   .must_select = true,
-                                   .print = change_print};
-    return ask_run(&ask, argc, argv);
+    return change_run("bounce", help, 0, argc, argv);
 }

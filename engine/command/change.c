@@ -1,8 +1,17 @@
 #include "engine/command/change.h"
 
-#include "engine/base/json_scan.h"
-
 #include <stdio.h>
+
+enum command_exit change_run(const char *request, const char *help, unsigned more, int argc,
+                             char **argv)
+{
+    const struct ask ask = {.request = request,
+                            .help = help,
+                            .options = ASK_SELECTOR | ASK_DRY_RUN | more,
+                            .must_select = true,
+                            .print = change_print};
+    return ask_run(&ask, argc, argv);
+}
 
 void change_print(struct slice line)
 {

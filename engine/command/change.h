@@ -2,7 +2,7 @@
 #ifndef POSTHASTE_COMMAND_CHANGE_H
 #define POSTHASTE_COMMAND_CHANGE_H
 
-#include "engine/base/slice.h"
+#include "engine/command/ask.h"
 
 #define CHANGE_HELP                                                                                \
     "      --dry-run         only count\n"                                                         \
@@ -19,11 +19,15 @@
     "      --domain DOMAIN       of the recipients\n"                                              \
     "      --sender ADDRESS      of the envelope; @DOMAIN: any of it; <>: the null sender\n"       \
     "      --recipient ADDRESS   the same\n"                                                       \
+    "      --campaign NAME       as X-Posthaste-Campaign: named it\n"                              \
     "      --id ID               of a message\n"                                                   \
     "      --older TIME, --newer TIME   than that, such as 30m or 2d\n"                            \
     "      --state STATE,...     ready, sending, deferred or held\n"                               \
     "\n"
 
+// Which mail is meant must be said. `more`: of enum ask_options, beside the usual.
+enum command_exit change_run(const char *request, const char *help, unsigned more, int argc,
+                             char **argv);
 // How much it was.
 void change_print(struct slice line);
 

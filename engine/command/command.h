@@ -45,6 +45,10 @@ enum command_exit command_version(int argc, char **argv);
 enum command_exit command_misused(const char *name, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+// What getopt_long() has returned that is no option of the subcommand's own: --help, or a mistake.
+// Returns what the subcommand is to exit with.
+enum command_exit command_option(int option, char **argv, const char *help);
+
 // The options -c FILE and --help, which is all that a subcommand about the configuration takes.
 // False: the subcommand is to exit with *ret_exit. *ret_file stays NULL without -c.
 bool command_config_option(int argc, char **argv, const char *help, const char **ret_file,

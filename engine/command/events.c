@@ -79,16 +79,7 @@ static bool read_options(int argc, char **argv, struct events_options *o, enum c
         case OPTION_DOMAIN: o->filter.domain = optarg; break;
         case OPTION_CAMPAIGN: o->filter.campaign = optarg; break;
         case OPTION_EVENT: o->filter.event = optarg; break;
-        case 'h':
-            fputs(help, stdout);
-            *ret = command_printed();
-            return false;
-        case ':':
-            *ret = command_misused(argv[0], "%s needs a value", argv[optind - 1]);
-            return false;
-        default:
-            *ret = command_misused(argv[0], "no such option: %s", argv[optind - 1]);
-            return false;
+        default: *ret = command_option(option, argv, help); return false;
         }
     if (optind < argc) {
         *ret = command_misused(argv[0], "what is '%s' for?", argv[optind]);

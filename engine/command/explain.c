@@ -196,9 +196,7 @@ enum command_exit command_explain(int argc, char **argv)
         case 'c': e.place.config_file = optarg; break;
         case OPTION_SOCKET: e.place.socket_path = optarg; break;
         case 'j': e.as_json = true; break;
-        case 'h': fputs(help, stdout); return command_printed();
-        case ':': return command_misused(argv[0], "%s needs a value", argv[optind - 1]);
-        default: return command_misused(argv[0], "no such option: %s", argv[optind - 1]);
+        default: return command_option(option, argv, help);
         }
     if (optind == argc)
         return command_misused(argv[0], "an address, a domain or the id of a message is missing");

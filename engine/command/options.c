@@ -22,6 +22,15 @@ enum command_exit command_misused(const char *name, const char *format, ...)
     return COMMAND_MISUSED;
 }
 
+enum command_exit command_option(int option, char **argv, const char *help)
+{
+    switch (option) {
+    case 'h': fputs(help, stdout); return command_printed();
+    case ':': return command_misused(argv[0], "%s needs a value", argv[optind - 1]);
+    default: return command_misused(argv[0], "no such option: %s", argv[optind - 1]);
+    }
+}
+
 bool command_config_option(int argc, char **argv, const char *help, const char **ret_file,
                            enum command_exit *ret_exit)
 {
@@ -32,17 +41,10 @@ bool command_config_option(int argc, char **argv, const char *help, const char *
     };
     opterr = 0; // we say it in our own words
     for (int option; (option = getopt_long(argc, argv, ":c:h", options, NULL)) != -1;)
-        switch (option) {
-        case 'c': *ret_file = optarg; break;
-        case 'h':
-            fputs(help, stdout);
-            *ret_exit = command_printed();
-            return false;
-        case ':':
-            *ret_exit = command_misused(argv[0], "%s needs the name of a file", argv[optind - 1]);
-            return false;
-        default:
-            *ret_exit = command_misused(argv[0], "no such option: %s", argv[optind - 1]);
+        if (option == 'c') {
+            *ret_file = optarg;
+        } else {
+            *ret_exit = command_option(option, argv, help);
             return false;
         }
     if (optind < argc) {

@@ -1,5 +1,4 @@
 // posthaste purge: mail is dropped.
-#include "engine/command/ask.h"
 #include "engine/command/change.h"
 
 static const char help[] =
@@ -13,10 +12,5 @@ static const char help[] =
 
 enum command_exit command_purge(int argc, char **argv)
 {
-    static const struct ask ask = {.request = "purge",
-                                   .help = help,
-                                   .options = ASK_SELECTOR | ASK_DRY_RUN | ASK_BRIEF,
-                                   .must_select = true,
-                                   .print = change_print};
-    return ask_run(&ask, argc, argv);
+    return change_run("purge", help, ASK_BRIEF, argc, argv);
 }

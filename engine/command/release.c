@@ -1,5 +1,4 @@
 // posthaste release: a hold ends.
-#include "engine/command/ask.h"
 #include "engine/command/change.h"
 
 static const char help[] =
@@ -14,10 +13,5 @@ static const char help[] =
 
 enum command_exit command_release(int argc, char **argv)
 {
-    static const struct ask ask = {.request = "release",
-                                   .help = help,
-                                   .options = ASK_SELECTOR | ASK_DRY_RUN,
-                                   .must_select = true,
-                                   .print = change_print};
-    return ask_run(&ask, argc, argv);
+    return change_run("release", help, 0, argc, argv);
 }

@@ -1,5 +1,4 @@
 // posthaste retry: what waits for its next attempt is tried now.
-#include "engine/command/ask.h"
 #include "engine/command/change.h"
 
 static const char help[] =
@@ -11,10 +10,5 @@ static const char help[] =
 
 enum command_exit command_retry(int argc, char **argv)
 {
-    static const struct ask ask = {.request = "retry",
-                                   .help = help,
-                                   .options = ASK_SELECTOR | ASK_DRY_RUN,
-                                   .must_select = true,
-                                   .print = change_print};
-    return ask_run(&ask, argc, argv);
+    return change_run("retry", help, 0, argc, argv);
 }

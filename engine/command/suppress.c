@@ -269,16 +269,7 @@ static bool read_options(struct suppress *s, int argc, char **argv, enum command
         case FOR: s->time = optarg; break;
         case CATEGORY: s->category = optarg; break;
         case JSON: s->json = true; break;
-        case 'h':
-            fputs(help, stdout);
-            *ret_exit = command_printed();
-            return false;
-        case ':':
-            *ret_exit = command_misused(argv[0], "%s needs a value", argv[optind - 1]);
-            return false;
-        default:
-            *ret_exit = command_misused(argv[0], "no such option: %s", argv[optind - 1]);
-            return false;
+        default: *ret_exit = command_option(option, argv, help); return false;
         }
     s->action = optind < argc ? argv[optind] : NULL;
     s->addresses = argv + optind + 1;

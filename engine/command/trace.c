@@ -181,9 +181,7 @@ enum command_exit command_trace(int argc, char **argv)
         case 'k': t.key = optarg; break;
         case OPTION_SUBMITTER: t.submitter = optarg; break;
         case 'j': t.as_json = true; break;
-        case 'h': fputs(help, stdout); return command_printed();
-        case ':': return command_misused(argv[0], "%s needs a value", argv[optind - 1]);
-        default: return command_misused(argv[0], "no such option: %s", argv[optind - 1]);
+        default: return command_option(option, argv, help);
         }
     if (optind == argc && !t.key)
         return command_misused(argv[0], "the id or the key of a message is missing");
