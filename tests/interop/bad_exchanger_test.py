@@ -3,6 +3,7 @@ or failed as they said, the next host is tried where that helps, and the events 
 
 import unittest
 
+from case import Case
 from client import Client
 from engine import Engine
 from exchanger import CLOSE, QUIET, RESET, USUAL, Exchanger, after, bytewise, once
@@ -27,14 +28,7 @@ def submit(*rcpts, to=None):
         return client.submit(SENDER, rcpts, CONTENT)
 
 
-class WithExchangers(unittest.TestCase):
-    def exchanger(self, script=None, **options):
-        exchanger = Exchanger(script, **options)
-        self.addCleanup(exchanger.close)
-        return exchanger
-
-
-class Replies(WithExchangers):
+class Replies(Case):
     """A script for a step of the session, and what the event says of it."""
 
     # name: (script, what the first event says)
@@ -204,7 +198,7 @@ class Replies(WithExchangers):
                 self.assertEqual(exchanger.connection_count, 2)
 
 
-class NextHost(WithExchangers):
+class NextHost(Case):
     """Two exchangers, one preferred. When that is no help, the other takes the mail."""
 
     def pair(self, script):
@@ -261,7 +255,7 @@ class NextHost(WithExchangers):
         self.assertEqual(second.connection_count, 0)
 
 
-class Recipients(WithExchangers):
+class Recipients(Case):
     """Each recipient has a fate of its own."""
 
     def test_some_are_refused(self):
@@ -293,7 +287,7 @@ class Recipients(WithExchangers):
         self.assertEqual([len(t.rcpts) for t in exchanger.transactions], [10, 10, 10, 5])
 
 
-class Reuse(WithExchangers):
+class Reuse(Case):
     """Many messages to one exchanger that has moods."""
 
     count = 30

@@ -4,11 +4,9 @@ import email
 import email.policy
 import re
 import time
-import unittest
 
+from case import Case
 from client import Client
-from engine import Engine
-from exchanger import Exchanger
 from place import eventually
 
 try:
@@ -50,21 +48,13 @@ class Report:
                 (fields["Action"], fields["Status"]) for fields in self.of_rcpts}
 
 
-class Bounces(unittest.TestCase):
+class Bounces(Case):
     def setUp(self):
         self.senders = self.exchanger()
         self.sender = f"bounces@{self.senders.domain}"
 
     def engine(self, **settings):
-        settings = {"bounces": "message", "domain": "retry-first = 1s"} | settings
-        engine = Engine(**settings)
-        self.addCleanup(engine.end)
-        return engine
-
-    def exchanger(self, script=None, **options):
-        exchanger = Exchanger(script, **options)
-        self.addCleanup(exchanger.close)
-        return exchanger
+        return super().engine(**{"bounces": "message", "domain": "retry-first = 1s"} | settings)
 
     def submit(self, engine, rcpts, sender=None, content=CONTENT, parameters=""):
         """`rcpts`: addresses, or addresses with parameters."""

@@ -8,13 +8,13 @@ import signal
 import socket
 import subprocess
 import time
-import unittest
 import urllib.error
 import urllib.request
 
+from case import Case
 from client import Client
-from engine import PROGRAM, Engine
-from exchanger import QUIET, Exchanger
+from engine import PROGRAM
+from exchanger import QUIET
 from place import IS_ROOT, NOBODY, eventually, place
 
 SENDER = "sender@client.example"
@@ -23,17 +23,7 @@ LATER = {"RCPT": b"450 4.2.0 later\r\n"}
 QUIET_GREETING = {"greeting": QUIET}
 
 
-class Operated(unittest.TestCase):
-    def engine(self, **settings):
-        engine = Engine(**settings)
-        self.addCleanup(engine.end)
-        return engine
-
-    def exchanger(self, script=None):
-        exchanger = Exchanger(script)
-        self.addCleanup(exchanger.close)
-        return exchanger
-
+class Operated(Case):
     def submit(self, engine, *exchangers, sender=SENDER, local="x"):
         with Client(engine.unix) as client:
             return client.submit(sender, [f"{local}@{e.domain}" for e in exchangers], CONTENT)
@@ -221,7 +211,7 @@ class Socket(Operated):
         peer = self.control(engine)
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         peer.sendall(b"list all limit=1000000\n")
-        time.sleep(0.3)
+        self.assertEqual(len(peer.recv(1, socket.MSG_PEEK)), 1)  # and no more, for now
         engine.outcomes(self.submit(engine, good))
         self.assertEqual(self.status(engine)["delivered-total"], 1)
         lines = b"".join(iter(lambda: peer.recv(65536), b"")).splitlines()

@@ -17,6 +17,7 @@ from place import PATIENCE_S, eventually, place
 
 KILLS = 5
 CLIENTS = 4
+EACH_LIFE = 25  # messages, at least
 
 
 def lines_of(path):
@@ -65,6 +66,11 @@ class Submitters:
             except (OSError, AssertionError):
                 time.sleep(0.05)  # it was killed
 
+    def take_part(self):
+        """So much has been submitted since."""
+        count = len(self.acknowledged) + EACH_LIFE
+        eventually(lambda: len(self.acknowledged) >= count, "mail to be taken")
+
     def end(self):
         self.going = False
         for thread in self.threads:
@@ -77,10 +83,10 @@ class Events(Journaled):
         exchanger = self.exchanger()
         submitters = Submitters(engine, exchanger.domain)
         for _ in range(KILLS):
-            time.sleep(0.5)
+            submitters.take_part()
             engine.kill()
             engine.start()
-        time.sleep(0.5)
+        submitters.take_part()
         submitters.end()
         ids = set(submitters.acknowledged)
         self.assertGreater(len(ids), 100)

@@ -277,7 +277,13 @@ class InDoubt(Journaled):
         for _ in range(40):
             self.submit(engine, [f"y@{other.domain}"], content_of(500_000))
         eventually(lambda: len(other.transactions) == 40, "the other mail")
-        time.sleep(0.5)  # until all is written
+
+        def was_moved():
+            try:
+                return place_of(self.folder(engine), message_id) != before
+            except AssertionError:  # its file goes while that is read
+                return False
+        eventually(was_moved, "the move")
         self.end(engine, kill=True)
         self.assertNotEqual(place_of(self.folder(engine), message_id), before)
         exchanger.script.clear()

@@ -7,14 +7,13 @@ import os
 import re
 import struct
 import time
-import unittest
 
+from case import Case
 from client import Client
-from engine import PROGRAM, Engine
-from exchanger import Exchanger
+from engine import PROGRAM
 from journal_writer import BATCH_MAGIC, BLOCK
 from messages import harm
-from place import eventually, run
+from place import PATIENCE_S, eventually, run
 
 SENDER = "sender@client.example"
 LATER = b"450 4.2.0 later\r\n"
@@ -38,18 +37,8 @@ def content_of(size, name="x"):
 PIECE = content_of(400_000, "piece")
 
 
-class Journaled(unittest.TestCase):
+class Journaled(Case):
     roots = {}  # of engines that see other file systems: where theirs begin
-
-    def engine(self, **settings):
-        engine = Engine(**settings)
-        self.addCleanup(engine.end)
-        return engine
-
-    def exchanger(self, script=None, **options):
-        exchanger = Exchanger(script, **options)
-        self.addCleanup(exchanger.close)
-        return exchanger
 
     def submit(self, engine, rcpts, content=content_of(100), **options):
         with Client(engine.unix) as client:
@@ -86,7 +75,7 @@ class Journaled(unittest.TestCase):
                          (done.stdout + done.stderr).decode()[-3000:])
         return json.loads(done.stdout.splitlines()[-1])
 
-    def written(self, engine, seconds=5, **counts):
+    def written(self, engine, seconds=PATIENCE_S, **counts):
         """Waits until the journal says so. Events come a moment before results are in the file."""
         def look():
             counted = self.check(engine)

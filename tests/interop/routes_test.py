@@ -1,11 +1,9 @@
 """Routes: mail of some domains goes where the configuration says, with failover; and when what is
 deferred is tried again."""
 
-import unittest
-
 from bench_test import tool
+from case import Case
 from client import Client
-from engine import Engine
 from exchanger import CLOSE, Exchanger
 from mail_server import _accepts
 from place import Process, eventually, place
@@ -39,21 +37,14 @@ class Sink:
             return sum(rcpt in line for line in file)
 
 
-class WithEngine(unittest.TestCase):
+class WithEngine(Case):
     def engine(self, more, **settings):
-        engine = Engine(more=more, **settings)
-        self.addCleanup(engine.end)
-        return engine
+        return super().engine(more=more, **settings)
 
     def sink(self, **where):
         sink = Sink(**where)
         self.addCleanup(sink.close)
         return sink
-
-    def exchanger(self, script=None, **options):
-        exchanger = Exchanger(script, **options)
-        self.addCleanup(exchanger.close)
-        return exchanger
 
     def send(self, engine, rcpt, count=1):
         """Its events."""
