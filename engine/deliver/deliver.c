@@ -35,6 +35,7 @@ int deliver_new(struct deliver **ret, const struct deliver_options *options)
     slab_init(&d->sites, sizeof(struct site), SITES_MAX);
     slab_init(&d->questions, sizeof(struct question), QUESTIONS_MAX);
     slab_init(&d->fetches, sizeof(struct fetch), FETCHES_MAX);
+    slab_init(&d->sisters, (uint32_t)sisters_bytes(), SITES_MAX);
     buffer_init(&d->plain, TLS_RECORD_BYTES_MAX);
     if (!sign_init(d)) {
         sign_release(d);
@@ -67,6 +68,7 @@ void deliver_free(struct deliver *d)
         site_release(s);
     }
     slab_release(&d->sites);
+    sisters_release(d);
     buffer_release(&d->plain);
     groups_release(d);
     slab_release(&d->questions);
@@ -134,6 +136,8 @@ void deliver_on_timer(struct deliver *d, struct wheel_timer *t)
     }
     if (token.op == DELIVER_OP_GROUP)
         group_next(d, &d->groups[token.index]);
+    else if (token.op == DELIVER_OP_SISTERS)
+        group_next(d, slab_at(&d->sisters, token.index));
     else if (token.op == DELIVER_OP_SITE)
         dispatch_site(d, slab_at(&d->sites, token.index));
     else

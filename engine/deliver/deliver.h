@@ -8,7 +8,7 @@
 //          sites.c   the sites of this worker, by MX set
 //          site.c    an MX set: hosts, addresses and their health, connections, limits
 //          allowance.c    what may begin now: rates, and what answers have taught (lesson.c)
-//          group.c   sites that are limited together
+//          group.c   sites that are limited together; sisters.c makes such groups
 //          conn.c    one connection: sockets and time-outs around smtp/client
 //          transaction.c  jobs of one message put together for one site
 //          dispatch.c     joins work, permission and connection

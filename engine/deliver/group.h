@@ -5,6 +5,9 @@
 // have taught. Who finds nothing left of these stands in line; whenever there is some, the first
 // one has its turn, and takes what there is.
 //
+// So do sites of the same exchangers that need different sessions: sisters.c makes a group of
+// these.
+//
 // Owns:    what is shared, and the line.
 // Threads: one worker owns a group and all sites of it.
 #ifndef POSTHASTE_DELIVER_GROUP_H
@@ -20,7 +23,8 @@ struct site;
 
 struct site_group {
     const struct limits_site *rule;
-    uint32_t owner; // worker
+    bool is_of_sisters; // made by sisters.c, not configured
+    uint32_t owner;     // worker
     struct allowance allowance;
     struct failure complaint;   // the last of any of its sites that made it slower
     uint32_t open_count;        // connections of all its sites, not being closed
@@ -36,6 +40,15 @@ struct site_group {
 bool groups_init(struct deliver *d);
 void groups_release(struct deliver *d);
 struct site_group *group_of(struct deliver *d, const struct mx_set *set); // NULL: none
+
+// sisters.c. The group of all sites of this set, made if need be; NULL: there is none yet.
+struct site_group *sisters_group(struct deliver *d, const struct mx_set *set, uint64_t hash);
+size_t sisters_bytes(void); // of an item of deliver.sisters
+// A site of it was made, or goes. All three: nothing for NULL, and for a group that is configured.
+void sisters_release(struct deliver *d);
+void sisters_join(struct site_group *g);
+void sisters_leave(struct deliver *d, struct site_group *g);
+void sisters_learn_limits(struct deliver *d, struct site_group *g, const struct limits *l);
 
 // All for a site without a group, too: nothing holds it back then.
 // Messages that it may begin now.

@@ -118,6 +118,7 @@ struct deliver {
     struct slab sites;
     struct slab questions;
     struct slab fetches;
+    struct slab sisters;                                 // groups of sites: sisters.c has these
     struct slab signings;                                // sign.c has these
     struct signing *signing_buckets[SIGNING_BUCKETS];    // under way, by message
     struct dkim_signer *signers[IO_OFFLOAD_THREADS_MAX]; // each for the thread of that number
@@ -171,6 +172,7 @@ enum {
     DELIVER_OP_SIGN,
     DELIVER_OP_SITE,
     DELIVER_OP_GROUP,
+    DELIVER_OP_SISTERS,
 };
 
 // sites.c

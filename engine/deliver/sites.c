@@ -27,6 +27,7 @@ struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t has
     s->need = *need;
     s->limits_turn = d->limits_turn;
     s->group = g;
+    sisters_join(g);
     struct io_token timer = {index, slab_generation(&d->sites, index), d->o.io_owner,
                              DELIVER_OP_SITE};
     memcpy(&s->timer.owner, &timer, sizeof(timer));
@@ -51,6 +52,7 @@ void site_free_unused(struct deliver *d, struct site *s)
     while (*at != s)
         at = &(*at)->bucket_next;
     *at = s->bucket_next;
+    sisters_leave(d, s->group);
     site_release(s);
     slab_give(&d->sites, s->index);
 }

@@ -28,6 +28,7 @@ void target_tell_limits(struct deliver *d, struct target *t, struct site *s)
 {
     const struct limits *l = limits_of_domain(d->o.limits, domain_name(&t->domain));
     bool old = s->limits_turn != d->limits_turn;
+    sisters_learn_limits(d, s->group, l);
     struct limits all = s->group ? limits_within_site(l, &s->group->rule->limits) : *l;
     s->limits = old ? all : limits_tighter(&s->limits, &all);
     // Half a kilobyte for each rate that is set.
@@ -104,7 +105,7 @@ bool target_place(struct deliver *d, struct target *t, const struct mx_set *set)
     if (t->site && t->site == s)
         return true;
     if (!s)
-        s = site_make(d, set, hash, g, l, &need);
+        s = site_make(d, set, hash, g ? g : sisters_group(d, set, hash), l, &need);
     target_leave_site(d, t);
     if (s)
         target_join_site(d, t, s);

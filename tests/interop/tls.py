@@ -106,8 +106,8 @@ class TlsExchanger(Exchanger):
     def shake(self, session):
         """The handshake, on the session's connection."""
         if self.breaks:
+            session.connection.recv(65536)  # else it would be bytes in the clear behind the 220
             session.connection.sendall(b"500 what is this?\r\n")
-            session.connection.recv(65536)
             session.connection.shutdown(socket.SHUT_RDWR)
             raise _Ended
         session.connection = self.context.wrap_socket(session.connection, server_side=True)

@@ -2,6 +2,7 @@
 side may do wrong; and AUTH to smarthosts."""
 
 import os
+import time
 import unittest
 
 from client import Client
@@ -153,6 +154,30 @@ class Sites(WithEngine):
                                    and event["event"] == "delivered"], "the strict one")
         self.assertTrue(last)
         self.assertEqual(len(server.versions), 1)
+
+    def test_limits_are_shared(self):
+        """Neither level has more connections than the site may have, and each gets its turn."""
+        busy = most = 0  # messages under way
+
+        def content(_session):
+            nonlocal busy, most
+            busy += 1
+            most = max(most, busy)
+            time.sleep(0.02)
+            busy -= 1
+        server = self.exchanger({"content": content})
+        strict = f"strict.{server.domain}"
+        engine = self.engine(f'domain "{strict}" {{ tls = "verify" }}',
+                             domain="connections = 1  messages-per-connection = 5  window = 1")
+        with Client(engine.unix) as client:
+            ids = [client.submit(SENDER, [f"a{n}@{domain}"], CONTENT)
+                   for n in range(40) for domain in (server.domain, strict)]
+        for message_id in ids:
+            event, = engine.outcomes(message_id)
+            self.assertEqual(event["event"], "delivered", event)
+        self.assertEqual(most, 1)
+        took = [t.rcpts[0].endswith(f"@{strict}>") for t in server.transactions]
+        self.assertTrue(any(took[:40]) and not all(took[:40]), took)
 
     def test_resumption(self):
         server = self.exchanger()
