@@ -61,8 +61,9 @@ static bool store_file(struct config *c, struct cfg_t *file)
     for (unsigned i = 0; i < config_file_count(file, "pickup"); i++)
         if (!store_pickup(c, config_file_section(file, "pickup", i)))
             return false;
-    return config_store_routes(c, file) && config_store_domains(c, file) &&
-           config_store_dkim(c, file) && config_store_sites(c, file);
+    return config_check_listeners(c, file) && config_store_routes(c, file) &&
+           config_store_domains(c, file) && config_store_dkim(c, file) &&
+           config_store_sites(c, file);
 }
 
 static bool load_files(struct config *c, const char *path, struct refusal *why)

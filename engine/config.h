@@ -35,6 +35,21 @@ enum config_delays {
     DELAYS_ALL,   // who has not said otherwise
 };
 
+// What of a listener's sessions is under TLS.
+enum config_listen_tls {
+    CONFIG_TLS_NONE,
+    CONFIG_TLS_STARTTLS, // who asks for it
+    CONFIG_TLS_REQUIRE,  // by STARTTLS, and no mail without
+    CONFIG_TLS_IMPLICIT, // all, from the first byte
+};
+
+// Who must prove who he is.
+enum config_auth {
+    CONFIG_AUTH_NONE,    // nobody can
+    CONFIG_AUTH_OFFER,   // who may not send mail for where he is
+    CONFIG_AUTH_REQUIRE, // everybody
+};
+
 // listen "127.0.0.1:2525" { ... }
 struct config_listener {
     struct io_address address;
@@ -47,6 +62,9 @@ struct config_listener {
     bool verp;                          // as if each MAIL had said XVERP
     int32_t priority;                   // of mail that says nothing else
     struct setting_networks relay_from; // who may relay beside local peers
+    enum config_listen_tls tls;
+    struct setting_texts certificates, keys; // as many of one as of the other
+    enum config_auth auth;
 };
 
 // pickup "/var/spool/posthaste/pickup" { ... }
@@ -124,6 +142,7 @@ struct config {
     char hostname[SETTING_TEXT_BYTES];
     char user[SETTING_TEXT_BYTES]; // empty: stay who we are
     char state_dir[SETTING_TEXT_BYTES];
+    char users_file[SETTING_TEXT_BYTES]; // who may hand in mail; empty: nobody has a name
     uint32_t worker_count;
     bool durable;                                       // no: accepted mail is kept in memory alone
     uint64_t memory_bytes_max;                          // accepted mail that is kept in memory
@@ -174,6 +193,9 @@ void config_free(struct config *c); // NULL is fine
 // Which sections differ that a running engine cannot change: all but `domain` and `route`. Writes
 // their names into *ret, or nothing.
 void config_needs_restart(const struct config *a, const struct config *b, struct refusal *ret);
+
+// Whether this listener can be told who one is.
+bool config_listener_asks(const struct config *c, const struct config_listener *l);
 
 // Appends all that is in force, in the file's own syntax. False when `out` is full.
 bool config_print(const struct config *c, struct buffer *out);

@@ -5,6 +5,8 @@
 
 #include "engine/config_file.h"
 
+// Once all is stored: users stand outside of these sections, maybe behind them.
+bool config_check_listeners(const struct config *c, struct cfg_t *file);
 bool config_store_routes(struct config *c, struct cfg_t *file);
 bool config_store_domains(struct config *c,
                           struct cfg_t *file); // behind the routes, which they name

@@ -22,6 +22,7 @@ static const struct setting top_settings[] = {
     {"state", SETTING_PATH, AT(config, state_dir)},
     {"workers", SETTING_COUNT, AT(config, worker_count), WITHIN(1, CONFIG_WORKERS_MAX)},
     {"providers", SETTING_PATH, AT(config, providers_file)},
+    {"users", SETTING_PATH, AT(config, users_file)},
 };
 
 static const char *const bounces_words[] = {
@@ -29,6 +30,19 @@ static const char *const bounces_words[] = {
 static const char *const delays_words[] = {[DELAYS_ASKED] = "asked", [DELAYS_ALL] = "all", NULL};
 _Static_assert(sizeof(enum config_bounces) == sizeof(uint32_t) &&
                    sizeof(enum config_delays) == sizeof(uint32_t),
+               "what SETTING_WORD writes");
+
+static const char *const tls_words[] = {[CONFIG_TLS_NONE] = "none",
+                                        [CONFIG_TLS_STARTTLS] = "starttls",
+                                        [CONFIG_TLS_REQUIRE] = "require",
+                                        [CONFIG_TLS_IMPLICIT] = "implicit",
+                                        NULL};
+static const char *const auth_words[] = {[CONFIG_AUTH_NONE] = "none",
+                                         [CONFIG_AUTH_OFFER] = "offer",
+                                         [CONFIG_AUTH_REQUIRE] = "require",
+                                         NULL};
+_Static_assert(sizeof(enum config_listen_tls) == sizeof(uint32_t) &&
+                   sizeof(enum config_auth) == sizeof(uint32_t),
                "what SETTING_WORD writes");
 
 // RFC 5321 4.5.3.1.8 asks for 100 recipients at least, 4.5.3.2.7 for five minutes of patience.
@@ -47,6 +61,10 @@ static const struct setting listen_settings[] = {
     {"relay-from", SETTING_NETWORKS, AT(config_listener, relay_from), WITHIN(0, SETTING_LIST_MAX)},
     {"mode", SETTING_MODE, AT(config_listener, mode), .usual = "0660"},
     {"priority", SETTING_PRIORITY, AT(config_listener, priority), .usual = "normal"},
+    {"tls", SETTING_WORD, AT(config_listener, tls), .words = tls_words, .usual = "none"},
+    {"certificate", SETTING_PATHS, AT(config_listener, certificates)},
+    {"key", SETTING_PATHS, AT(config_listener, keys)},
+    {"auth", SETTING_WORD, AT(config_listener, auth), .words = auth_words, .usual = "offer"},
 };
 
 static const struct setting pickup_settings[] = {

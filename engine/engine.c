@@ -324,6 +324,7 @@ static void *thread_main(void *argument)
         if (t->number == 0) {
             recovery_free(e->recovery);
             e->recovery = NULL;
+            doors_release(&e->shared.doors);
             worker_hear_signals(t->worker, e->signal_fd);
             tell_listeners(e);
             notify_say("READY=1");
@@ -457,6 +458,10 @@ bool engine_run(struct engine *e, const struct engine_files *files, struct refus
     *files->holds = NULL;
     e->shared.reroutes = *files->reroutes;
     *files->reroutes = (struct reroutes){0};
+    e->shared.doors = *files->doors;
+    *files->doors = (struct doors){.count = 0};
+    e->shared.users = *files->users;
+    *files->users = NULL;
     e->shared.reload = files->reload;
     e->shared.reload_context = files->reload_context;
     bool good = tls_memory_open(&e->shared.tls, e->config->mta_sts.use, why) && run(e, why);

@@ -9,9 +9,11 @@
 #include "engine/message/dkim_table.h"
 #include "engine/refusal.h"
 
+struct doors;
 struct engine;
 struct holds;
 struct reroutes;
+struct users;
 
 // Binds the listeners, with whatever rights the process still has; no thread and no ring is made
 // yet, so that rights can be dropped behind it. NULL, with a reason, when
@@ -28,8 +30,10 @@ struct engine_files {
     int mta_sts_fd;       // the folder of policies; -1: these end with the process, as do
     int tls_report_fd;    // the counts in this one
     int holds_fd;         // what holds_file_open() has given; -1: holds end with the process
-    struct holds **holds; // these two: taken over, and left empty
+    struct holds **holds; // these four: taken over, and left empty
     struct reroutes *reroutes;
+    struct doors *doors;
+    struct users **users;
     // Reads the configuration again. NULL, with a reason, when it is not sound. Else *why names the
     // sections that differ and wait for a restart, if any.
     struct config *(*reload)(void *context, struct refusal *why);

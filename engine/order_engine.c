@@ -1,14 +1,17 @@
 // drain, stop and reload: what concerns the engine itself.
 //
 // A reload takes from the new configuration what can change while the engine runs: the sections
-// `domain` and `route`. What else is different is told, and waits for a restart. The file of the
-// events is opened anew, too.
+// `domain` and `route`. What else is different is told, and waits for a restart. The files that the
+// listeners have, certificates and users, are read again in any case, by the names that the engine
+// was started with; one that is not sound leaves in force what was read before, and is told.
+// The file of the events is opened anew, too.
 #include "engine/base/log.h"
 #include "engine/deliver/deliver.h"
 #include "engine/notify.h"
 #include "engine/order_place.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static void wake_all(const struct order_place *p)
 {
@@ -59,8 +62,43 @@ const struct order_kind order_stop = {.name = "stop", .changes = true, .begin = 
 struct reload {
     struct config_kept *kept;
     const struct limits_table *limits;
-    struct refusal restart; // sections that wait for it
+    struct refusal restart;  // sections that wait for it
+    struct doors doors;      // that were read again, and are sound
+    struct users *spare;     // those of before, once all have the new ones
+    struct refusal kept_why; // why something of before stays, the first of these; empty: nothing
 };
+
+static void keep_old(struct reload *r, const char *reason)
+{
+    log_line(LOG_LEVEL_ERROR, "reload: %s; what was read before stays", reason);
+    if (r->kept_why.text[0] == '\0')
+        refuse(&r->kept_why, "%s", reason);
+}
+
+// Certificates and users.
+static void read_doors(struct reload *r, struct shared *s)
+{
+    const struct config *c = s->config;
+    struct refusal why;
+    r->doors.count = c->listener_count;
+    for (uint32_t i = 0; i < c->listener_count; i++)
+        if (!door_read(&c->listeners[i], geteuid(), &r->doors.items[i], &why))
+            keep_old(r, why.text);
+    if (!doors_read_users(c, geteuid(), &r->spare, &why))
+        keep_old(r, why.text);
+}
+
+// From here on all is the engine's.
+static void put_in_force(struct reload *r, struct shared *s)
+{
+    struct users *old = s->users;
+    if (!r->spare)
+        return;
+    if (old)
+        users_carry_over(r->spare, old);
+    s->users = r->spare;
+    r->spare = old;
+}
 
 static bool reload_begin(struct order *o)
 {
@@ -88,13 +126,31 @@ static bool reload_begin(struct order *o)
     s->config_now = r->kept->config;
     r->restart = why;
     r->limits = reroutes_apply(&s->reroutes, r->kept->config);
-    return r->limits || order_refuse(o, ORDER_LATER, "no memory");
+    if (!r->limits)
+        return order_refuse(o, ORDER_LATER, "no memory");
+    read_doors(r, s);
+    put_in_force(r, s);
+    return true;
+}
+
+static void renew_certificates(struct order_place *p, const struct reload *r)
+{
+    const char *why;
+    for (uint32_t i = 0; i < r->doors.count; i++) {
+        const struct door *d = &r->doors.items[i];
+        const struct tls_server_options options = door_options(d);
+        if (d->count > 0 && !submit_set_certificates(p->submit, i, &options, &why))
+            log_line(LOG_LEVEL_ERROR, "reload: listen \"%s\": %s; the certificate of before stays",
+                     d->name, why);
+    }
 }
 
 static enum order_step reload_visit(struct order_place *p, struct order *o)
 {
     const struct reload *r = o->work;
     deliver_set_limits(p->deliver, r->limits);
+    submit_set_users(p->submit, p->shared->users);
+    renew_certificates(p, r);
     return ORDER_OVER;
 }
 
@@ -107,6 +163,8 @@ static enum order_step reload_end(struct order *o)
     order_line(o, &j);
     json_text(&j, "in-force", SLICE("domain, route"));
     json_text(&j, "needs-restart", slice_of_text(r->restart.text));
+    if (r->kept_why.text[0])
+        json_text(&j, "kept", slice_of_text(r->kept_why.text));
     order_line_end(o, &j);
     return ORDER_OVER;
 }
@@ -114,7 +172,11 @@ static enum order_step reload_end(struct order *o)
 static void reload_release(struct order *o)
 {
     struct reload *r = o->work;
-    if (!r || !r->kept)
+    if (!r)
+        return;
+    doors_release(&r->doors);
+    users_free(r->spare);
+    if (!r->kept)
         return;
     if (r->kept->config)
         notify_say("READY=1");

@@ -22,6 +22,7 @@ struct order_place {
     struct post *post;
     struct home *home;
     struct deliver *deliver;
+    struct submit *submit;
     struct events *events;
     struct peeks peeks;
     struct rates rates;

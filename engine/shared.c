@@ -25,7 +25,9 @@ static struct submit_listener listener_of(const struct config *c, const struct c
                    .dsn = true,
                    .verp = true,
                    .enhanced_codes = true,
-                   .mt_priority = true},
+                   .mt_priority = true,
+                   .starttls = l->tls == CONFIG_TLS_STARTTLS || l->tls == CONFIG_TLS_REQUIRE,
+                   .auth = config_listener_asks(c, l)},
         .relay_from = l->relay_from.items,
         .relay_from_count = l->relay_from.count,
         .session_count_max = l->connection_count_max,
@@ -33,6 +35,9 @@ static struct submit_listener listener_of(const struct config *c, const struct c
         .events_only = l->bounces == BOUNCES_EVENT,
         .verp = l->verp,
         .priority = (int8_t)l->priority,
+        .tls_implicit = l->tls == CONFIG_TLS_IMPLICIT,
+        .tls_required = l->tls == CONFIG_TLS_REQUIRE,
+        .auth_required = l->auth == CONFIG_AUTH_REQUIRE,
     };
 }
 
@@ -69,6 +74,7 @@ int shared_init(struct shared *s, const struct config *config, uint32_t worker_c
         shared_release(s);
         return -ENOMEM;
     }
+    gate_watch_init(&s->watch);
     for (uint32_t i = 0; i < worker_count; i++)
         inbox_init(&s->inboxes[i]);
     epochs_init(&s->epochs, worker_count);
@@ -96,5 +102,8 @@ void shared_release(struct shared *s)
     free(s->holds);
     suppression_release(&s->suppression);
     reroutes_release(&s->reroutes);
+    doors_release(&s->doors);
+    users_free(s->users);
+    gate_watch_release(&s->watch);
     *s = (struct shared){.events_fd = -1, .journal_fd = -1, .events_left_fd = -1, .cursor_fd = -1};
 }

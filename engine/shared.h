@@ -4,6 +4,7 @@
 #define POSTHASTE_SHARED_H
 
 #include "engine/config.h"
+#include "engine/doors.h"
 #include "engine/home.h"
 #include "engine/message/dkim_table.h"
 #include "engine/policy/holds.h"
@@ -36,6 +37,9 @@ struct shared {
     struct submit_listener listeners[CONFIG_LISTENERS_MAX];
     _Atomic uint32_t session_counts[CONFIG_LISTENERS_MAX]; // for all
     int listen_fds[CONFIG_LISTENERS_MAX];
+    struct doors doors;                 // of the listeners, until the workers have started
+    struct users *users;                // NULL: none; an order changes them
+    struct gate_watch watch;            // of guesses: for all, as it says
     _Atomic int events_fd;              // -1: none
     _Atomic uint32_t events_generation; // another file since: workers move to it one by one
     _Atomic uint32_t events_moved;      // of them, so far

@@ -119,6 +119,7 @@ static struct submit_options submit_options_of(struct worker *w)
         .worker = w->number,
         .io_owner = OWNER_SUBMIT,
         .session_count_max = SESSIONS_MAX,
+        .watch = &w->shared->watch,
         .id_last = w->shared->id_last,
     };
 }
@@ -150,6 +151,7 @@ static void open_place(struct worker *w)
         .post = &w->post,
         .home = &w->home,
         .deliver = w->deliver,
+        .submit = w->submit,
         .events = &w->events,
         .suppressor = &w->suppressor,
     };
@@ -173,6 +175,16 @@ static int open_control(struct worker *w)
     return control_new(&w->control, &control);
 }
 
+static int open_doors(struct worker *w)
+{
+    struct shared *s = w->shared;
+    submit_set_users(w->submit, s->users);
+    if (w->number == 0) // before anybody is asked who he is
+        for (int i = 0; i < 2; i++)
+            s->watch.key[i] = io_seed(w->io);
+    return doors_open(&s->doors, w->submit) ? 0 : -ENOMEM;
+}
+
 static int worker_open(struct worker *w)
 {
     struct resolver_options resolver = resolver_options_of(w);
@@ -188,6 +200,8 @@ static int worker_open(struct worker *w)
         return error;
     struct submit_options submit = submit_options_of(w);
     error = submit_new(&w->submit, &submit);
+    if (error == 0)
+        error = open_doors(w);
     if (error == 0)
         home_number_by(&w->home, submit_last_id(w->submit));
     if (error < 0 || w->number != 0)

@@ -154,6 +154,26 @@ static const struct trace_case trace_cases[] = {
      "Date: " DATE "\r\n"
      "Message-ID: <1@h>\r\n"
      "\r\n"},
+    {{.hostname = SLICE("h"),
+      .helo = SLICE("c"),
+      .id = SLICE("1"),
+      .wall_us = WALL_US,
+      .esmtp = true,
+      .tls = true},
+     SLICE("Date: x\r\nMessage-ID: <a@b>\r\n\r\n"),
+     "Received: from c (local) by h (posthaste) with ESMTPS id 1;\r\n"
+     "\t" DATE "\r\n"},
+    {{.hostname = SLICE("h"),
+      .helo = SLICE("c"),
+      .id = SLICE("1"),
+      .wall_us = WALL_US,
+      .esmtp = true,
+      .smtputf8 = true,
+      .tls = true,
+      .auth = true},
+     SLICE("Date: x\r\nMessage-ID: <a@b>\r\n\r\n"),
+     "Received: from c (local) by h (posthaste) with UTF8SMTPSA id 1;\r\n"
+     "\t" DATE "\r\n"},
 };
 
 static void traces(void)

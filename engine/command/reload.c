@@ -8,8 +8,9 @@ static const char help[] =
     "\n"
     "The engine reads its configuration file again, as on SIGHUP. The sections domain and route\n"
     "are in force at once; what else has changed is named, and waits for a restart. A file that is not\n"
-    "sound changes nothing of that. The file of the events is opened anew: rename it first to rotate\n"
-    "it.\n"
+    "sound changes nothing of that. Certificates and users are read again too; what of them is not\n"
+    "sound is told, and what was read before stays. The file of the events is opened anew: rename it\n"
+    "first to rotate it.\n"
     "\n"
     "      --json            the answer as a line of JSON\n"
     "  -c, --config FILE     the engine's configuration; it names the control socket\n"
@@ -24,6 +25,8 @@ static void print_reload(struct slice line)
     printf("in force: %s\n", json_member_plain(line, "in-force", text, sizeof(text)));
     if (json_member_plain(line, "needs-restart", text, sizeof(text))[0])
         printf("a restart is needed for: %s\n", text);
+    if (json_member_plain(line, "kept", text, sizeof(text))[0])
+        printf("as before: %s\n", text);
 }
 
 enum command_exit command_reload(int argc, char **argv)

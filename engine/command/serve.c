@@ -5,6 +5,7 @@
 #include "engine/config.h"
 #include "engine/directory.h"
 #include "engine/dkim_keys.h"
+#include "engine/doors.h"
 #include "engine/engine.h"
 #include "engine/holds_file.h"
 #include "engine/privileges.h"
@@ -201,6 +202,8 @@ static enum command_exit serve(struct config *c, const char *file, struct refusa
         return code;
     struct holds *holds = NULL;
     struct reroutes reroutes = {0};
+    struct doors doors = {.count = 0};
+    struct users *users = NULL;
     struct source source = {file, c};
     struct engine_files files = {
         .signal_fd = block_signals(),
@@ -212,6 +215,8 @@ static enum command_exit serve(struct config *c, const char *file, struct refusa
         .holds_fd = -1,
         .holds = &holds,
         .reroutes = &reroutes,
+        .doors = &doors,
+        .users = &users,
         .reload = reload,
         .reload_context = &source,
     };
@@ -237,7 +242,9 @@ static enum command_exit serve(struct config *c, const char *file, struct refusa
         goto done;
     struct engine *e = make_socket_folders(c, &user, why) && make_pickups(c, &user, why) &&
                                dkim_keys_read(c, user.uid, &dkim, why) &&
-                               secrets_read(c, user.uid, why)
+                               secrets_read(c, user.uid, why) &&
+                               doors_read(c, user.uid, &doors, why) &&
+                               doors_read_users(c, user.uid, &users, why)
                            ? engine_new(c, dkim, why)
                            : NULL;
     if (e && own_sockets(c, &user, why) && privileges_drop(&user, why) && run(e, &files, why))
@@ -261,6 +268,8 @@ done:
     if (files.tls_report_fd >= 0)
         close(files.tls_report_fd);
     reroutes_release(&reroutes);
+    doors_release(&doors);
+    users_free(users);
     close(files.signal_fd);
     state_dir_close(&state);
     return code;

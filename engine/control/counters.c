@@ -16,6 +16,10 @@ void counters_add(struct counters *sum, const struct counters *c)
     sum->submit.sessions_opened += c->submit.sessions_opened;
     sum->submit.sessions_peak += c->submit.sessions_peak;
     sum->submit.refused += c->submit.refused;
+    sum->submit.tls_sessions += c->submit.tls_sessions;
+    sum->submit.tls_failed += c->submit.tls_failed;
+    sum->submit.auth_accepted += c->submit.auth_accepted;
+    sum->submit.auth_refused += c->submit.auth_refused;
     sum->deliver.connections += c->deliver.connections;
     sum->deliver.sites += c->deliver.sites;
     sum->deliver.connections_opened += c->deliver.connections_opened;
@@ -69,6 +73,10 @@ void counters_print(const struct counters *c, struct json *j)
     json_u64(j, "sessions", c->submit.sessions_opened);
     json_u64(j, "sessions-peak", c->submit.sessions_peak);
     json_u64(j, "sessions-refused", c->submit.refused);
+    json_u64(j, "sessions-tls", c->submit.tls_sessions);
+    json_u64(j, "sessions-tls-failed", c->submit.tls_failed);
+    json_u64(j, "auth-accepted", c->submit.auth_accepted);
+    json_u64(j, "auth-refused", c->submit.auth_refused);
     json_u64(j, "connections", c->deliver.connections_opened);
     json_u64(j, "connections-peak", c->deliver.connections_peak);
     json_u64(j, "connections-failed", c->deliver.connections_failed);

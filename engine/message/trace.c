@@ -122,11 +122,14 @@ static struct slice hostname_of(const struct trace *t)
     return slice_take(t->hostname, TRACE_NAME_BYTES_MAX);
 }
 
+// RFC 3848, 6531 4.3. Neither TLS nor AUTH is there without EHLO.
 static struct slice protocol_of(const struct trace *t)
 {
-    if (t->smtputf8)
-        return SLICE("UTF8SMTP"); // RFC 6531 4.3
-    return t->esmtp ? SLICE("ESMTP") : SLICE("SMTP");
+    static const struct slice names[2][4] = {
+        {SLICE("ESMTP"), SLICE("ESMTPS"), SLICE("ESMTPA"), SLICE("ESMTPSA")},
+        {SLICE("UTF8SMTP"), SLICE("UTF8SMTPS"), SLICE("UTF8SMTPA"), SLICE("UTF8SMTPSA")},
+    };
+    return t->esmtp || t->smtputf8 ? names[t->smtputf8][t->tls + 2 * t->auth] : SLICE("SMTP");
 }
 
 static bool is_ipv6(struct slice peer)

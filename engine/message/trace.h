@@ -56,6 +56,7 @@ struct trace {
     uint64_t wall_us;
     bool esmtp;
     bool smtputf8;
+    bool tls, auth; // how it came, and from whom it is known to come (RFC 3848)
 };
 
 // Writes the Received: field, folded, then the missing fields, then an empty line where the content

@@ -37,6 +37,9 @@ static const char *on_mail(struct session *s, struct session_room *room,
         return session_refusal(FATE_FAILED);
     if (!journal_accepts(room->o.journal, &fate))
         return session_refusal(fate == JOURNAL_NO_ROOM ? FATE_NO_ROOM : FATE_FAILED);
+    const char *refusal = session_may_send(s, room, &e->address);
+    if (refusal)
+        return refusal;
     // Nothing is set aside for what a client declares: memory is taken for what has arrived.
     s->message = message_new(room->o.blocks, e->address.text, e->mail.dsn, 0);
     if (!s->message)
@@ -66,7 +69,7 @@ static const char *on_rcpt(struct session *s, struct session_room *room,
     char domain[ADDRESS_DOMAIN_BYTES_MAX + 1];
     char with_host[ADDRESS_BYTES_MAX + 1];
     struct slice address = e->address.text;
-    if (!s->may_relay)
+    if (!s->may_relay && !s->identified)
         return "550 5.7.1 Relaying denied";
     size_t domain_len = address_domain_ascii(
         e->address.domain.len > 0 ? e->address.domain : hostname, domain);
@@ -119,6 +122,8 @@ static void write_trace(struct session *s, struct session_room *room)
         .wall_us = m->received_wall_us,
         .esmtp = smtp_server_esmtp(&s->machine),
         .smtputf8 = m->smtputf8,
+        .tls = s->tls != NULL,
+        .auth = s->identified,
     };
     message_put_in_front(m, slice_make(out, trace_write(&t, &s->header, out)));
 }
@@ -147,9 +152,11 @@ static bool cut_key(struct message *m, char key[KEY_BYTES_MAX], size_t *ret_len)
     return true;
 }
 
-// A key counts for whoever gave it: a user of this host, or an address.
+// A key counts for whoever gave it: a user who has proved it, a user of this host, or an address.
 static size_t print_submitter(const struct session *s, char text[IO_ADDRESS_TEXT_BYTES + 32])
 {
+    if (s->identified)
+        return (size_t)sprintf(text, "user:%.*s", (int)s->user_len, s->user);
     if (io_address_is_unix(&s->peer.address))
         return (size_t)sprintf(text, "uid:%u", s->peer.uid_known ? s->peer.uid : UINT32_MAX);
     text[0] = '@';
@@ -202,6 +209,8 @@ static enum fate take_message(struct session *s, struct session_room *room,
     if (s->header.has_key && !take_key(s, room))
         return FATE_KEY_BAD;
     enum fate fate = take_wishes(s, &wishes);
+    if (fate == FATE_TAKEN)
+        fate = session_may_finish(s, room, m, slice_make(wishes.campaign, wishes.campaign_len));
     if (fate != FATE_TAKEN)
         return fate;
     m->received_wall_us = io_wall_us(room->o.io);
@@ -219,6 +228,15 @@ static enum fate take_message(struct session *s, struct session_room *room,
     s->message = NULL; // its fate comes by session_verdict()
     room->counters.messages++;
     return FATE_UNKNOWN;
+}
+
+// What was said in the clear leaves first, the reply to this as the last.
+static void on_starttls(struct session *s, struct session_room *room)
+{
+    struct tls_context *context = room->tls[s->listener].context;
+    answer(s, context ? NULL : "454 4.7.0 TLS not available");
+    if (context && !session_tls_begin(s, room))
+        session_close(s, room);
 }
 
 void intake_event(struct session *s, struct session_room *room, const struct smtp_server_event *e)
@@ -239,11 +257,11 @@ void intake_event(struct session *s, struct session_room *room, const struct smt
         drop_message(s, room);
         break;
     case SERVER_DROPPED: drop_message(s, room); break;
+    case SERVER_STARTTLS: on_starttls(s, room); break;
+    case SERVER_AUTH: session_auth_ask(s, room, e); break;
     case SERVER_EHLO:
     case SERVER_OTHER:
     case SERVER_QUIT: answer(s, NULL); break;
-    case SERVER_STARTTLS: // no listener offers them
-    case SERVER_AUTH:
     case SERVER_MORE:
     case SERVER_WAIT:
     case SERVER_CLOSE: break;

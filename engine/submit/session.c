@@ -34,6 +34,16 @@ static bool peer_may_relay(const struct session *s, const struct submit_listener
     return false;
 }
 
+// TLS from the first byte, or a socket that nobody else can listen to.
+static bool session_secure(struct session *s, struct session_room *room)
+{
+    if (!io_address_is_unix(&s->peer.address) &&
+        (!room->o.listeners[s->listener].tls_implicit || !session_tls_begin(s, room)))
+        return false;
+    smtp_server_secured(&s->machine);
+    return true;
+}
+
 void session_open(struct session *s, struct session_room *room, int fd, const char *refusal)
 {
     const struct submit_listener *l = &room->o.listeners[s->listener];
@@ -52,6 +62,15 @@ void session_open(struct session *s, struct session_room *room, int fd, const ch
         return;
     }
     s->may_relay = peer_may_relay(s, l);
+    if (!session_secure(s, room) && l->tls_implicit) {
+        session_close(s, room);
+        return;
+    }
+    if (refusal && s->tls) { // nobody hears it before a handshake, which it is not worth
+        room->counters.refused++;
+        session_close(s, room);
+        return;
+    }
     smtp_server_greet(&s->machine, refusal, &s->out);
     if (refusal) {
         room->counters.refused++;
@@ -104,7 +123,7 @@ static void session_hold(struct session *s, struct session_room *room, struct sl
         io_cancel(room->o.io, session_token(s, room, SESSION_OP_RECEIVE));
 }
 
-// The machine may take bytes again; also none: then it tells what was to follow the verdicts.
+// Also no bytes: then the machine tells what was to follow the verdicts.
 static void session_feed_held(struct session *s, struct session_room *room)
 {
     struct slice bytes = slice_skip(buffer_slice(&s->held), s->held_used);
@@ -118,9 +137,22 @@ static void session_feed_held(struct session *s, struct session_room *room)
     s->held_used = 0;
 }
 
+void session_take(struct session *s, struct session_room *room, struct slice bytes)
+{
+    if (!s->waiting && !s->closing)
+        session_feed(s, room, &bytes);
+    if (s->waiting && !s->closing && !s->close_when_sent && bytes.len > 0)
+        session_hold(s, room, bytes);
+}
+
+void session_go_on(struct session *s, struct session_room *room)
+{
+    if (s->waiting)
+        session_feed_held(s, room);
+}
+
 static void on_receive(struct session *s, struct session_room *room, const struct io_done *done)
 {
-    struct slice bytes = done->bytes;
     if (done->ended)
         s->receiving = false;
     if (done->result == 0 ||
@@ -128,10 +160,10 @@ static void on_receive(struct session *s, struct session_room *room, const struc
         s->peer_ended = true;
     if (!done->lends)
         return;
-    if (!s->waiting && !s->closing)
-        session_feed(s, room, &bytes);
-    if (s->waiting && !s->closing && !s->close_when_sent && bytes.len > 0)
-        session_hold(s, room, bytes);
+    if (s->tls)
+        session_tls_take(s, room, done->bytes);
+    else
+        session_take(s, room, done->bytes);
     io_return(room->o.io, done->lent);
 }
 
@@ -157,19 +189,24 @@ void session_on_done(struct session *s, struct session_room *room, const struct 
     switch ((enum session_op)done->token.op) {
     case SESSION_OP_RECEIVE: on_receive(s, room, done); break;
     case SESSION_OP_SEND: on_send(s, room, done); break;
+    case SESSION_OP_VERIFY: session_auth_on_done(s, room, done->result); break;
     }
 }
 
-// When the client has taken too long: for its next move, for its transaction while the engine
-// stops, or for reading our last words.
+// When the client has taken too long: for its next move, its handshake, for its transaction while
+// the engine stops, or for reading our last words; or when it hears that it was refused.
 static uint64_t session_due_us(const struct session *s, const struct session_room *room)
 {
     uint64_t due_us = s->progress_us + room->o.listeners[s->listener].idle_us;
     uint64_t stop_us = s->close_when_sent ? s->progress_us + SUBMIT_GRACE_US : room->stop_us;
+    if (s->tls && !s->tls_ready && s->progress_us + SESSION_HANDSHAKE_US < due_us)
+        due_us = s->progress_us + SESSION_HANDSHAKE_US;
+    if (s->refuse_us > 0 && s->refuse_us < due_us)
+        due_us = s->refuse_us;
     return room->stopping && stop_us < due_us ? stop_us : due_us;
 }
 
-void session_stop(struct session *s, struct session_room *room)
+void session_await(struct session *s, struct session_room *room)
 {
     if (!s->closing)
         wheel_arm(room->o.wheel, &s->timer, session_due_us(s, room));
@@ -178,7 +215,11 @@ void session_stop(struct session *s, struct session_room *room)
 void session_on_timer(struct session *s, struct session_room *room)
 {
     uint64_t now_us = io_now_us(room->o.io);
+    if (s->refuse_us > 0 && now_us >= s->refuse_us)
+        session_auth_on_time(s, room);
     uint64_t due_us = session_due_us(s, room);
+    if (s->closing)
+        return;
     if (now_us < due_us)
         wheel_arm(room->o.wheel, &s->timer, due_us);
     else if (s->close_when_sent) // it does not even read our last words
@@ -200,6 +241,9 @@ const char *session_refusal(enum fate fate)
     case FATE_KEY_BAD: return "550 5.6.0 " TRACE_KEY_FIELD ": give one, of 1 to 255 characters";
     case FATE_PRIORITY_BAD: return "550 5.6.0 " WISHES_PRIORITY_HELP;
     case FATE_CAMPAIGN_BAD: return "550 5.6.0 " WISHES_CAMPAIGN_HELP;
+    case FATE_CAMPAIGN_DENIED: return "550 5.7.1 This user may not send for that campaign";
+    case FATE_AUTHOR_DENIED: return "550 5.7.1 This user may not send as who stands in From:";
+    case FATE_RATE: return SESSION_TOO_MANY;
     case FATE_UNKNOWN:
     case FATE_TAKEN: break;
     }
@@ -257,14 +301,18 @@ void session_verdict(struct session *s, struct session_room *room, const struct 
     s->ids[m->waiter_slot] = m->id;
     s->progress_us = io_now_us(room->o.io); // from here on it is the client's time
     settle_known(s);
-    if (s->waiting)
-        session_feed_held(s, room);
+    session_go_on(s, room);
 }
 
 void session_hang_up(struct session *s, struct session_room *room, const char *reply)
 {
     if (s->closing || s->close_when_sent)
         return;
+    if (s->tls && !s->tls_ready) { // nothing can be said
+        session_close(s, room);
+        return;
+    }
+    s->refuse_us = 0;
     smtp_server_hang_up(&s->machine, reply, &s->out);
     s->hung_up = true;
     s->close_when_sent = true;
@@ -287,7 +335,7 @@ void session_close(struct session *s, struct session_room *room)
 // The client is told all that it will be told.
 static bool session_finished(const struct session *s)
 {
-    bool silent = s->out.len == 0 && s->sent.len == 0;
+    bool silent = s->out.len == 0 && s->sent.len == 0 && s->sealed.len == 0;
     if (s->close_when_sent)
         return silent;
     return s->peer_ended && silent && !s->waiting && smtp_server_uncommitted(&s->machine) == 0;
@@ -295,12 +343,15 @@ static bool session_finished(const struct session *s)
 
 static void session_send(struct session *s, struct session_room *room)
 {
+    struct buffer *next = s->tls ? &s->sealed : &s->out;
     if (s->sent.len == 0) { // the replies that gathered meanwhile
-        struct buffer gathered = s->out;
-        s->out = s->sent;
+        if (s->tls)
+            session_tls_seal(s, room);
+        struct buffer gathered = *next;
+        *next = s->sent;
         s->sent = gathered;
     }
-    if (s->sent.len == 0)
+    if (s->sent.len == 0 || s->closing)
         return;
     s->sent_piece.iov_base = s->sent.data + s->sent_bytes;
     s->sent_piece.iov_len = s->sent.len - s->sent_bytes;
@@ -324,6 +375,8 @@ bool session_flush(struct session *s, struct session_room *room)
         session_hang_up(s, room, SESSION_STOPPING);
     if (!s->closing && s->waiting && s->out.len == 0)
         session_feed_held(s, room); // it was the replies that were too many
+    if (!s->closing && s->tls && session_finished(s))
+        session_tls_end(s);
     if (!s->closing && !s->sending)
         session_send(s, room);
     if (!s->closing && session_finished(s))
@@ -341,6 +394,8 @@ void session_release(struct session *s, struct session_room *room)
     message_free(room->o.blocks, s->message);
     buffer_release(&s->out);
     buffer_release(&s->sent);
+    buffer_release(&s->sealed);
+    tls_free(s->tls);
     body_hash_release(&s->body_hash);
     smtp_server_release(&s->machine);
 }

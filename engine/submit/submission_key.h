@@ -8,8 +8,8 @@
 #include "engine/tls/digest.h"
 #include "queue/format.h"
 
-// `submitter`: "uid:1000" for a user of this host, "@192.0.2.1" for an address. What else there is
-// contains no NUL either.
+// `submitter`: "user:joe" for who has proved to be him, "uid:1000" for a user of this host,
+// "@192.0.2.1" for an address. What else there is contains no NUL either.
 void submission_key_digest(struct sha256 *h, struct slice submitter, struct slice key,
                            uint8_t ret[FORMAT_KEY_BYTES]);
 

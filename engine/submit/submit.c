@@ -22,12 +22,15 @@ int submit_new(struct submit **ret, const struct submit_options *options)
     if (!s)
         return -ENOMEM;
     s->room = (struct session_room){.o = *options, .last_id = options->id_last};
+    buffer_init(&s->room.plain, TLS_RECORD_BYTES_MAX);
+    slab_init(&s->sessions, sizeof(struct session), options->session_count_max);
     s->room.sha256 = sha256_new();
-    if (!s->room.sha256) {
-        free(s);
+    s->room.tls = calloc(options->listener_count + 1u, sizeof(*s->room.tls));
+    if (!s->room.sha256 || !s->room.tls ||
+        gate_new(&s->room.gate, options->io, options->watch) < 0) {
+        submit_free(s);
         return -ENOMEM;
     }
-    slab_init(&s->sessions, sizeof(struct session), options->session_count_max);
     *ret = s;
     return 0;
 }
@@ -39,7 +42,30 @@ void submit_free(struct submit *s)
     CHECK(s->sessions.item_count == 0);
     slab_release(&s->sessions);
     sha256_free(s->room.sha256);
+    gate_free(s->room.gate);
+    for (uint32_t i = 0; s->room.tls && i < s->room.o.listener_count; i++)
+        tls_context_unref(s->room.tls[i].context);
+    free(s->room.tls);
+    buffer_release(&s->room.plain);
     free(s);
+}
+
+bool submit_set_certificates(struct submit *s, uint32_t listener,
+                             const struct tls_server_options *certificates, const char **ret_why)
+{
+    CHECK(listener < s->room.o.listener_count);
+    struct session_certificates *place = &s->room.tls[listener];
+    struct tls_context *context = tls_context_new_server(certificates, ret_why);
+    if (!context)
+        return false;
+    tls_context_unref(place->context);
+    *place = (struct session_certificates){context, io_now_us(s->room.o.io)};
+    return true;
+}
+
+void submit_set_users(struct submit *s, struct users *users)
+{
+    s->room.users = users;
 }
 
 static void submit_mark(struct submit *s, struct session *session)
@@ -129,7 +155,7 @@ void submit_stop(struct submit *s)
     s->room.stop_us = io_now_us(s->room.o.io) + SUBMIT_GRACE_US;
     for (uint32_t i = slab_next(&s->sessions, 0); i != SLAB_NONE;
          i = slab_next(&s->sessions, i + 1)) {
-        session_stop(slab_at(&s->sessions, i), &s->room);
+        session_await(slab_at(&s->sessions, i), &s->room);
         submit_mark(s, slab_at(&s->sessions, i));
     }
 }

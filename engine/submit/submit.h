@@ -3,7 +3,8 @@
 //
 // Owns:    sessions, and messages under construction.
 // Knows not of: delivery, or how a message becomes jobs.
-// Who may relay: local peers (unix socket, loopback), and the networks a listener names.
+// Who may relay: local peers (unix socket, loopback), the networks a listener names, and who has
+//          proved to be one of the users.
 // A turn:  submit_serve(), submit_on_done(), submit_on_timer(), submit_next_message(),
 //          submit_verdict() as they come, and then one submit_flush().
 #ifndef POSTHASTE_SUBMIT_SUBMIT_H
@@ -14,6 +15,8 @@
 #include "engine/io/io.h"
 #include "engine/io/network.h"
 #include "engine/smtp/server.h"
+#include "engine/submit/gate.h"
+#include "engine/tls/tls.h"
 #include "queue/journal.h"
 #include "queue/suppression.h"
 
@@ -33,6 +36,9 @@ struct submit_listener {
     uint64_t idle_us;                // no command and no content for so long: 421
     bool events_only;                // its senders get no reports
     bool verp;                       // all of its messages have it
+    bool tls_implicit;               // from the first byte
+    bool tls_required;               // no mail without
+    bool auth_required;              // of local peers too
 };
 
 struct dkim_table;
@@ -51,17 +57,27 @@ struct submit_options {
     uint32_t worker;
     uint8_t io_owner;
     uint32_t session_count_max;
-    uint64_t id_last; // ids go on behind this one
+    struct gate_watch *watch; // of guesses
+    uint64_t id_last;         // ids go on behind this one
 };
 
 struct submit_counters {
     uint64_t sessions_opened, messages, refused;
     uint32_t sessions, sessions_peak;
+    uint64_t tls_sessions, tls_failed; // handshakes
+    uint64_t auth_accepted, auth_refused;
 };
 
 int submit_new(struct submit **ret, const struct submit_options *options);
 // submit_stopped() has said true, or it was never used. NULL is fine.
 void submit_free(struct submit *s);
+
+// Certificates for a listener that has TLS: for sessions from now on. False: *ret_why says why, and
+// those of before stay.
+bool submit_set_certificates(struct submit *s, uint32_t listener,
+                             const struct tls_server_options *certificates, const char **ret_why);
+// Who may hand in mail, from now on. Lent; of those before, nothing is kept. NULL: nobody by name.
+void submit_set_users(struct submit *s, struct users *users);
 
 // Takes over an accepted connection.
 void submit_serve(struct submit *s, int fd, uint32_t listener);

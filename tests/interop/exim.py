@@ -41,6 +41,7 @@ check_rcpt:
     message = no such user here
   accept
 begin routers
+{router}
 all:
   driver = accept
   transport = keep
@@ -53,27 +54,61 @@ keep:
   group = 65534
   envelope_to_add
   return_path_add
+{transport}
+"""
+SMART_ROUTER = """
+smart:
+  driver = manualroute
+  route_list = * {host} byname
+  self = send
+  transport = smart
+"""
+SMART_TRANSPORT = """
+smart:
+  driver = smtp
+  port = {port}
+  protocol = {protocol}
+  hosts_require_tls = *
+  hosts_require_auth = *
+  tls_verify_certificates = {certificate}
+  tls_verify_hosts = *
+  tls_verify_cert_hostnames =
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  client_send = ^{user}^{password}
 """
 
 
 class Exim(MailServer):
     """The whole server, in a user namespace of its own: it needs a user of the name Debian-exim,
     and no rights. It offers PIPELINING and CHUNKING unless told otherwise. A local part that begins
-    with "refused" is refused."""
+    with "refused" is refused. With a `smarthost`, (host, port, "smtp" or "smtps", user, password,
+    certificate), it keeps nothing, and hands all to that under TLS."""
 
     ends_headers = True
     files = "mail/new/*"
     rcpt_field = "Envelope-to"
     sender_field = "Return-path"
 
-    def __init__(self, settings="", tls="tls_advertise_hosts ="):
+    def __init__(self, settings="", tls="tls_advertise_hosts =", smarthost=None):
         program = os.path.join(unpacked("exim4-daemon-light"), "usr/sbin/exim4")
         super().__init__()
         for name in ("spool", "log", "mail"):
             self.make_folder(name, owner=0)
         config = self.write("exim.conf", CONFIG.format(
-            program=program, folder=self.folder, settings=settings, tls=tls))
+            program=program, folder=self.folder, settings=settings, tls=tls,
+            **self.route(smarthost)))
         self.start([CONTAINED, self.write("passwd", PASSWD), self.write("group", GROUP),
                     "--user --map-user=65534 --map-group=65534 --keep-caps",
                     program, "-bdf", "-C", config, "-oX", ":".join(map(str, self.address))],
                    stdin=subprocess.PIPE)
+
+    @staticmethod
+    def route(smarthost):
+        if not smarthost:
+            return {"router": "", "transport": ""}
+        names = dict(zip(("host", "port", "protocol", "user", "password", "certificate"), smarthost))
+        return {"router": SMART_ROUTER.format(**names),
+                "transport": SMART_TRANSPORT.format(**names)}
