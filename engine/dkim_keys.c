@@ -8,11 +8,12 @@
 // False: refused. A file that cannot be read leaves *ret NULL.
 static bool read_key(const char *path, uid_t uid, struct dkim_key **ret, struct refusal *why)
 {
+    static const struct private_kind kind = {"a private key", PRIVATE_FOR_OWNER};
     char pem[DKIM_KEY_FILE_BYTES_MAX + 1];
     const char *fault;
     size_t len = 0;
     *ret = NULL;
-    switch (private_file_read(path, uid, "a private key", pem, sizeof(pem), &len, why)) {
+    switch (private_file_read(path, uid, &kind, pem, sizeof(pem), &len, why)) {
     case PRIVATE_FILE_READ: break;
     case PRIVATE_FILE_MISSING: log_line(LOG_LEVEL_WARNING, "DKIM key %s", why->text); return true;
     case PRIVATE_FILE_REFUSED: return false;

@@ -1,12 +1,24 @@
 #include "engine/doors.h"
 
-#include "engine/secret_file.h"
+#include "engine/private_file.h"
 
-#include <strings.h>
+static const struct private_kind chain_kind = {"a certificate", PRIVATE_FROM_CHANGES},
+                                 key_kind = {"a private key", PRIVATE_FOR_OWNER},
+                                 users_kind = {"a file of users", PRIVATE_FROM_OTHERS};
 
-#define FOR_OWNER_ALONE 0077u // others could be us
-#define NOT_FOR_OTHERS 0027u  // hashes can be guessed at
-#define NOT_WRITTEN_BY_OTHERS 0022u
+// Up to the buffer's limit.
+static bool read_file(const char *path, uid_t uid, const struct private_kind *kind,
+                      struct buffer *ret, struct refusal *why)
+{
+    size_t len;
+    char *to = buffer_reserve(ret, ret->bytes_max);
+    if (!to)
+        return refuse(why, "%s: not enough memory", path);
+    if (private_file_read(path, uid, kind, to, ret->bytes_max, &len, why) != PRIVATE_FILE_READ)
+        return false;
+    buffer_advance(ret, len);
+    return true;
+}
 
 static void door_release(struct door *d)
 {
@@ -36,9 +48,8 @@ static bool read_files(const struct config_listener *l, uid_t uid, struct door *
         d->count++;
         buffer_init(&d->chains[i], TLS_PEM_BYTES_MAX);
         buffer_init(&d->keys[i], TLS_PEM_BYTES_MAX);
-        if (!secret_file_read(l->certificates.items[i], uid, NOT_WRITTEN_BY_OTHERS, &d->chains[i],
-                              why) ||
-            !secret_file_read(l->keys.items[i], uid, FOR_OWNER_ALONE, &d->keys[i], why))
+        if (!read_file(l->certificates.items[i], uid, &chain_kind, &d->chains[i], why) ||
+            !read_file(l->keys.items[i], uid, &key_kind, &d->keys[i], why))
             return false;
     }
     return true;
@@ -105,7 +116,7 @@ bool doors_read_users(const struct config *c, uid_t uid, struct users **ret, str
     if (c->users_file[0] == '\0')
         return true;
     buffer_init(&text, USERS_BYTES_MAX);
-    if (secret_file_read(c->users_file, uid, NOT_FOR_OTHERS, &text, why)) {
+    if (read_file(c->users_file, uid, &users_kind, &text, why)) {
         *ret = users_parse(buffer_slice(&text), &line, &fault);
         if (!*ret && line > 0)
             refuse(why, "%s:%u: %s", c->users_file, line, fault);

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 // Others could use it, or put another in its place.
-static bool is_private(int fd, const char *path, uid_t uid, const char *what, struct refusal *why)
+static bool is_private(int fd, const char *path, uid_t uid, const struct private_kind *kind,
+                       struct refusal *why)
 {
     struct stat about;
     if (fstat(fd, &about) != 0)
@@ -15,12 +16,12 @@ static bool is_private(int fd, const char *path, uid_t uid, const char *what, st
     if (!S_ISREG(about.st_mode))
         return refuse(why, "%s: not a file", path);
     if (about.st_uid != 0 && about.st_uid != uid)
-        return refuse(why, "%s: %s must belong to root or to the engine's user", path, what);
-    if (about.st_mode & 077)
-        return refuse(why,
-                      "%s: %s must be for its owner alone, and this one has mode %04o: "
-                      "chmod 0600 it",
-                      path, what, (unsigned)about.st_mode & 07777);
+        return refuse(why, "%s: %s must belong to root or to the engine's user", path, kind->what);
+    if (about.st_mode & kind->forbidden)
+        return refuse(
+            why, "%s: %s must be %s, and this one has mode %04o: chmod %04o it", path, kind->what,
+            kind->forbidden == PRIVATE_FOR_OWNER ? "for its owner alone" : "kept from others",
+            (unsigned)about.st_mode & 07777, 0666u & ~kind->forbidden);
     return true;
 }
 
@@ -43,13 +44,13 @@ static enum private_file missing(const char *path, struct refusal *why)
     return PRIVATE_FILE_MISSING;
 }
 
-enum private_file private_file_read(const char *path, uid_t uid, const char *what, char *to,
-                                    size_t room, size_t *ret_len, struct refusal *why)
+enum private_file private_file_read(const char *path, uid_t uid, const struct private_kind *kind,
+                                    char *to, size_t room, size_t *ret_len, struct refusal *why)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return missing(path, why);
-    if (!is_private(fd, path, uid, what, why)) {
+    if (!is_private(fd, path, uid, kind, why)) {
         close(fd);
         return PRIVATE_FILE_REFUSED;
     }

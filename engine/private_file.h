@@ -1,4 +1,5 @@
-// engine/private_file.h: files with secrets in them: keys, passwords.
+// engine/private_file.h: files with secrets in them, or that nobody else may change: keys,
+// passwords, certificates, users.
 //
 // Owns:  whose such a file may be, and who may read it.
 #ifndef POSTHASTE_PRIVATE_FILE_H
@@ -15,9 +16,17 @@ enum private_file {
     PRIVATE_FILE_REFUSED, // others could read or replace it, or it is too long: *why
 };
 
-// Reads the file at `path`, up to `room` bytes. It must be root's or `uid`'s, and for its owner
-// alone. `what` names the kind of secret, in a complaint: "a private key".
-enum private_file private_file_read(const char *path, uid_t uid, const char *what, char *to,
-                                    size_t room, size_t *ret_len, struct refusal *why);
+struct private_kind {
+    const char *what;   // in a complaint: "a private key"
+    unsigned forbidden; // bits of its mode
+};
+#define PRIVATE_FOR_OWNER 0077u    // others could use it
+#define PRIVATE_FROM_OTHERS 0027u  // they could guess at it; its group may read it
+#define PRIVATE_FROM_CHANGES 0022u // it is no secret
+
+// Reads the file at `path`, up to `room` bytes. It must be root's or `uid`'s, with a mode of its
+// kind.
+enum private_file private_file_read(const char *path, uid_t uid, const struct private_kind *kind,
+                                    char *to, size_t room, size_t *ret_len, struct refusal *why);
 
 #endif

@@ -23,9 +23,10 @@ static bool keep_password(struct route_login *l, struct slice text, struct refus
 
 static bool read_password(struct route_login *l, uid_t uid, struct refusal *why)
 {
+    static const struct private_kind kind = {"a password", PRIVATE_FOR_OWNER};
     char text[2 * ROUTE_LOGIN_BYTES];
     size_t len;
-    if (private_file_read(l->password_file, uid, "a password", text, sizeof(text), &len, why) !=
+    if (private_file_read(l->password_file, uid, &kind, text, sizeof(text), &len, why) !=
         PRIVATE_FILE_READ)
         return false;
     bool is_ok = keep_password(l, slice_make(text, len), why);

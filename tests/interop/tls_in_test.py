@@ -338,11 +338,11 @@ class Configurations(unittest.TestCase):
 
     def test_files_that_others_may_read(self):
         chain, key = make_certificate("open", mode=0o644)
-        self.assertIn("its mode is 0644", self.serves(
+        self.assertIn("has mode 0644", self.serves(
             f'listen "127.0.0.9:0" {{ tls = "implicit" certificate = "{chain}" key = "{key}" }}'))
         users = write_users(place().path("open-users"), {"joe": ""})
         os.chmod(users, 0o644)
-        self.assertIn("its mode is 0644", self.serves(f'users = "{users}"'))
+        self.assertIn("has mode 0644", self.serves(f'users = "{users}"'))
 
     def test_files_that_do_not_fit(self):
         listen = 'listen "127.0.0.9:0" {{ tls = "implicit" certificate = "{}" key = "{}" }}'
@@ -541,7 +541,7 @@ class Reloading(unittest.TestCase):
     def test_bad_files_change_nothing(self):
         old = der_of(self.doors.chain)
         self.renew(mode=0o644)
-        self.assertIn("its mode is 0644", self.doors.reload()["kept"])
+        self.assertIn("has mode 0644", self.doors.reload()["kept"])
         self.assertEqual(fingerprint(self.doors.starttls), old)
         place().write(os.path.basename(self.doors.chain), "nothing\n")
         os.chmod(self.doors.key, 0o600)
