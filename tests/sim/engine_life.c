@@ -150,6 +150,18 @@ static void take_key(struct life *l)
     l->shared.dkim = l->dkim;
 }
 
+// Joe's password is "secret", by the cheapest hash that is taken.
+static void take_users(struct life *l)
+{
+    uint32_t line;
+    const char *why;
+    l->shared.users = users_parse(
+        SLICE("joe:$6$rounds=1000$saltsalt$LAV5VE5Y7w1d73x1mFNspYWUpazfmwv2SoepNXNKJ/"
+              "otop/Zok96Hr8Q13LEv0DRY/x8v0/crpIjl8NJSAqXV/:rate=1000000/s\n"),
+        &line, &why);
+    CHECK(l->shared.users);
+}
+
 void life_begin(struct life *l, struct world *w, struct io *keeper, const struct config *config,
                 uint32_t number, uint32_t worker_count, struct io_address *addresses)
 {
@@ -165,6 +177,8 @@ void life_begin(struct life *l, struct world *w, struct io *keeper, const struct
     CHECK(shared_init(&l->shared, &l->config, worker_count) == 0);
     if (l->config.dkim_count > 0)
         take_key(l);
+    if (l->config.users_file[0])
+        take_users(l);
     for (uint32_t i = 0; i < l->config.listener_count; i++) {
         addresses[i] = l->config.listeners[i].address;
         l->shared.listen_fds[i] = io_listen(NULL, &addresses[i], NULL);

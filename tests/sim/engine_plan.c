@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #define ORDERS_SEED UINT64_C(0x6f7264657273)
+#define LOGIN_SEED UINT64_C(0x6c6f67696e)
 
 // --- the world
 
@@ -435,6 +436,22 @@ static void draw_orders(struct plan *p)
         p->config.listeners[i].priority = (int32_t)between(&r, 0, 18) - 9;
 }
 
+// Clients prove who they are: on the unix socket, where that needs no TLS; life_begin() has the
+// users. With dice of its own, too.
+static void draw_login(struct plan *p)
+{
+    struct random r;
+    random_init(&r, p->seed ^ LOGIN_SEED);
+    if (p->config.listener_count > 1 || percent(&r, 70))
+        return;
+    snprintf(p->config.users_file, sizeof(p->config.users_file), "/users");
+    p->config.listeners[0].auth = CONFIG_AUTH_REQUIRE;
+    for (uint32_t i = 0; i < p->load_count; i++) {
+        p->loads[i].auth_user = SLICE("joe");
+        p->loads[i].auth_password = SLICE("secret");
+    }
+}
+
 // The senders' mail is signed; life_begin() has the key.
 static void draw_dkim(struct plan *p)
 {
@@ -465,6 +482,7 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     if (!fair && percent(&r, 30))
         p->end = percent(&r, 50) ? END_STOPPED : END_CUT_OFF;
     draw_orders(p);
+    draw_login(p);
     p->stop_after_messages = between(&r, 0, p->message_count);
     draw_routes(p);
     p->cut_off_after_us = percent(&r, 30) ? 0 : between(&r, 0, 3000000);
