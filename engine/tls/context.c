@@ -13,6 +13,9 @@
 // TLS 1.2 with forward secrecy and authenticated encryption alone. Those of 1.3 are all of that
 // kind.
 #define SERVER_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+// AES with 128 bits in front: sealing and opening then take a fifth less time than with 256, and
+// either is beyond the reach of anybody known.
+#define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
 static struct tls_context *context_new(bool is_server)
 {
@@ -24,7 +27,8 @@ static struct tls_context *context_new(bool is_server)
     c->ssl_ctx = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
     c->bio_method = tls_bytes_method();
     if (!c->ssl_ctx || !c->bio_method ||
-        !SSL_CTX_set_min_proto_version(c->ssl_ctx, TLS1_2_VERSION)) {
+        !SSL_CTX_set_min_proto_version(c->ssl_ctx, TLS1_2_VERSION) ||
+        !SSL_CTX_set_ciphersuites(c->ssl_ctx, CIPHERS_13)) {
         tls_context_unref(c);
         return NULL;
     }
