@@ -61,9 +61,9 @@ static bool store_file(struct config *c, struct cfg_t *file)
     for (unsigned i = 0; i < config_file_count(file, "pickup"); i++)
         if (!store_pickup(c, config_file_section(file, "pickup", i)))
             return false;
-    return config_check_listeners(c, file) && config_store_routes(c, file) &&
-           config_store_domains(c, file) && config_store_dkim(c, file) &&
-           config_store_sites(c, file);
+    return config_check_listeners(c, file) && config_store_sources(c, file) &&
+           config_store_routes(c, file) && config_store_domains(c, file) &&
+           config_store_dkim(c, file) && config_store_sites(c, file);
 }
 
 static bool load_files(struct config *c, const char *path, struct refusal *why)
@@ -105,6 +105,7 @@ void config_free(struct config *c)
         explicit_bzero(c->routes, c->route_count * sizeof(*c->routes));
     free(c->routes);
     free(c->tls.trusted_pem);
+    free(c->sources);
     free(c->dkim);
     free(c->sites);
     rules_free(c->reply_rules);

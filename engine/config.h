@@ -11,7 +11,7 @@
 #define POSTHASTE_CONFIG_H
 
 #include "engine/message/dkim.h"
-#include "engine/policy/limits.h"
+#include "engine/policy/route.h"
 #include "engine/policy/rules.h"
 #include "engine/setting.h"
 
@@ -21,6 +21,7 @@
 #define CONFIG_FILE_BYTES_MAX (16u * 1024 * 1024)
 #define CONFIG_ROUTES_MAX 1000
 #define CONFIG_SITES_MAX 1000
+#define CONFIG_SOURCES_MAX 1000
 #define CONFIG_DOMAIN_DEFAULT "default" // the section that all domains start from
 
 // How senders learn of failures.
@@ -76,6 +77,12 @@ struct config_pickup {
     uint32_t rcpt_count_max;
     enum config_bounces bounces;
     bool verp;
+};
+
+// source "a" { ... }
+struct config_source {
+    struct source source;
+    struct setting_addresses addresses; // what source.v4 and v6 are made from
 };
 
 // resolver { ... }
@@ -161,6 +168,8 @@ struct config {
     struct config_suppression suppression;
     struct config_mta_sts mta_sts;
     struct config_tls tls;
+    uint32_t source_count;
+    struct config_source *sources; // source "a" { ... }, by name
     uint32_t route_count;
     struct route *routes;       // route "relay" { ... }, by name
     struct limits_table limits; // domain "default" { ... }, domain "example.org" { ... }
@@ -190,7 +199,8 @@ struct config *config_load(const char *file_path, const struct config_place *pla
                            struct refusal *why);
 void config_free(struct config *c); // NULL is fine
 
-// Which sections differ that a running engine cannot change: all but `domain` and `route`. Writes
+// Which sections differ that a running engine cannot change: all but `domain`, `route`
+// and `source`. Writes
 // their names into *ret, or nothing.
 void config_needs_restart(const struct config *a, const struct config *b, struct refusal *ret);
 

@@ -15,7 +15,7 @@ static bool store_limits(const struct config *c, struct limits *l, struct cfg_t 
     if (says(section, "retry-first") || says(section, "retry-max") || says(section, "retry-growth"))
         l->retry.steps.count = 0;
     config_file_store(CONFIG_DOMAIN, section, l);
-    if (!config_find_route(c, l, section))
+    if (!config_find_route(c, l, section) || !config_find_sources(c, &l->sources, section))
         return false;
     if (l->retry.delay_us_first > l->retry.delay_us_max)
         return config_file_complain(section, "domain \"%s\": retry-first is longer than retry-max",

@@ -82,6 +82,7 @@ static int check_value(cfg_t *section, cfg_opt_t *option)
         struct dkim_names fields;
         struct mx_patterns patterns;
         struct rate_limits rates;
+        struct source_list sources;
     } scratch = {.addresses.count = 0};
     struct refusal reason;
     const struct setting *s = setting_named(section_named(cfg_name(section)), cfg_opt_name(option));

@@ -7,12 +7,16 @@
 
 // Once all is stored: users stand outside of these sections, maybe behind them.
 bool config_check_listeners(const struct config *c, struct cfg_t *file);
+bool config_store_sources(struct config *c, struct cfg_t *file);
+// Behind the sources, which they name.
 bool config_store_routes(struct config *c, struct cfg_t *file);
 bool config_store_domains(struct config *c,
                           struct cfg_t *file); // behind the routes, which they name
 bool config_store_dkim(struct config *c, struct cfg_t *file);
 bool config_store_sites(struct config *c, struct cfg_t *file);
 
+// Names become sources once all of these stand where they stay.
+bool config_find_sources(const struct config *c, struct source_list *list, struct cfg_t *section);
 // Names become routes once all of these stand where they stay.
 bool config_find_route(const struct config *c, struct limits *l, struct cfg_t *section);
 

@@ -42,7 +42,9 @@ static bool print_setting(const struct setting *s, const void *base, const char 
     case SETTING_PRIORITY:
     case SETTING_MODE:
     case SETTING_PATTERNS:
-    case SETTING_RATES: break;
+    case SETTING_RATES:
+    case SETTING_LOCALS:
+    case SETTING_SOURCES: break;
     }
     return buffer_printf(out, "%s%s = ", indent, s->name) && setting_print(s, value, out) &&
            buffer_append_byte(out, '\n');
@@ -98,6 +100,15 @@ static bool print_routes(const struct config *c, struct buffer *out)
     return true;
 }
 
+static bool print_sources(const struct config *c, struct buffer *out)
+{
+    for (uint32_t i = 0; i < c->source_count; i++)
+        if (!print_section(CONFIG_SOURCE, slice_of_text(c->sources[i].source.name), &c->sources[i],
+                           out))
+            return false;
+    return true;
+}
+
 static bool print_domains(const struct config *c, struct buffer *out)
 {
     if (!print_section(CONFIG_DOMAIN, SLICE(CONFIG_DOMAIN_DEFAULT), &c->limits.fallback, out))
@@ -137,6 +148,7 @@ static bool print_kind(enum config_section section, const struct config *c, stru
     switch (section) {
     case CONFIG_LISTEN: return print_listeners(c, out);
     case CONFIG_PICKUP: return print_pickups(c, out);
+    case CONFIG_SOURCE: return print_sources(c, out);
     case CONFIG_ROUTE: return print_routes(c, out);
     case CONFIG_DOMAIN: return print_domains(c, out);
     case CONFIG_DKIM: return print_dkim(c, out);
@@ -162,7 +174,8 @@ void config_needs_restart(const struct config *a, const struct config *b, struct
     size_t len = 0;
     ret->text[0] = '\0';
     for (int i = CONFIG_TOP; i < CONFIG_SECTION_COUNT; i++) {
-        if (i == CONFIG_DOMAIN || i == CONFIG_ROUTE || !differs((enum config_section)i, a, b))
+        bool is_live = i == CONFIG_DOMAIN || i == CONFIG_ROUTE || i == CONFIG_SOURCE;
+        if (is_live || !differs((enum config_section)i, a, b))
             continue;
         const char *name = i == CONFIG_TOP ? "what is outside of sections"
                                            : config_sections[i].name;
@@ -183,6 +196,7 @@ bool config_print(const struct config *c, struct buffer *out)
            print_section(CONFIG_MTA_STS, SLICE_EMPTY, &c->mta_sts, out) &&
            print_section(CONFIG_CONTROL, SLICE_EMPTY, c, out) &&
            print_section(CONFIG_METRICS, SLICE_EMPTY, c, out) &&
-           print_section(CONFIG_TLS, SLICE_EMPTY, &c->tls, out) && print_routes(c, out) &&
-           print_domains(c, out) && print_dkim(c, out) && print_sites(c, out);
+           print_section(CONFIG_TLS, SLICE_EMPTY, &c->tls, out) && print_sources(c, out) &&
+           print_routes(c, out) && print_domains(c, out) && print_dkim(c, out) &&
+           print_sites(c, out);
 }

@@ -19,9 +19,10 @@ static bool route_complete(struct route *r, struct cfg_t *section)
         return config_file_complain(section, "route \"%s\" %s", r->name,
                                     fails ? "has hosts, and fails all the same"
                                           : "has neither host nor fail");
-    if (r->lookup == ROUTE_LOOKUP_MX && (r->hosts.count != 1 || r->hosts.items[0].name[0] == '['))
-        return config_file_complain(section, "route \"%s\": lookup = \"mx\" wants one host, a name",
-                                    r->name);
+    for (uint32_t i = 0; i < r->hosts.count && r->lookup == ROUTE_LOOKUP_MX; i++)
+        if (r->hosts.items[i].name[0] == '[')
+            return config_file_complain(
+                section, "route \"%s\": lookup = \"mx\" wants names of hosts", r->name);
     if (route_has_login(r) != (r->login.password_file[0] != '\0') || (fails && route_has_login(r)))
         return config_file_complain(
             section, "route \"%s\": user and password-file go together, and with a host", r->name);
@@ -29,7 +30,7 @@ static bool route_complete(struct route *r, struct cfg_t *section)
     return true;
 }
 
-static bool store_route(struct route *r, struct cfg_t *section)
+static bool store_route(const struct config *c, struct route *r, struct cfg_t *section)
 {
     static const struct setting name = {.name = "route", .kind = SETTING_ROUTE};
     struct refusal reason;
@@ -40,7 +41,7 @@ static bool store_route(struct route *r, struct cfg_t *section)
                                     r->name);
     config_section_defaults(CONFIG_ROUTE, r);
     config_file_store(CONFIG_ROUTE, section, r);
-    return route_complete(r, section);
+    return config_find_sources(c, &r->limits.sources, section) && route_complete(r, section);
 }
 
 bool config_store_routes(struct config *c, struct cfg_t *file)
@@ -52,7 +53,7 @@ bool config_store_routes(struct config *c, struct cfg_t *file)
     if (!c->routes)
         return false;
     for (; c->route_count < count; c->route_count++)
-        if (!store_route(&c->routes[c->route_count],
+        if (!store_route(c, &c->routes[c->route_count],
                          config_file_section(file, "route", c->route_count)))
             return false;
     qsort(c->routes, c->route_count, sizeof(*c->routes), compare_routes);

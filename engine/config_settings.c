@@ -185,7 +185,32 @@ static const struct setting route_settings[] = {
     {"password-file", SETTING_PATH, AT(route, login.password_file)},
     {"password-needs", SETTING_WORD, AT(route, login.needs), .words = login_needs_words,
      .usual = "verified-tls"},
+    {"sources", SETTING_SOURCES, AT(route, limits.sources)},
+    {"connections", SETTING_COUNT, AT(route, limits.connections), WITHIN(1, LIMITS_CONNECTIONS_MAX),
+     .usual = "10000"},
+    {"messages-per-connection", SETTING_COUNT, AT(route, limits.messages_per_connection),
+     WITHIN(1, 1000000), .usual = "1000000"},
+    {"recipients-per-transaction", SETTING_COUNT, AT(route, limits.rcpts_per_transaction),
+     WITHIN(1, 1000), .usual = "1000"},
+    {"rate", SETTING_RATES, AT(route, limits.rates), WITHIN(0, RATES_SET_MAX)},
+    {"connection-rate", SETTING_RATES, AT(route, limits.connection_rates),
+     WITHIN(0, RATES_SET_MAX)},
+    {"window", SETTING_COUNT, AT(route, limits.window), WITHIN(1, SMTP_WINDOW_MAX), .usual = "32"},
 };
+_Static_assert(LIMITS_CONNECTIONS_MAX == 10000, "the usual connections of a route and a source");
+
+static const struct setting source_settings[] = {
+    {"address", SETTING_LOCALS, AT(config_source, addresses), WITHIN(1, 2)},
+    {"hostname", SETTING_HOST, AT(config_source, source.hostname)},
+    {"connections", SETTING_COUNT, AT(config_source, source.connections),
+     WITHIN(1, LIMITS_CONNECTIONS_MAX), .usual = "10000"},
+    {"messages-per-connection", SETTING_COUNT, AT(config_source, source.messages_per_connection),
+     WITHIN(1, 1000000), .usual = "1000000"},
+    {"rate", SETTING_RATES, AT(config_source, source.rates), WITHIN(0, RATES_SET_MAX)},
+    {"connection-rate", SETTING_RATES, AT(config_source, source.connection_rates),
+     WITHIN(0, RATES_SET_MAX)},
+};
+_Static_assert(SOURCE_HOST_BYTES == SETTING_TEXT_BYTES, "what SETTING_HOST writes");
 
 static const struct setting domain_settings[] = {
     {"via", SETTING_ROUTE, AT(limits, via), .usual = "mx"},
@@ -209,6 +234,7 @@ static const struct setting domain_settings[] = {
     {"lifetime", SETTING_DURATION, AT(limits, retry.lifetime_us), WITHIN(SECOND, 60 * DAY),
      .usual = "5d"},
     {"tls", SETTING_WORD, AT(limits, tls), .words = domain_tls_words, .usual = "may"},
+    {"sources", SETTING_SOURCES, AT(limits, sources)},
 };
 
 static const char *const unsigned_words[] = {
@@ -254,6 +280,7 @@ const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_JOURNAL] = {"journal", false, SETTINGS(journal_settings)},
     [CONFIG_EVENTS] = {"events", false, SETTINGS(events_settings)},
     [CONFIG_SUPPRESSION] = {"suppression", false, SETTINGS(suppression_settings)},
+    [CONFIG_SOURCE] = {"source", true, SETTINGS(source_settings)},
     [CONFIG_ROUTE] = {"route", true, SETTINGS(route_settings)},
     [CONFIG_CONTROL] = {"control", false, SETTINGS(control_settings)},
     [CONFIG_METRICS] = {"metrics", false, SETTINGS(metrics_settings)},
@@ -279,6 +306,7 @@ void *config_section_base(struct config *c, enum config_section section)
     case CONFIG_MTA_STS: return &c->mta_sts;
     case CONFIG_LISTEN:
     case CONFIG_PICKUP:
+    case CONFIG_SOURCE:
     case CONFIG_ROUTE:
     case CONFIG_DOMAIN:
     case CONFIG_DKIM:

@@ -454,6 +454,8 @@ bool engine_run(struct engine *e, const struct engine_files *files, struct refus
     e->shared.tls.policies_fd = files->mta_sts_fd;
     e->shared.tls.counts_fd = files->tls_report_fd;
     e->shared.holds_fd = files->holds_fd;
+    e->shared.rates_fd = files->rates_fd;
+    e->shared.rate_memory = files->rate_memory;
     e->shared.holds = *files->holds;
     *files->holds = NULL;
     e->shared.reroutes = *files->reroutes;

@@ -23,14 +23,16 @@ struct engine *engine_new(const struct config *config, const struct dkim_table *
 // Descriptors of the caller's, open for as long as the engine runs; that of the events is the
 // engine's to close, which may go on to another file.
 struct engine_files {
-    int signal_fd;        // a signalfd; the signals are blocked
-    int events_fd;        // where events go; -1: nowhere
-    int journal_fd;       // the journal's folder; -1: mail is kept in memory alone
-    int suppression_fd;   // the folder of the list of suppressed addresses
-    int mta_sts_fd;       // the folder of policies; -1: these end with the process, as do
-    int tls_report_fd;    // the counts in this one
-    int holds_fd;         // what holds_file_open() has given; -1: holds end with the process
-    struct holds **holds; // these four: taken over, and left empty
+    int signal_fd;      // a signalfd; the signals are blocked
+    int events_fd;      // where events go; -1: nowhere
+    int journal_fd;     // the journal's folder; -1: mail is kept in memory alone
+    int suppression_fd; // the folder of the list of suppressed addresses
+    int mta_sts_fd;     // the folder of policies; -1: these end with the process, as do
+    int tls_report_fd;  // the counts in this one
+    int holds_fd;       // what holds_file_open() has given; -1: holds end with the process
+    int rates_fd;       // the folder of what was counted against rates; -1: that ends with it
+    const struct rate_memory *rate_memory; // what rates_file_load() has read; stays the caller's
+    struct holds **holds;                  // these four: taken over, and left empty
     struct reroutes *reroutes;
     struct doors *doors;
     struct users **users;

@@ -207,6 +207,8 @@ static enum order_step explain_end(struct order *o)
     say_time(&j, o->place->io, r.until_us);
     if (r.kind != REASON_HOLD && r.kind != REASON_UNKNOWN)
         say_cause(&j, &e->x.cause);
+    if (r.kind == REASON_SOURCE_SUSPENDED)
+        json_text(&j, "source", slice_of_text(e->x.source));
     json_u64(&j, "attempts", e->attempt_count);
     json_u64(&j, "recipients", e->rcpt_count);
     for (uint32_t state = 0; state < QUEUE_STATE_COUNT; state++)

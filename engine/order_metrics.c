@@ -28,6 +28,8 @@ static const struct metric metrics[] = {
     GAUGE(journal_bytes_max, "journal_max_bytes", "What the journal may take."),
     GAUGE32(deliver.connections, "connections", "Open connections to exchangers."),
     GAUGE32(deliver.sites, "sites", "Sites that have mail, or had some lately."),
+    GAUGE32(deliver.sources_suspended, "sources_suspended",
+            "Source addresses that some site does not want for now, at each site."),
     GAUGE32(submit.sessions, "sessions", "Open sessions of clients."),
     COUNTER(messages, "accepted_messages_total", "Messages accepted."),
     COUNTER(recipients, "accepted_recipients_total", "Recipients of accepted messages."),

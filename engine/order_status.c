@@ -35,6 +35,7 @@ static enum order_step status_end(struct order *o)
     say_since_start(&j, g);
     json_u64(&j, "connections", g->counters.deliver.connections);
     json_u64(&j, "sites", g->counters.deliver.sites);
+    json_u64(&j, "sources-suspended", g->counters.deliver.sources_suspended);
     json_u64(&j, "sessions", g->counters.submit.sessions);
     json_u64(&j, "journal-bytes", g->journal_bytes);
     json_u64(&j, "journal-bytes-max", g->journal_bytes_max);

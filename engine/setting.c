@@ -6,7 +6,8 @@ bool setting_is_list(const struct setting *s)
     return s->kind == SETTING_ADDRESSES || s->kind == SETTING_NETWORKS ||
            s->kind == SETTING_DURATIONS || s->kind == SETTING_HOSTS || s->kind == SETTING_PATHS ||
            s->kind == SETTING_SELECTORS || s->kind == SETTING_FIELDS ||
-           s->kind == SETTING_PATTERNS || s->kind == SETTING_RATES || s->kind == SETTING_WORDS;
+           s->kind == SETTING_PATTERNS || s->kind == SETTING_RATES || s->kind == SETTING_WORDS ||
+           s->kind == SETTING_LOCALS || s->kind == SETTING_SOURCES;
 }
 
 void setting_clear_list(const struct setting *s, void *value)
@@ -61,6 +62,8 @@ bool setting_parse(const struct setting *s, struct slice text, void *value, stru
     case SETTING_FIELDS: return setting_parse_field(text, value, why);
     case SETTING_PATTERNS: return setting_parse_pattern(text, value, why);
     case SETTING_RATES: return setting_parse_rate(s, text, value, why);
+    case SETTING_LOCALS: return setting_parse_local(s, text, value, why);
+    case SETTING_SOURCES: return setting_parse_source_name(text, value, why);
     }
     CHECK(false); // no such kind
 }

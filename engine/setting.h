@@ -14,6 +14,7 @@
 #include "engine/io/network.h"
 #include "engine/message/dkim_fields.h"
 #include "engine/policy/limits.h"
+#include "engine/policy/route.h"
 #include "engine/refusal.h"
 
 #define SETTING_TEXT_BYTES 256
@@ -47,6 +48,8 @@ enum setting_kind {
     SETTING_FIELDS,    // struct dkim_names: of header fields
     SETTING_PATTERNS,  // struct mx_patterns
     SETTING_RATES,     // struct rate_limits: "100/s"; "none" alone is none
+    SETTING_LOCALS,    // struct setting_addresses: IP addresses of this host, without ports
+    SETTING_SOURCES,   // struct source_list: names of sources; "none" alone is none
 };
 
 struct setting_addresses {

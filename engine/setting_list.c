@@ -27,6 +27,36 @@ bool setting_parse_address(const struct setting *s, struct slice text,
     return true;
 }
 
+bool setting_parse_local(const struct setting *s, struct slice text, struct setting_addresses *list,
+                         struct refusal *why)
+{
+    struct io_address a;
+    if (list->count == SETTING_LIST_MAX || list->count >= s->max)
+        return refuse(why, "more than %" PRIu64 " addresses", s->max);
+    if (!io_address_parse(text, 0, &a) || io_address_is_unix(&a) || io_address_port(&a) != 0)
+        return refuse(why, "'%.*s' is not an address without a port, such as \"192.0.2.1\"",
+                      SLICE_ARG(text));
+    list->items[list->count++] = a;
+    return true;
+}
+
+bool setting_parse_source_name(struct slice text, struct source_list *list, struct refusal *why)
+{
+    struct source_place *p = &list->items[list->count];
+    if (slice_equal(text, SLICE("none"))) {
+        list->count = 0;
+        return true;
+    }
+    if (list->count == SOURCES_MAX)
+        return refuse(why, "more than %d sources", SOURCES_MAX);
+    if (text.len == 0 || text.len >= SOURCE_NAME_BYTES)
+        return refuse(why, "a name of 1 to %d bytes is wanted", SOURCE_NAME_BYTES - 1);
+    *p = (struct source_place){.found = NULL};
+    memcpy(p->name, text.data, text.len);
+    list->count++;
+    return true;
+}
+
 bool setting_parse_network(const struct setting *s, struct slice text,
                            struct setting_networks *list, struct refusal *why)
 {

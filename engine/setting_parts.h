@@ -38,6 +38,9 @@ bool setting_parse_one_of_words(const struct setting *s, struct slice text, uint
                                 struct refusal *why);
 bool setting_parse_address(const struct setting *s, struct slice text,
                            struct setting_addresses *list, struct refusal *why);
+bool setting_parse_local(const struct setting *s, struct slice text, struct setting_addresses *list,
+                         struct refusal *why);
+bool setting_parse_source_name(struct slice text, struct source_list *list, struct refusal *why);
 bool setting_parse_network(const struct setting *s, struct slice text,
                            struct setting_networks *list, struct refusal *why);
 bool setting_parse_text_of(const struct setting *s, struct slice text, struct setting_texts *list,

@@ -35,6 +35,28 @@ static bool print_addresses(const struct setting_addresses *list, struct buffer 
     return is_ok && buffer_append_byte(out, '}');
 }
 
+static bool print_locals(const struct setting_addresses *list, struct buffer *out)
+{
+    char text[IO_ADDRESS_TEXT_BYTES];
+    bool is_ok = buffer_append_byte(out, '{');
+    for (uint32_t i = 0; i < list->count; i++)
+        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
+                setting_print_quoted(slice_of_text(io_address_print_host(&list->items[i], text)),
+                                     out);
+    return is_ok && buffer_append_byte(out, '}');
+}
+
+static bool print_source_names(const struct source_list *list, struct buffer *out)
+{
+    if (list->count == 0)
+        return buffer_append(out, SLICE("\"none\""));
+    bool is_ok = buffer_append_byte(out, '{');
+    for (uint32_t i = 0; i < list->count; i++)
+        is_ok = is_ok && buffer_append(out, i ? SLICE(", ") : SLICE_EMPTY) &&
+                setting_print_quoted(slice_of_text(list->items[i].name), out);
+    return is_ok && buffer_append_byte(out, '}');
+}
+
 static bool print_words(const struct setting *s, uint32_t set, struct buffer *out)
 {
     bool is_ok = buffer_append_byte(out, '{'), any = false;
@@ -155,6 +177,8 @@ bool setting_print(const struct setting *s, const void *value, struct buffer *ou
     case SETTING_FIELDS: return print_fields(value, out);
     case SETTING_PATTERNS: return print_patterns(value, out);
     case SETTING_RATES: return print_rates(value, out);
+    case SETTING_LOCALS: return print_locals(value, out);
+    case SETTING_SOURCES: return print_source_names(value, out);
     }
     CHECK(false); // no such kind
 }

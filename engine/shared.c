@@ -58,6 +58,7 @@ int shared_init(struct shared *s, const struct config *config, uint32_t worker_c
                          .control_fd = -1,
                          .metrics_fd = -1,
                          .holds_fd = -1,
+                         .rates_fd = -1,
                          .suppression_fd = -1,
                          .tls = {-1, -1, NULL, NULL},
                          .events_left_fd = -1,

@@ -63,15 +63,17 @@ struct shared {
     _Atomic uint32_t drained_count;                  // workers that have taken all results
     struct pickup_place pickups[CONFIG_PICKUPS_MAX]; // worker 0 serves them
     uint32_t pickup_count;                           // of these, open
-    _Atomic uint32_t unopened;  // journals without a first segment: no delivery starts
-    _Atomic uint32_t troubled;  // journals that cannot be written: nothing new starts
-    _Atomic bool broken;        // one of them for good: the engine ends
-    _Atomic uint8_t stop;       // enum stop_stage
-    _Atomic bool draining;      // no mail is taken; what is there is delivered
-    uint64_t started_us;        // monotonic
-    bool reopen_wanted;         // worker 0's: the file of the events was renamed
-    int control_fd, metrics_fd; // listeners of worker 0's; -1: none
-    int holds_fd;               // the file of holds; -1: they are kept in memory alone
+    _Atomic uint32_t unopened;             // journals without a first segment: no delivery starts
+    _Atomic uint32_t troubled;             // journals that cannot be written: nothing new starts
+    _Atomic bool broken;                   // one of them for good: the engine ends
+    _Atomic uint8_t stop;                  // enum stop_stage
+    _Atomic bool draining;                 // no mail is taken; what is there is delivered
+    uint64_t started_us;                   // monotonic
+    bool reopen_wanted;                    // worker 0's: the file of the events was renamed
+    int control_fd, metrics_fd;            // listeners of worker 0's; -1: none
+    int holds_fd;                          // the file of holds; -1: they are kept in memory alone
+    int rates_fd;                          // the folder of rates; -1: what was counted ends with us
+    const struct rate_memory *rate_memory; // of the engine before; NULL: nothing
     struct config *(*reload)(void *context,
                              struct refusal *why); // engine.h; NULL: there is no file
     void *reload_context;

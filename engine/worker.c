@@ -28,6 +28,7 @@ static void take_completions(struct worker *w)
         case OWNER_SIGNAL: worker_on_signal(w); break;
         case OWNER_CONTROL: control_on_done(w->control, &done); break;
         case OWNER_HOLDS: holds_file_on_done(&w->place.holds_file, &done); break;
+        case OWNER_RATES: rates_file_on_done(&w->rates_file, &done); break;
         case OWNER_PEEK: peeks_on_done(&w->place.peeks, &done); break;
         case OWNER_REOPEN: worker_on_events_reopened(w, done.result); break;
         case OWNER_TLS_TALLY: tls_tally_file_on_done(&w->tally_file, &done); break;
@@ -169,6 +170,7 @@ void worker_turn(struct worker *w)
     home_suppress_flush(&w->home);
     worker_note_drained(w, last_letters);
     w->all_drained = last_pages;
+    rates_file_turn(&w->rates_file, w->deliver, deliver_begun_count(w->deliver), w->drained);
     if (w->drained)
         home_close(&w->home);
     worker_maybe_quiet(w);
@@ -189,6 +191,9 @@ uint64_t worker_sleeps(struct worker *w)
         due_us = suppressor_us;
     if (events_due_us(&w->events) < due_us)
         due_us = events_due_us(&w->events);
+    uint64_t rates_us = rates_file_due_us(&w->rates_file, deliver_begun_count(w->deliver));
+    if (rates_us < due_us)
+        due_us = rates_us;
     if (w->stop == STOP_AT_ONCE && !events_idle(&w->events) && w->events_end_us < due_us)
         due_us = w->events_end_us;
     if (w->orders.busy || deliver_busy(w->deliver) || home_busy(&w->home) ||

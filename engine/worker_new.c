@@ -87,6 +87,7 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .dkim = w->shared->dkim,
         .rules = c->reply_rules,
         .tls = w->tls_client,
+        .rate_memory = w->shared->rate_memory,
         .helo_name = slice_of_text(c->delivery.helo),
         .worker = w->number,
         .io_owner = OWNER_DELIVER,
@@ -255,6 +256,7 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
     w->post = (struct post){.inboxes = shared->inboxes, .worker_count = shared->worker_count};
     w->deal_next = number;
     wheel_init(&w->wheel, io_now_us(io));
+    rates_file_init(&w->rates_file, io, shared->rates_fd, number, shared->rate_memory, OWNER_RATES);
     struct io_token accept = {0, 0, OWNER_LISTENER, 0};
     memcpy(&w->accept_timer.owner, &accept, sizeof(accept));
     int error = open_home(w);
@@ -309,6 +311,7 @@ void worker_free(struct worker *w)
     if (w->broken || journal_troubled(&w->home.journal))
         worker_log_unrecorded(&w->home);
     suppressor_release(&w->suppressor);
+    rates_file_release(&w->rates_file);
     home_release(&w->home);
     free(w);
 }

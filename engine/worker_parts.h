@@ -7,6 +7,7 @@
 #include "engine/control/events.h"
 #include "engine/deliver/deliver.h"
 #include "engine/order_place.h"
+#include "engine/rates_file.h"
 #include "engine/suppressor.h"
 #include "engine/tls_tally_file.h"
 #include "engine/worker.h"
@@ -27,6 +28,7 @@ enum owner {
     OWNER_CONTROL,
     OWNER_PEEK,
     OWNER_HOLDS,
+    OWNER_RATES,
     OWNER_REOPEN,
     OWNER_TLS_TALLY
 };
@@ -48,7 +50,8 @@ struct worker {
     struct orders orders;    // that visit us
     struct order_place place;
     struct events events;
-    struct suppressor suppressor;     // of worker 0
+    struct suppressor suppressor; // of worker 0
+    struct rates_file rates_file;
     struct tls_tally_file tally_file; // of worker 0
     bool accepting;                   // the list of suppressed addresses has been read
     uint32_t deal_next;               // who gets the next connection

@@ -115,5 +115,6 @@ void worker_note_drained(struct worker *w, bool drained)
 bool worker_finished(const struct worker *w)
 {
     return w->drained && events_idle(&w->events) && !w->reopening && home_idle(&w->home) &&
-           w->handed_count == 0 && list_finished(w) && tls_tally_file_stopped(&w->tally_file);
+           w->handed_count == 0 && list_finished(w) && rates_file_ended(&w->rates_file) &&
+           tls_tally_file_stopped(&w->tally_file);
 }

@@ -169,6 +169,30 @@ static const struct value_case value_cases[] = {
     {"route \"relay\" { host = {\"Smtp.Relay.example:587\", backup.example} }",
      "route \"relay\" {\n    host = {\"smtp.relay.example:587\", \"backup.example\"}\n"
      "    lookup = \"address\"\n    tls = \"domain\"\n"},
+    {"route \"r\" { host = a.example }",
+     "    sources = \"none\"\n    connections = 10000\n"
+     "    messages-per-connection = 1000000\n    recipients-per-transaction = 1000\n"
+     "    rate = \"none\"\n    connection-rate = \"none\"\n    window = 32\n}\n"},
+    {"route \"r\" { host = {a.example, b.example} lookup = mx }",
+     "    host = {\"a.example\", \"b.example\"}\n    lookup = \"mx\"\n"},
+    {"route \"r\" { host = a.example connections = 5 rate = {\"14/s\", \"50000/24h\"} }",
+     "    connections = 5\n    messages-per-connection = 1000000\n"
+     "    recipients-per-transaction = 1000\n    rate = {\"14/s\", \"50000/d\"}\n"},
+    {"source \"a\" { address = {\"192.0.2.1\", \"2001:DB8::1\"} hostname = Out1.Example }",
+     "source \"a\" {\n    address = {\"192.0.2.1\", \"2001:db8::1\"}\n"
+     "    hostname = \"out1.example\"\n    connections = 10000\n"
+     "    messages-per-connection = 1000000\n    rate = \"none\"\n"
+     "    connection-rate = \"none\"\n}\n"},
+    {"source b { address = \"192.0.2.1\" }\nsource a { address = \"192.0.2.2\" rate = 9/h }\n"
+     "route \"r\" { host = a.example sources = {b, a} }",
+     "    sources = {\"b\", \"a\"}\n"},
+    // Domains inherit them, and may do without.
+    {"source b { address = \"192.0.2.1\" }\ndomain \"default\" { sources = b }\n"
+     "domain \"a.example\" { lifetime = 9h }",
+     "    lifetime = \"9h\"\n    tls = \"may\"\n    sources = {\"b\"}\n"},
+    {"source b { address = \"192.0.2.1\" }\ndomain \"default\" { sources = b }\n"
+     "domain \"a.example\" { lifetime = 9h sources = none }",
+     "    lifetime = \"9h\"\n    tls = \"may\"\n    sources = \"none\"\n"},
     {"route \"r\" { host = \"192.0.2.1\" }", "    host = {\"[192.0.2.1]\"}\n"},
     {"route \"r\" { host = {\"192.0.2.1:26\", \"[192.0.2.2]:27\", \"[192.0.2.3]\"} }",
      "    host = {\"[192.0.2.1]:26\", \"[192.0.2.2]:27\", \"[192.0.2.3]\"}\n"},
@@ -319,13 +343,24 @@ static const struct error_case error_cases[] = {
     {"route \"r\" { host = \"unix:/x\" }", "1: host: 'unix:/x' is not a host"},
     {"route \"r\" {\n}", "2: route \"r\" has neither host nor fail"},
     {"route \"r\" { host = a.example fail = \"550 no\" }", "1: route \"r\" has hosts, and fails"},
-    {"route \"r\" { host = {a.example, b.example} lookup = mx }", "wants one host, a name"},
-    {"route \"r\" { host = \"192.0.2.1\" lookup = mx }", "wants one host, a name"},
     {"route \"r\" { host = a.example user = me }", "user and password-file go together"},
     {"route \"r\" { host = a.example password-file = /p }", "user and password-file go together"},
     {"route \"r\" { fail = \"550 no\" user = me password-file = /p }", "and with a host"},
     {"route \"r\" { host = a.example user = \"a\\nb\" password-file = /p }", "control character"},
     {"domain \"a.example\" { tls = domain }", "1: tls: 'domain' is not known"},
+    {"route \"r\" { host = {a.example, \"192.0.2.1\"} lookup = mx }", "wants names of hosts"},
+    {"route \"r\" { host = \"192.0.2.1\" lookup = mx }", "wants names of hosts"},
+    {"source \"a\" {\n}", "2: source \"a\": address is missing"},
+    {"source \"none\" { address = \"192.0.2.1\" }", "other than \"none\""},
+    {"source \"a\" { address = \"192.0.2.1:25\" }", "is not an address without a port"},
+    {"source \"a\" { address = \"unix:/x\" }", "is not an address without a port"},
+    {"source \"a\" { address = {\"192.0.2.1\", \"192.0.2.2\"} }", "one IPv4 and one IPv6 address"},
+    {"source \"a\" { address = {\"::1\", \"192.0.2.2\", \"::2\"} }", "more than 2 addresses"},
+    {"domain \"default\" { sources = a }", "1: sources: 'a' is not known"},
+    {"source a { address = \"192.0.2.1\" }\nroute r { host = b.example\n sources = {a, a} }",
+     "sources: 'a' stands there twice"},
+    {"route r { host = b.example sources = x }", "sources: 'x' is not known"},
+    {"route r { host = b.example connections = 0 }", "'0' is outside 1 to 10000"},
     {"route \"r\" { fail = \"250 fine\" }", "1: fail: '250 fine' is not a reply"},
     {"route \"r\" { fail = \"550\" }", "1: fail: '550' is not a reply"},
     {"route \"null\" { host = a.example }", "this name has a meaning of its own"},

@@ -22,6 +22,7 @@ static struct stage *begin(uint64_t seed, struct config_dkim *dkim)
     struct stage *s = calloc(1, sizeof(*s));
     CHECK(s);
     stage_init(s);
+    config_section_defaults(CONFIG_ROUTE, &relay);
     s->knows_other = false;
     s->options.seed = seed;
     s->options.latency_us_max = 4 * STAGE_SECOND;

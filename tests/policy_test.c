@@ -252,10 +252,89 @@ static void test_route_sets(void)
     CU_ASSERT_TRUE(mx_set_equal(set, other));
     other->hosts[0].configured = false;
     CU_ASSERT_FALSE(mx_set_equal(set, other));
-    route_adopt(&r, other);
-    CU_ASSERT(other->hosts[0].configured && other->hosts[2].port == 587);
     free(set);
     free(other);
+}
+
+static void add_host(struct mx_set *set, uint16_t preference, const char *name)
+{
+    struct mx_host *h = &set->hosts[set->count++];
+    *h = (struct mx_host){.preference = preference, .len = (uint8_t)strlen(name)};
+    memcpy(h->name, name, h->len);
+}
+
+// What two names lead to, one after the other: the exchangers of the first come before the others,
+// equal ones stay equal, and each stands there once.
+static void test_route_adopts(void)
+{
+    const size_t bytes = sizeof(struct mx_set) + MX_HOSTS_MAX * sizeof(struct mx_host);
+    static const struct {
+        const char *name;
+        uint16_t preference, port;
+    } want[] = {{"a", 0, 587}, {"b", 0, 587}, {"c", 1, 587}, {"d", 2, 0}, {"e", 4, 0}};
+    struct mx_set *found = calloc(1, bytes), *into = calloc(1, bytes);
+    struct route r = {.kind = ROUTE_EXCHANGERS, .hosts = {3, {{"x", 587}, {"y", 0}, {"z", 0}}}};
+    CU_ASSERT_FATAL(found && into);
+    add_host(found, 10, "a");
+    add_host(found, 10, "b");
+    add_host(found, 20, "c");
+    route_adopt(&r, 0, found, into);
+    found->count = 0;
+    add_host(found, 5, "d");
+    route_adopt(&r, 1, found, into);
+    add_host(found, 7, "e"); // and d, which is known
+    route_adopt(&r, 2, found, into);
+    CU_ASSERT_EQUAL(into->count, 5);
+    for (uint32_t i = 0; i < into->count; i++) {
+        const struct mx_host *h = &into->hosts[i];
+        CU_ASSERT_STRING_EQUAL(h->name, want[i].name);
+        CU_ASSERT(h->preference == want[i].preference && h->port == want[i].port);
+        CU_ASSERT(h->configured);
+    }
+    for (found->count = 0; found->count < MX_HOSTS_MAX;) {
+        char name[8];
+        snprintf(name, sizeof(name), "h%u", found->count);
+        add_host(found, 1, name);
+    }
+    route_adopt(&r, 2, found, into);
+    CU_ASSERT_EQUAL(into->count, MX_HOSTS_MAX);
+    free(found);
+    free(into);
+}
+
+// Of route and domain each limit that is tighter; sources are the route's, if it names any.
+static void test_limits_in_force(void)
+{
+    struct route r = {.kind = ROUTE_HOSTS,
+                      .limits = {.connections = 5,
+                                 .messages_per_connection = 1000,
+                                 .rcpts_per_transaction = 10,
+                                 .window = 32,
+                                 .rates = {1, {{14, SECONDS(1)}}}}};
+    struct limits domain = {.connections = 20,
+                            .messages_per_connection = 100,
+                            .rcpts_per_transaction = 100,
+                            .window = 8,
+                            .rates = {1, {{50000, SECONDS(86400)}}},
+                            .sources = {1, {{"a", NULL}}},
+                            .route = &r};
+    struct limits l = limits_in_force(&domain);
+    CU_ASSERT(l.connections == 5 && l.messages_per_connection == 100);
+    CU_ASSERT(l.rcpts_per_transaction == 10 && l.window == 8 && l.rates.count == 2);
+    CU_ASSERT_STRING_EQUAL(l.sources.items[0].name, "a");
+    r.limits.sources = (struct source_list){2, {{"b", NULL}, {"c", NULL}}};
+    l = limits_in_force(&domain);
+    CU_ASSERT_EQUAL(l.sources.count, 2);
+    CU_ASSERT_STRING_EQUAL(l.sources.items[0].name, "b");
+    domain.route = &route_null;
+    CU_ASSERT_EQUAL(limits_in_force(&domain).connections, 20);
+    domain.route = NULL;
+    CU_ASSERT_EQUAL(limits_in_force(&domain).rates.count, 1);
+    CU_ASSERT_TRUE(limits_are_shared(&r.limits));
+    r.limits = (struct limits){.connections = LIMITS_CONNECTIONS_MAX, .messages_per_connection = 3};
+    CU_ASSERT_FALSE(limits_are_shared(&r.limits));
+    r.limits.connection_rates.count = 1;
+    CU_ASSERT_TRUE(limits_are_shared(&r.limits));
 }
 
 static void test_route_verdicts(void)
@@ -267,9 +346,12 @@ static void test_route_verdicts(void)
     CU_ASSERT_EQUAL(verdict_of_failing(&r).verdict, VERDICT_LATER);
     CU_ASSERT_EQUAL(verdict_of_lost_route().verdict, VERDICT_LATER);
     CU_ASSERT_EQUAL(verdict_of_old_age().verdict, VERDICT_NEVER);
-    struct route by_mx = {.kind = ROUTE_EXCHANGERS, .hosts = {1, {{"a.example", 0}}}};
-    CU_ASSERT(slice_equal(route_mx_name(&by_mx, SLICE("b.example")), SLICE("a.example")));
-    CU_ASSERT(slice_equal(route_mx_name(NULL, SLICE("b.example")), SLICE("b.example")));
+    struct route by_mx = {.kind = ROUTE_EXCHANGERS,
+                          .hosts = {2, {{"a.example", 0}, {"c.example", 0}}}};
+    CU_ASSERT(slice_equal(route_mx_name(&by_mx, 0, SLICE("b.example")), SLICE("a.example")));
+    CU_ASSERT(slice_equal(route_mx_name(&by_mx, 1, SLICE("b.example")), SLICE("c.example")));
+    CU_ASSERT(slice_equal(route_mx_name(NULL, 0, SLICE("b.example")), SLICE("b.example")));
+    CU_ASSERT(route_mx_count(&by_mx) == 2 && route_mx_count(NULL) == 1);
 }
 
 // Steps of the wall clock, forth and back, before the message came and after: a day old is a day
@@ -601,6 +683,8 @@ static const struct suite_test tests[] = {
     {"retry ends with its life", test_retry_ends_with_its_life},
     {"retry of a site", test_retry_of_a_site},
     {"route sets", test_route_sets},
+    {"route adopts", test_route_adopts},
+    {"limits in force", test_limits_in_force},
     {"route verdicts", test_route_verdicts},
     {"age by two clocks", test_age_by_two_clocks},
     {"one wait passes the mark", test_one_wait_passes_the_mark},

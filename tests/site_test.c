@@ -40,7 +40,7 @@ static void end(struct world *w)
 
 static enum site_choice choose(struct world *w)
 {
-    return site_choose(&w->site, NOW, &w->dice, &w->host, &w->address, &w->temporary);
+    return site_choose(&w->site, SOURCE_ANY, NOW, &w->dice, &w->host, &w->address, &w->temporary);
 }
 
 static struct io_address address_of(const char *text)
@@ -102,8 +102,9 @@ static void test_next_host_when_one_rests(void)
     CU_ASSERT_EQUAL(w.host, 1);
     rest(&w, "8.8.8.3:25");
     CU_ASSERT_EQUAL(choose(&w), SITE_RESTING);
-    CU_ASSERT_EQUAL(site_choose(&w.site, LATER - 1, &w.dice, &w.host, &w.address, &w.temporary),
-                    SITE_RESTING);
+    CU_ASSERT_EQUAL(
+        site_choose(&w.site, SOURCE_ANY, LATER - 1, &w.dice, &w.host, &w.address, &w.temporary),
+        SITE_RESTING);
     end(&w);
 }
 
@@ -174,8 +175,9 @@ static void test_new_answers(void)
     CU_ASSERT_EQUAL(w.address, 0);
     rest(&w, "8.8.8.2:25");
     CU_ASSERT_EQUAL(choose(&w), SITE_RESTING);
-    CU_ASSERT_EQUAL(site_choose(&w.site, LATER, &w.dice, &w.host, &w.address, &w.temporary),
-                    SITE_ASK);
+    CU_ASSERT_EQUAL(
+        site_choose(&w.site, SOURCE_ANY, LATER, &w.dice, &w.host, &w.address, &w.temporary),
+        SITE_ASK);
     end(&w);
 }
 
@@ -260,6 +262,31 @@ static void test_suspects(void)
     end(&w);
 }
 
+// Addresses that no source can go to are as if they were not there.
+static void test_families(void)
+{
+    struct world w;
+    begin(&w, (uint16_t[]){10, 20}, 2);
+    learn(&w, 0, DNS_FOUND, "[2a01::1]");
+    learn(&w, 1, DNS_FOUND, "8.8.8.1 [2a01::2]");
+    CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
+    CU_ASSERT_EQUAL(w.host, 0);
+    CU_ASSERT_EQUAL(
+        site_choose(&w.site, SOURCE_V4, NOW, &w.dice, &w.host, &w.address, &w.temporary),
+        SITE_CONNECT);
+    CU_ASSERT(w.host == 1 && w.address == 0);
+    rest(&w, "8.8.8.1:25");
+    CU_ASSERT_EQUAL(
+        site_choose(&w.site, SOURCE_V4, NOW, &w.dice, &w.host, &w.address, &w.temporary),
+        SITE_RESTING);
+    CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
+    learn(&w, 1, DNS_FOUND, "[2a01::2]");
+    CU_ASSERT_EQUAL(
+        site_choose(&w.site, SOURCE_V4, NOW, &w.dice, &w.host, &w.address, &w.temporary),
+        SITE_NO_ADDRESS);
+    end(&w);
+}
+
 static void test_many_addresses_are_bounded(void)
 {
     struct world w;
@@ -283,6 +310,7 @@ static const struct suite_test tests[] = {
     {"a site rests", test_a_site_rests},
     {"suspects", test_suspects},
     {"many addresses are bounded", test_many_addresses_are_bounded},
+    {"families", test_families},
 };
 
 SUITE_MAIN("site", tests)

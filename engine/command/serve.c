@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "engine/holds_file.h"
 #include "engine/privileges.h"
+#include "engine/rates_file.h"
 #include "engine/secrets.h"
 #include "engine/state_dir.h"
 
@@ -152,23 +153,23 @@ static void warn_of_journal(const struct state_dir *state, const char *path)
 }
 
 // What the engine needs to read its configuration again.
-struct source {
+struct reload_place {
     const char *file;
     const struct config *config; // that it was started with
 };
 
 static struct config *reload(void *context, struct refusal *why)
 {
-    const struct source *source = context;
+    const struct reload_place *from = context;
     struct config_place place;
     config_place_now(&place);
-    struct config *c = config_load(source->file, &place, why);
+    struct config *c = config_load(from->file, &place, why);
     if (c && !secrets_read(c, geteuid(), why)) {
         config_free(c);
         return NULL;
     }
     if (c)
-        config_needs_restart(source->config, c, why);
+        config_needs_restart(from->config, c, why);
     return c;
 }
 
@@ -204,7 +205,8 @@ static enum command_exit serve(struct config *c, const char *file, struct refusa
     struct reroutes reroutes = {0};
     struct doors doors = {.count = 0};
     struct users *users = NULL;
-    struct source source = {file, c};
+    struct rate_memory *rates = NULL;
+    struct reload_place from = {file, c};
     struct engine_files files = {
         .signal_fd = block_signals(),
         .events_fd = open_events(c, &user, why),
@@ -213,12 +215,13 @@ static enum command_exit serve(struct config *c, const char *file, struct refusa
         .mta_sts_fd = -1,
         .tls_report_fd = -1,
         .holds_fd = -1,
+        .rates_fd = -1,
         .holds = &holds,
         .reroutes = &reroutes,
         .doors = &doors,
         .users = &users,
         .reload = reload,
-        .reload_context = &source,
+        .reload_context = &from,
     };
     if (files.events_fd < 0 && c->events_file[0] != '\0')
         goto done;
@@ -240,6 +243,10 @@ static enum command_exit serve(struct config *c, const char *file, struct refusa
                                      &reroutes, why);
     if (files.holds_fd < 0)
         goto done;
+    files.rates_fd = state_dir_folder(&state, c->state_dir, RATES_FOLDER, user.uid, user.gid, why);
+    if (files.rates_fd < 0)
+        goto done;
+    files.rate_memory = rates = rates_file_load(files.rates_fd);
     struct engine *e = make_socket_folders(c, &user, why) && make_pickups(c, &user, why) &&
                                dkim_keys_read(c, user.uid, &dkim, why) &&
                                secrets_read(c, user.uid, why) &&
@@ -261,6 +268,9 @@ done:
     if (files.holds_fd >= 0)
         close(files.holds_fd);
     free(holds);
+    if (files.rates_fd >= 0)
+        close(files.rates_fd);
+    rate_memory_free(rates);
     if (files.suppression_fd >= 0)
         close(files.suppression_fd);
     if (files.mta_sts_fd >= 0)

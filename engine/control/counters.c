@@ -22,6 +22,7 @@ void counters_add(struct counters *sum, const struct counters *c)
     sum->submit.auth_refused += c->submit.auth_refused;
     sum->deliver.connections += c->deliver.connections;
     sum->deliver.sites += c->deliver.sites;
+    sum->deliver.sources_suspended += c->deliver.sources_suspended;
     sum->deliver.connections_opened += c->deliver.connections_opened;
     sum->deliver.connections_failed += c->deliver.connections_failed;
     sum->deliver.connections_reused += c->deliver.connections_reused;

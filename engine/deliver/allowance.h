@@ -1,27 +1,31 @@
 // engine/deliver/allowance.h: what may begin now: the rates that are set, what was counted against
 // them, and what answers have taught (policy/throttle.h), put together.
 //
-// Owns:    the rates that hold here, and their meters.
+// Owns:    the rates that hold here, and what was counted (counted.h).
 // Knows not of: connections, jobs, timers: whoever is told "not now" sleeps until it is due.
 // Threads: the site's owner. A site with an allowance that is limited is not lent to others: so
 //          what is counted here is all that there is.
 #ifndef POSTHASTE_DELIVER_ALLOWANCE_H
 #define POSTHASTE_DELIVER_ALLOWANCE_H
 
+#include "engine/deliver/counted.h"
 #include "engine/policy/limits.h"
 #include "engine/policy/throttle.h"
 
 struct allowance {
-    struct rate_limits messages;
-    struct rate_limits connections;
-    struct rate_meter *message_meters; // messages.count of them
-    struct rate_meter *connection_meters;
+    struct counted messages;
+    struct counted connections;
     struct throttle throttle;
 };
 
 // False without memory: then there is nothing to release.
 bool allowance_init(struct allowance *a, const struct limits *l);
 void allowance_release(struct allowance *a);
+// What was counted there before counts on.
+void allowance_remember(struct allowance *a, const struct rate_memory *memory, uint64_t place);
+// What the other has counted counts here, too, where that is more.
+void allowance_inherit(struct allowance *a, const struct allowance *from);
+bool allowance_print(struct allowance *a, struct buffer *out, const struct rate_clock *clock);
 // From now on these rates hold, too. False without memory: then it holds less than it should.
 bool allowance_tighten(struct allowance *a, const struct limits *l);
 // These rates hold from now on, instead of all others; what was counted in a window of the same

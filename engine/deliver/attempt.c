@@ -18,8 +18,9 @@ struct attempt conn_attempt(const struct conn *c)
 // It has nothing under way. It waits for work, or has done its share.
 static void conn_rests(struct deliver *d, struct conn *c)
 {
-    if (c->started_count >= conn_messages_max(c, c->site->limits.messages_per_connection) ||
-        c->spent || d->stopping || c->refused_count >= CONN_REFUSED_MAX ||
+    if (c->started_count >= conn_messages_max(c, source_messages_max(c)) ||
+        source_is_suspended(d, c) || c->spent || d->stopping ||
+        c->refused_count >= CONN_REFUSED_MAX ||
         c->site->open_count > lend_connections_max(d, c->site)) {
         smtp_client_quit(&c->client);
         conn_enter(d, c, CONN_QUITTING);
@@ -71,7 +72,7 @@ static void on_rcpt_refused(struct deliver *d, struct conn *c, const struct smtp
         tx->again_why = why;
         return;
     }
-    enum verdict v = hear_reply(d, c->site, e->phase, e->reply, &why);
+    enum verdict v = hear_reply(d, c, e->phase, e->reply, &why);
     lesson_answered(d, c->site, e->phase, &why, tx->began_us);
     outbox_result(d, r->job, r->rcpt, v, &why, &at, false, false);
 }
@@ -81,7 +82,7 @@ static void on_verdict(struct deliver *d, struct conn *c, const struct smtp_even
 {
     struct transaction *tx = transaction_of(c, e->tag);
     CHECK(tx);
-    tx->verdict = hear_reply(d, c->site, e->phase, e->reply, &tx->why);
+    tx->verdict = hear_reply(d, c, e->phase, e->reply, &tx->why);
     tx->end_bytes = e->end_bytes;
     tx->held = c->sent_bytes < tx->end_bytes;
     if (tx->held)
@@ -108,7 +109,7 @@ static void verdicts_let_go(struct deliver *d, struct conn *c)
 static void on_closed(struct deliver *d, struct conn *c, const struct smtp_event *e)
 {
     if (e->reply)
-        (void)hear_reply(d, c->site, e->phase, e->reply,
+        (void)hear_reply(d, c, e->phase, e->reply,
                          &c->failure); // of the session, of no recipient
     else
         failure_set(&c->failure, 0, (struct enhanced_code){4, 5, 0}, slice_of_text(e->why));

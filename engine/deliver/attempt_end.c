@@ -23,6 +23,8 @@ static void conn_refused(struct deliver *d, struct conn *c)
     uint64_t now_us = io_now_us(d->io);
     d->counters.connections_failed++;
     note_failure(c);
+    if (source_is_suspended(d, c))
+        return; // it is not the host's fault
     if (c->failure.code >= 400 && s->open_count > 0 && c->failure.reason != REASON_AUTH_REFUSED) {
         // It serves others of ours, and says that this one is too many.
         lesson_connection_refused(d, s, &c->failure);
@@ -38,6 +40,10 @@ static void conn_refused(struct deliver *d, struct conn *c)
 static void conn_let_us_down(struct deliver *d, struct conn *c)
 {
     struct site *s = c->site;
+    if (source_is_suspended(d, c)) { // another source may be welcome
+        note_failure(c);
+        return;
+    }
     if (c->failure.code == 421 && lesson_serves(d, s)) {
         note_failure(c); // it has had enough of us for now: that is the rate's
         site_suspect_address(s, &c->peer, io_now_us(d->io));

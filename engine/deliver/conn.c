@@ -11,7 +11,7 @@ static struct io_token conn_token(const struct conn *c, enum conn_op op)
 
 int conn_open(struct conn *c, struct io *io, const struct smtp_client_options *options)
 {
-    c->fd = io_connect(io, &c->peer, NULL, conn_token(c, CONN_OP_CONNECT));
+    c->fd = io_connect(io, &c->peer, c->local, conn_token(c, CONN_OP_CONNECT));
     if (c->fd < 0)
         return c->fd;
     c->peer_text_len = (uint8_t)strlen(io_address_print(&c->peer, c->peer_text));

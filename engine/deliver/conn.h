@@ -37,7 +37,8 @@ struct conn {
     uint8_t state; // enum conn_state; set by conn.c and conn_enter()
     uint8_t ops_in_flight;
     uint8_t io_owner;
-    uint8_t host; // of the site
+    uint8_t host;   // of the site
+    uint8_t source; // of the site: what it leaves from
     bool sending;
     bool receiving;
     bool want_send;     // in the turn's list of connections with something to say
@@ -76,6 +77,7 @@ struct conn {
     struct tls_numbers tls;  // what was negotiated
     struct channel *channel; // NULL: in the clear
     struct io_address peer;
+    const struct io_address *local; // NULL: the kernel's choice
     uint8_t peer_text_len;
     char peer_text[IO_ADDRESS_TEXT_BYTES]; // for results
     struct failure failure;                // why it closes
@@ -84,7 +86,7 @@ struct conn {
     struct smtp_client client;
 };
 
-// Asks for the connection to c->peer. 0, or -errno (nothing is in flight then).
+// Asks for the connection to c->peer, from c->local. 0, or -errno (nothing is in flight then).
 int conn_open(struct conn *c, struct io *io, const struct smtp_client_options *options);
 
 enum conn_news {

@@ -21,6 +21,7 @@ static bool conn_is_open(const struct conn *c)
 static void willing_link(struct conn *c)
 {
     c->willing = true;
+    c->site->sources[c->source].willing_count++;
     c->prev = NULL;
     c->next = c->site->willing_first;
     if (c->next)
@@ -31,6 +32,7 @@ static void willing_link(struct conn *c)
 static void willing_unlink(struct conn *c)
 {
     c->willing = false;
+    c->site->sources[c->source].willing_count--;
     if (c->prev)
         c->prev->next = c->next;
     else
@@ -43,7 +45,8 @@ static bool conn_is_willing(const struct deliver *d, struct conn *c)
 {
     return !d->stopping && (c->state == CONN_IDLE || c->state == CONN_BUSY) &&
            c->site->open_count <= lend_connections_max(d, c->site) && !c->spent &&
-           c->started_count < conn_messages_max(c, c->site->limits.messages_per_connection) &&
+           c->started_count < conn_messages_max(c, source_messages_max(c)) &&
+           !source_is_suspended(d, c) &&
            (c->refused_count == 0 || c->tx_count + c->refused_count < CONN_REFUSED_MAX) &&
            smtp_client_can_start(&c->client);
 }
@@ -65,6 +68,7 @@ static void conn_counts(const struct conn *c, int by)
 {
     struct site *s = c->site;
     s->spare_count += (uint32_t)(by * conn_is_spare(c));
+    source_counts(c, by * conn_is_spare(c), by * conn_is_open(c));
     s->open_count += (uint32_t)(by * conn_is_open(c));
     s->opening_count += (uint32_t)(by * conn_is_opening(c));
     if (!s->group)

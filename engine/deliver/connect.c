@@ -6,21 +6,25 @@
 
 #include <errno.h>
 
+#define FAMILY_US (UINT64_C(1) * 1000 * 1000)
+
 // --- what limits them
 
 struct site_load connect_load(struct deliver *d, struct site *s)
 {
     uint64_t now_us = io_now_us(d->io);
     uint32_t learned = throttle_connections(&s->allowance.throttle, now_us);
-    uint32_t shared = group_connections(d, s);
+    uint32_t shared = group_connections(d, s), leaving = sources_connections(d, s);
     if (shared < learned)
         learned = shared;
+    if (leaving < learned)
+        learned = leaving;
     uint32_t may_have = lend_connections_max(d, s), may_begin = dispatch_may_begin(d, s);
     uint32_t ready = s->ready_count + s->fetched_count + s->fetch_count;
     return (struct site_load){
         .ready_count = ready < may_begin ? ready : may_begin,
         .open_count = s->open_count,
-        .spare_count = s->spare_count,
+        .spare_count = sources_spare(d, s),
         .spare_jobs = s->pace.window,
         .connections_now = may_have < learned ? may_have : learned,
         .opening_count = s->opening_count,
@@ -39,25 +43,30 @@ static bool site_wants_connection(struct deliver *d, struct site *s)
 // --- one more
 
 // It was not even asked for. True: another address may be tried.
-static bool connection_fails(struct deliver *d, struct site *s, uint8_t host,
-                             const struct io_address *peer, int error)
+static bool connection_fails(struct deliver *d, struct site *s, const struct conn *c, int error)
 {
     if (error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS) {
         site_starves(d, s, REASON_GLOBAL_CONNECTIONS);
         return false;
     }
+    if (c->local && error == -EADDRNOTAVAIL) {
+        source_fails(d, s, c->source, error);
+        return true;
+    }
     failure_set(&s->failure, 0, (struct enhanced_code){4, 4, 1}, slice_of_text(strerror(-error)));
-    s->failure_host = host;
-    s->failure_peer = *peer;
+    s->failure_host = c->host;
+    s->failure_peer = c->peer;
     site_rest_address(s, &s->failure_peer, io_now_us(d->io) + retry_address_us(&s->limits.retry));
     return true;
 }
 
-static void connection_opens(struct deliver *d, struct site *s)
+static void connection_opens(struct deliver *d, struct conn *c)
 {
+    struct site *s = c->site;
     crowd_opened(d, s);
     allowance_connection_opens(&s->allowance, io_now_us(d->io));
     group_connection_opens(d, s);
+    source_connection_opens(d, c);
     s->conn_count++;
     s->open_count++;
     s->spare_count++;
@@ -67,10 +76,26 @@ static void connection_opens(struct deliver *d, struct site *s)
         d->counters.connections_peak = d->counters.connections;
 }
 
+// What the machine is told at its start.
+static struct smtp_client_options client_options(const struct deliver *d, const struct conn *c)
+{
+    const struct source *source = conn_source(c);
+    const struct pace *pace = &c->site->pace;
+    return (struct smtp_client_options){
+        .helo_name = source && source->hostname[0] ? slice_of_text(source->hostname)
+                                                   : d->o.helo_name,
+        .window = pace->window,
+        .decisions_only = true,
+        .ignore = pace_is_lockstep(pace, io_now_us(d->io)) ? SMTP_PIPELINING : 0,
+    };
+}
+
 static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_t address)
 {
-    uint32_t index;
     struct io_address peer = s->hosts[host].addresses[address].address;
+    uint32_t index, source = sources_choose(d, s, &peer);
+    if (source == SOURCES_MAX)
+        return false;
     struct conn *c = crowd_may_connect(d, s) ? slab_take(&d->conns, &index) : NULL;
     if (!c) {
         site_starves(d, s, REASON_GLOBAL_CONNECTIONS);
@@ -82,21 +107,19 @@ static bool site_connect(struct deliver *d, struct site *s, uint8_t host, uint8_
     c->site = s;
     c->host = host;
     c->peer = peer;
+    c->source = (uint8_t)source;
+    c->local = source_address(conn_source(c), &c->peer);
     struct io_token timer = {index, c->generation, d->o.io_owner, CONN_OP_TIMER};
     memcpy(&c->timer.owner, &timer, sizeof(timer));
-    struct smtp_client_options options = {
-        .helo_name = d->o.helo_name,
-        .window = s->pace.window,
-        .decisions_only = true,
-        .ignore = pace_is_lockstep(&s->pace, io_now_us(d->io)) ? SMTP_PIPELINING : 0,
-    };
+    struct smtp_client_options options = client_options(d, c);
     secure_plan(d, c, &options);
     int error = conn_open(c, d->io, &options);
     if (error < 0) {
+        bool may_go_on = connection_fails(d, s, c, error);
         slab_give(&d->conns, index);
-        return connection_fails(d, s, host, &peer, error);
+        return may_go_on;
     }
-    connection_opens(d, s);
+    connection_opens(d, c);
     c->moved = true;
     conn_speaks(d, c); // arms its timer
     return true;
@@ -180,13 +203,33 @@ static void site_unreachable(struct deliver *d, struct site *s, enum site_choice
 
 // --- as many as it takes
 
+// An address that some source may go to now. SITE_WAIT, too, where those that could are busy, or
+// not wanted: that one is looked at again in a moment.
+static enum site_choice site_choose_address(struct deliver *d, struct site *s, uint8_t *ret_host,
+                                            uint8_t *ret_address, bool *ret_temporary)
+{
+    struct source_sum sum = sources_sum(d, s);
+    uint64_t now_us = io_now_us(d->io);
+    enum site_choice choice = site_choose(s, sum.families_now, now_us, &d->dice, ret_host,
+                                          ret_address, ret_temporary);
+    bool is_found = choice != SITE_RESTING && choice != SITE_NO_ADDRESS;
+    if (!is_found && sum.families_now != sum.families)
+        choice = site_choose(s, sum.families, now_us, &d->dice, ret_host, ret_address,
+                             ret_temporary);
+    if (!is_found && choice == SITE_CONNECT) {
+        wheel_arm(d->o.wheel, &s->timer, now_us + FAMILY_US);
+        return SITE_WAIT;
+    }
+    *ret_temporary |= sum.families != SOURCE_ANY; // it is we who cannot go there
+    return choice;
+}
+
 void connect_site(struct deliver *d, struct site *s)
 {
     uint8_t host, address;
     bool temporary = false;
     while (site_wants_connection(d, s)) {
-        enum site_choice choice = site_choose(s, io_now_us(d->io), &d->dice, &host, &address,
-                                              &temporary);
+        enum site_choice choice = site_choose_address(d, s, &host, &address, &temporary);
         switch (choice) {
         case SITE_CONNECT:
             if (!site_connect(d, s, host, address))

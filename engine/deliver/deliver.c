@@ -65,12 +65,14 @@ void deliver_free(struct deliver *d)
         struct site *s = slab_at(&d->sites, i);
         CHECK(!s->fetched_first);
         wheel_disarm(d->o.wheel, &s->timer);
+        sources_release(d, s);
         site_release(s);
     }
     slab_release(&d->sites);
     sisters_release(d);
     buffer_release(&d->plain);
     groups_release(d);
+    targets_stop_asking(d);
     slab_release(&d->questions);
     setbacks_release(d);
     targets_release(d);
@@ -129,13 +131,14 @@ void deliver_on_timer(struct deliver *d, struct wheel_timer *t)
         targets_expire(d, io_now_us(d->io));
         targets_sweep(d, io_now_us(d->io));
         crowd_sweep(d, io_now_us(d->io));
+        sources_sweep(d);
         starved_wake(d, UINT32_MAX);
         d->looks_far = true;
         wheel_arm(d->o.wheel, t, io_now_us(d->io) + SWEEP_US);
         return;
     }
     if (token.op == DELIVER_OP_GROUP)
-        group_next(d, &d->groups[token.index]);
+        group_next(d, d->groups[token.index]);
     else if (token.op == DELIVER_OP_SISTERS)
         group_next(d, slab_at(&d->sisters, token.index));
     else if (token.op == DELIVER_OP_SITE)
@@ -198,6 +201,26 @@ bool deliver_busy(const struct deliver *d)
     return d->dirty_sites || d->again_first;
 }
 
+uint64_t deliver_begun_count(const struct deliver *d)
+{
+    return d->counters.transactions + d->counters.connections_opened;
+}
+
+bool deliver_print_counted(struct deliver *d, struct buffer *out, const struct rate_clock *clock)
+{
+    bool is_ok = true;
+    for (uint32_t i = 0; i < d->group_count && is_ok; i++)
+        is_ok = allowance_print(&d->groups[i]->allowance, out, clock) &&
+                source_book_print(&d->groups[i]->sources, out, clock);
+    for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE && is_ok;
+         i = slab_next(&d->sites, i + 1)) {
+        struct site *s = slab_at(&d->sites, i);
+        is_ok = allowance_print(&s->allowance, out, clock) &&
+                source_book_print(&s->own_sources, out, clock);
+    }
+    return is_ok && sisters_print_counted(d, out, clock);
+}
+
 void deliver_pause(struct deliver *d, bool paused)
 {
     if (d->paused && !paused)
@@ -255,5 +278,6 @@ struct deliver_counters deliver_counters(const struct deliver *d)
 {
     struct deliver_counters c = d->counters;
     c.sites = d->sites.item_count;
+    c.sources_suspended = sources_suspended_count(d);
     return c;
 }

@@ -8,7 +8,9 @@
 //          sites.c   the sites of this worker, by MX set
 //          site.c    an MX set: hosts, addresses and their health, connections, limits
 //          allowance.c    what may begin now: rates, and what answers have taught (lesson.c)
-//          group.c   sites that are limited together; sisters.c makes such groups
+//          group.c   sites that are limited together, and routes; sisters.c makes such groups
+//          source.c  the addresses that mail leaves from
+//          gather.c  the exchangers of a route's hosts
 //          conn.c    one connection: sockets and time-outs around smtp/client
 //          transaction.c  jobs of one message put together for one site
 //          dispatch.c     joins work, permission and connection
@@ -39,6 +41,7 @@
 #include "engine/message/dkim_table.h"
 #include "engine/policy/holds.h"
 #include "engine/policy/limits.h"
+#include "engine/policy/rate_memory.h"
 #include "engine/policy/rules.h"
 #include "engine/smtp/reply.h"
 #include "engine/tls/tls.h"
@@ -64,6 +67,7 @@ struct deliver_options {
     const struct dkim_table *dkim;         // NULL: no mail is signed
     const struct rules *rules;             // about replies; NULL: none
     struct tls_context *tls;               // a client's, the worker's; NULL: nothing goes under TLS
+    const struct rate_memory *rate_memory; // what was counted before; NULL: nothing
     struct slice helo_name;
     uint32_t worker;
     uint8_t io_owner;     // token.owner of our requests
@@ -89,6 +93,7 @@ struct deliver_counters {
     uint64_t tls_sessions, tls_resumed;     // handshakes; of these, in short
     uint64_t changes_left_out; // of how sites are used: too many in one turn to tell of each
     uint32_t connections, connections_peak, sites;
+    uint32_t sources_suspended; // at some site, now
 };
 
 size_t deliver_domain_bytes(void); // what a domain takes with our part behind it
@@ -116,6 +121,11 @@ void deliver_set_limits(struct deliver *d, const struct limits_table *limits);
 
 // Sites that rest, since they could not be reached, are tried as soon as there is mail for them.
 void deliver_try_now(struct deliver *d);
+
+// Messages and connections so far: grows with what is counted against rates.
+uint64_t deliver_begun_count(const struct deliver *d);
+// Appends what was counted against rates, as policy/rate_memory.h has it. False when `out` is full.
+bool deliver_print_counted(struct deliver *d, struct buffer *out, const struct rate_clock *clock);
 
 // Starts no more transactions, lets those under way end, and closes what is idle.
 void deliver_stop(struct deliver *d);

@@ -22,8 +22,10 @@ void dispatch_site(struct deliver *d, struct site *s)
 uint32_t dispatch_may_begin(struct deliver *d, struct site *s)
 {
     uint32_t own = allowance_messages(&s->allowance, s->transaction_count, io_now_us(d->io));
-    uint32_t shared = group_messages(d, s);
-    return own < shared ? own : shared;
+    uint32_t shared = group_messages(d, s), leaving = sources_messages(d, s);
+    if (shared < own)
+        own = shared;
+    return own < leaving ? own : leaving;
 }
 
 struct reason dispatch_reason(struct deliver *d, struct site *s)
@@ -40,6 +42,7 @@ struct reason dispatch_reason(struct deliver *d, struct site *s)
         return (struct reason){site_failure_reason(s), s->rests_until_us};
     struct reason allowance = reason_binding(allowance_reason(&s->allowance, now_us),
                                              group_reason(d, s));
+    allowance = reason_binding(allowance, sources_reason(d, s));
     if (allowance.kind != REASON_NONE)
         return allowance;
     if (s->ask_count > 0 && s->open_count == 0)
@@ -94,6 +97,7 @@ static void conn_start_job(struct deliver *d, struct conn *c, struct transaction
     tx->began_us = io_now_us(d->io);
     allowance_message_begins(&c->site->allowance, tx->began_us);
     group_message_begins(d, c->site);
+    source_message_begins(d, c);
     d->counters.transactions++;
     d->counters.connections_reused += c->started_count > 0;
     d->counters.transactions_ahead += c->tx_first != NULL;
@@ -109,13 +113,14 @@ static void conn_start_job(struct deliver *d, struct conn *c, struct transaction
 
 // A connection is filled before the next one is used; but what is urgent goes where the fewest
 // messages stand in front of it.
-static struct conn *conn_with_fewest(struct conn *best, const struct job *j)
+static struct conn *conn_with_fewest(struct deliver *d, struct conn *best, const struct job *j)
 {
     uint32_t looks = 1;
     if (job_class(j) != PRIORITY_TRANSACTIONAL)
         return best;
     for (struct conn *c = best->next; c && looks < CONN_LOOKS_MAX; c = c->next, looks++)
-        if (c->tx_count < best->tx_count && conn_takes_domain(c, domain_name(j->domain)))
+        if (c->tx_count < best->tx_count && source_serves(d, c) &&
+            conn_takes_domain(c, domain_name(j->domain)))
             best = c;
     return best;
 }
@@ -123,21 +128,25 @@ static struct conn *conn_with_fewest(struct conn *best, const struct job *j)
 // NULL: the server of each lets no more domains into a session. These are done with.
 static struct conn *site_conn_for(struct deliver *d, struct site *s, const struct job *j)
 {
-    struct conn *c;
-    while ((c = s->willing_first) && !conn_takes_domain(c, domain_name(j->domain))) {
+    for (struct conn *c = s->willing_first, *next; c; c = next) {
+        next = c->next;
+        if (!source_serves(d, c))
+            continue;
+        if (conn_takes_domain(c, domain_name(j->domain)))
+            return conn_with_fewest(d, c, j);
         c->spent = true;
         if (c->state == CONN_IDLE)
             attempt_quit(d, c);
         else
             conn_look_willing(d, c);
     }
-    return c ? conn_with_fewest(c, j) : NULL;
+    return NULL;
 }
 
 static void site_starts_jobs(struct deliver *d, struct site *s)
 {
     uint32_t held = 0;
-    while (s->willing_first && !d->stopping && !d->paused && dispatch_may_begin(d, s) > 0) {
+    while (sources_may_start(d, s) && !d->stopping && !d->paused && dispatch_may_begin(d, s) > 0) {
         uint32_t index, item = 0;
         struct loan *loan = NULL;
         struct job *j = prepare_next_job(d, s, &loan, &item);
@@ -181,6 +190,9 @@ static void site_waits(struct deliver *d, struct site *s)
     uint64_t due_us = allowance_messages_due_us(&s->allowance, now_us);
     if (due_us <= now_us && s->open_count == 0)
         due_us = allowance_connections_due_us(&s->allowance, now_us);
+    uint64_t sources_us = sources_due_us(d, s);
+    if (sources_us > due_us)
+        due_us = sources_us;
     if (due_us > now_us)
         wheel_arm(d->o.wheel, &s->timer, due_us);
 }
@@ -195,6 +207,7 @@ void dispatch_sites(struct deliver *d)
         struct site *next = s->dirty_next;
         s->dirty = false;
         s->has_dispatch = true; // its last domain may leave it
+        sources_prune(d, s);
         site_starts_jobs(d, s);
         connect_site(d, s);
         site_waits(d, s);

@@ -157,8 +157,8 @@ static void count_connections(struct explanation *ret, const struct site *s)
 {
     const struct site_group *g = s->group;
     ret->connection_count = g ? g->open_count : s->open_count;
-    ret->connections_max = g ? g->rule->limits.connections : s->limits.connections;
-    ret->provider = g ? g->rule->name : NULL;
+    ret->connections_max = g ? g->limits->connections : s->limits.connections;
+    ret->provider = g ? g->name : NULL;
 }
 
 static const struct failure *complaint_of(const struct site *s)
@@ -181,7 +181,13 @@ bool deliver_explain(struct deliver *d, struct slice domain, struct explanation 
     if (t->site)
         count_connections(ret, t->site);
     bool backs_off = ret->reason.kind == REASON_SITE_BACK_OFF;
-    if (t->site && backs_off && complaint_of(t->site)->text_len > 0)
+    struct suspension suspended = {0};
+    if (ret->reason.kind == REASON_SOURCE_SUSPENDED)
+        suspended = sources_suspension(d, t->site);
+    if (suspended.why) {
+        ret->cause.failure = *suspended.why;
+        memcpy(ret->source, source_name(suspended.source), strlen(source_name(suspended.source)));
+    } else if (t->site && backs_off && complaint_of(t->site)->text_len > 0)
         ret->cause.failure = *complaint_of(t->site); // whichever of its hosts said so
     else if (t->site && is_of_session(ret->reason.kind) && t->site->failure.text_len > 0)
         cause_of_site(&ret->cause, t->site);

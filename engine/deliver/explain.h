@@ -27,6 +27,7 @@ struct explained_cause {
 struct explanation {
     struct reason reason; // REASON_NONE: delivery has nothing of it
     struct explained_cause cause;
+    char source[SOURCE_NAME_BYTES];             // that is suspended; empty: none
     uint32_t ready_count;                       // messages that could go
     uint32_t sending_count;                     // that are being read back, or sent
     uint32_t connection_count, connections_max; // of the domain's site; 0, 0: it has none yet

@@ -2,6 +2,7 @@
 
 #include "engine/base/check.h"
 #include "engine/deliver/parts.h"
+#include "engine/policy/route.h"
 
 #include <stdlib.h>
 
@@ -9,41 +10,84 @@
 // must not hold up the others.
 #define OPENING_AHEAD 8u
 #define IDLE_LOOKS_MAX 32u
+// Of what their rates are remembered by.
+#define GROUP_SEED UINT64_C(0x73697465)
+#define GROUP_SEED_ROUTE UINT64_C(0x726f757465)
 
 // --- birth and death
+
+// NULL: too many, or no memory.
+static struct site_group *group_new(struct deliver *d, const char *name, const struct limits *l,
+                                    const struct route *r)
+{
+    uint32_t number = d->group_count;
+    struct site_group *g = number < GROUPS_MAX ? calloc(1, sizeof(*g)) : NULL;
+    if (!g || !allowance_init(&g->allowance, l)) {
+        free(g);
+        return NULL;
+    }
+    g->name = name;
+    g->limits = l;
+    g->owner = (uint32_t)(slice_hash(slice_of_text(name), 0) % d->o.post->worker_count);
+    g->route = r;
+    g->place = slice_hash(slice_of_text(name), r ? GROUP_SEED_ROUTE : GROUP_SEED);
+    allowance_remember(&g->allowance, d->o.rate_memory, g->place);
+    struct io_token timer = {number, 0, d->o.io_owner, DELIVER_OP_GROUP};
+    memcpy(&g->timer.owner, &timer, sizeof(timer));
+    d->groups[d->group_count++] = g;
+    return g;
+}
 
 bool groups_init(struct deliver *d)
 {
     const struct limits_table *t = d->group_limits = d->o.limits;
-    d->groups = calloc(t->site_count + 1u, sizeof(*d->groups));
+    d->groups = calloc(GROUPS_MAX, sizeof(struct site_group *));
     if (!d->groups)
         return false;
-    for (; d->group_count < t->site_count; d->group_count++) {
-        struct site_group *g = &d->groups[d->group_count];
-        g->rule = &t->sites[d->group_count];
-        g->owner = (uint32_t)(slice_hash(slice_of_text(g->rule->name), 0) %
-                              d->o.post->worker_count);
-        struct io_token timer = {d->group_count, 0, d->o.io_owner, DELIVER_OP_GROUP};
-        memcpy(&g->timer.owner, &timer, sizeof(timer));
-        if (!allowance_init(&g->allowance, &g->rule->limits))
+    for (uint32_t i = 0; i < t->site_count; i++)
+        if (!group_new(d, t->sites[i].name, &t->sites[i].limits, NULL))
             return false;
-    }
     return true;
 }
 
 void groups_release(struct deliver *d)
 {
     for (uint32_t i = 0; i < d->group_count; i++) {
-        wheel_disarm(d->o.wheel, &d->groups[i].timer);
-        allowance_release(&d->groups[i].allowance);
+        struct site_group *g = d->groups[i];
+        wheel_disarm(d->o.wheel, &g->timer);
+        source_book_release(d, &g->sources);
+        allowance_release(&g->allowance);
+        free(g);
     }
     free(d->groups);
 }
 
-struct site_group *group_of(struct deliver *d, const struct mx_set *set)
+void group_follow(struct site_group *g, const struct route *r)
+{
+    if (!g->route || !r || g->route == r || strcmp(g->name, r->name) != 0)
+        return;
+    g->route = r;
+    g->name = r->name;
+    g->limits = &r->limits;
+    CHECK(allowance_renew(&g->allowance, g->limits)); // a few kilobytes at most
+}
+
+static struct site_group *group_of_route(struct deliver *d, const struct route *r)
+{
+    if (!r || !limits_are_shared(&r->limits))
+        return NULL;
+    for (uint32_t i = d->group_limits->site_count; i < d->group_count; i++)
+        if (d->groups[i]->route == r || strcmp(d->groups[i]->name, r->name) == 0) {
+            group_follow(d->groups[i], r);
+            return d->groups[i];
+        }
+    return group_new(d, r->name, &r->limits, r);
+}
+
+struct site_group *group_of(struct deliver *d, const struct mx_set *set, const struct route *r)
 {
     const struct limits_site *rule = limits_site_of(d->group_limits, set);
-    return rule ? &d->groups[rule - d->group_limits->sites] : NULL;
+    return rule ? d->groups[rule - d->group_limits->sites] : group_of_route(d, r);
 }
 
 // --- what there is
@@ -67,7 +111,7 @@ uint32_t group_messages(struct deliver *d, struct site *s)
 static uint32_t connections_left(struct site_group *g, uint64_t now_us)
 {
     uint32_t learned = throttle_connections(&g->allowance.throttle, now_us);
-    uint32_t set = g->rule->limits.connections;
+    uint32_t set = g->limits->connections;
     uint32_t most = learned < set ? learned : set;
     return g->open_count < most ? most - g->open_count : 0;
 }
@@ -166,30 +210,54 @@ static void wait_until(struct deliver *d, struct site_group *g, uint64_t due_us)
         wheel_arm(d->o.wheel, &g->timer, due_us);
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 // Is there what the first one needs? If not, whatever brings it looks again.
-static bool line_moves(struct deliver *d, struct site_group *g)
+static bool line_moves(struct deliver *d, struct site_group *g, const struct source_sum *leaving)
 {
     uint64_t now_us = io_now_us(d->io);
     uint32_t room = allowance_messages(&g->allowance, g->transaction_count, now_us);
-    if (room == 0) {
-        wait_until(d, g, allowance_messages_due_us(&g->allowance, now_us));
+    if (room == 0 || leaving->messages == 0) {
+        uint64_t due_us = allowance_messages_due_us(&g->allowance, now_us);
+        wait_until(d, g, later(due_us, leaving->messages_due_us));
         return false;
     }
     if (g->line_first->open_count > 0)
         return true;
     if (g->opening_count >= (uint64_t)room + OPENING_AHEAD)
         return false;
-    if (connections_left(g, now_us) == 0) {
+    bool sources_full = leaving->connections == 0 && leaving->connections_due_us == 0;
+    if (connections_left(g, now_us) == 0 || sources_full) {
         quit_idle(d, g);
         return false;
     }
-    wait_until(d, g, allowance_connections_due_us(&g->allowance, now_us));
-    return allowance_connections(&g->allowance, now_us) > 0;
+    uint64_t due_us = allowance_connections_due_us(&g->allowance, now_us);
+    wait_until(d, g, later(due_us, leaving->connections_due_us));
+    return allowance_connections(&g->allowance, now_us) > 0 && leaving->connections > 0;
+}
+
+// One whose sources are not wanted waits for that alone, and not in line.
+static struct source_sum line_first_leaves(struct deliver *d, struct site_group *g)
+{
+    struct source_sum leaving = {.all_suspended = true};
+    while (g->line_first) {
+        leaving = sources_sum(d, g->line_first);
+        if (!leaving.all_suspended)
+            break;
+        dispatch_site(d, line_take(g));
+    }
+    return leaving;
 }
 
 void group_next(struct deliver *d, struct site_group *g)
 {
-    if (g->has_turn || !g->line_first || d->stopping || d->paused || !line_moves(d, g))
+    if (g->has_turn || d->stopping || d->paused)
+        return;
+    struct source_sum leaving = line_first_leaves(d, g);
+    if (!g->line_first || !line_moves(d, g, &leaving))
         return;
     struct site *s = line_take(g);
     s->has_turn = g->has_turn = true;
@@ -203,7 +271,11 @@ static bool lacks(struct deliver *d, struct site *s)
 {
     if (s->ready_count + s->fetched_count == 0 || s->in_line || d->stopping || d->paused)
         return false;
-    return group_messages(d, s) == 0 || (s->open_count == 0 && group_connections(d, s) == 0);
+    struct source_sum leaving = sources_sum(d, s);
+    if (leaving.all_suspended)
+        return false;
+    return group_messages(d, s) == 0 || leaving.messages == 0 ||
+           (s->open_count == 0 && (group_connections(d, s) == 0 || leaving.connections == 0));
 }
 
 void group_turn_ends(struct deliver *d, struct site *s)
@@ -245,4 +317,13 @@ void group_conn_not_idle(struct conn *c)
         g->idle_first = c->idle_next;
     if (c->idle_next)
         c->idle_next->idle_prev = c->idle_prev;
+}
+
+void group_source_suspended(struct deliver *d, struct site_group *g, const struct source_use *u)
+{
+    for (struct conn *c = g->idle_first, *next; c; c = next) {
+        next = c->idle_next;
+        if (c->site->sources[c->source].use == u)
+            attempt_quit(d, c);
+    }
 }

@@ -155,7 +155,7 @@ void lend(struct deliver *d, struct site *s)
         return;
     // What is counted in time, or with other sites, is counted in one place.
     s->hot = part > 0 && !s->group && !allowance_is_limited(&s->allowance, io_now_us(d->io)) &&
-             site_has_loan(d, s);
+             !sources_are_limited(d, s) && site_has_loan(d, s);
     for (uint32_t i = 1; i < workers && s->hot; i++) {
         uint32_t worker = (d->o.worker + i) % workers;
         struct lease *l = lease_with(s, worker);

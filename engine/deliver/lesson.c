@@ -10,7 +10,7 @@
 
 const char *site_name(const struct site *s)
 {
-    return s->group ? s->group->rule->name : s->set->hosts[0].name;
+    return s->group ? s->group->name : s->set->hosts[0].name;
 }
 
 // Where complaints are heeded: a group's are about all of it.

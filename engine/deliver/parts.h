@@ -6,6 +6,7 @@
 #include "engine/deliver/change.h"
 #include "engine/deliver/conn.h"
 #include "engine/deliver/deliver.h"
+#include "engine/deliver/gather.h"
 
 #define SITE_BUCKETS 4096u
 #define SITES_MAX 1000000u
@@ -60,10 +61,11 @@ struct target {
     struct target *idle_next, *idle_prev;
     uint64_t idle_since_us;
     uint64_t mx_expires_us;
-    uint64_t looked_us;      // at the ages of its ready jobs
-    uint32_t limits_turn;    // its site knows its limits of this turn (deliver.limits_turn)
-    struct mx_set *carried;  // the answer, on its way to a new owner
-    struct mx_set *next_set; // moves there once none of its jobs is in a transaction
+    uint64_t looked_us;          // at the ages of its ready jobs
+    uint32_t limits_turn;        // its site knows its limits of this turn (deliver.limits_turn)
+    struct mx_set *carried;      // the answer, on its way to a new owner
+    struct mx_set *next_set;     // moves there once none of its jobs is in a transaction
+    struct gathering *gathering; // where its route leads, while that is being looked up
     struct epoch_mark *mark;
     struct setback *setback; // NULL: none is known
 };
@@ -125,9 +127,10 @@ struct deliver {
     size_t sign_room;                                    // of a message's signatures
     struct site *site_buckets[SITE_BUCKETS];
     const struct limits_table *group_limits; // as they were at first: whose sites have groups
-    struct site_group *groups;               // one for each of these
+    struct site_group **groups;              // one for each of these; then those of routes
     uint32_t group_count;
-    struct site *dirty_sites; // dispatch looks at them in this turn
+    struct source_use *suspended; // sources that are, or were
+    struct site *dirty_sites;     // dispatch looks at them in this turn
     struct starved_queue starved[STARVED_RANKS];
     struct conn_queue waiting, stuck; // crowd.c's, as is the next
     uint32_t slow_count;              // connections of sites that are not prompt
@@ -176,8 +179,12 @@ enum {
 };
 
 // sites.c
+// Hosts alone do not make a site: what is limited with others, leaves from other addresses, or
+// needs another kind of connection, is another one.
+bool site_is(const struct site *s, const struct mx_set *set, const struct site_group *g,
+             const struct limits *l);
 struct site *site_find(struct deliver *d, const struct mx_set *set, uint64_t hash,
-                       const struct site_need *need);
+                       const struct site_group *g, const struct limits *l);
 struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
                        struct site_group *g, const struct limits *l,
                        const struct site_need *need);     // NULL: too many, or no memory
@@ -225,6 +232,7 @@ void target_expire_fetched(struct deliver *d, struct target *t, struct job *j);
 // target_idle.c
 void targets_sweep(struct deliver *d, uint64_t now_us); // forgets idle domains
 void targets_release(struct deliver *d);                // what the table does not know of
+void targets_stop_asking(struct deliver *d);            // at the end: no answer will come
 
 // dispatch.c
 void dispatch_site(struct deliver *d, struct site *s);          // marks it for this turn
@@ -366,9 +374,9 @@ void lesson_session_ready(struct deliver *d, struct site *s);
 
 // hear.c
 // Keeps a reply of the site as the reason of what follows, with its category: by the rules, that
-// is, which may also leave the site alone for a time. Returns what it means for the recipients that
-// it answers.
-enum verdict hear_reply(struct deliver *d, struct site *s, enum smtp_phase phase,
+// is, which may also leave the site alone for a time, or suspend the source of the connection.
+// Returns what it means for the recipients that it answers.
+enum verdict hear_reply(struct deliver *d, struct conn *c, enum smtp_phase phase,
                         const struct reply *r, struct failure *ret);
 
 // outbox.c

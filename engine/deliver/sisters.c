@@ -1,11 +1,13 @@
-// Sites of the same exchangers that need different sessions (struct site_need) are one site to who
-// runs these: what it allows holds for all of them. They are a group that is made when the second
-// comes, and goes with the last.
+// Sites of the same exchangers that need different sessions (struct site_need), or whose mail
+// leaves from different sources, are one site to who runs these: what it allows holds for all of
+// them. They are a group that is made when the second comes, and goes with the last.
 
 #include "engine/base/check.h"
 #include "engine/deliver/parts.h"
 
 #include <stdio.h>
+
+#define PLACE_SEED UINT64_C(0x73697374657273)
 
 struct sisters {
     struct site_group group; // first: a pointer to it is one to the whole
@@ -32,6 +34,7 @@ void sisters_release(struct deliver *d)
          i = slab_next(&d->sisters, i + 1)) {
         struct sisters *x = slab_at(&d->sisters, i);
         wheel_disarm(d->o.wheel, &x->group.timer);
+        source_book_release(d, &x->group.sources);
         allowance_release(&x->group.allowance);
     }
     slab_release(&d->sisters);
@@ -61,7 +64,11 @@ static struct sisters *sisters_new(struct deliver *d, const struct site *first)
     x->limits_turn = d->limits_turn;
     x->group.allowance.throttle = first->allowance.throttle; // what it has learned
     x->group.is_of_sisters = true;
-    x->group.rule = &x->rule;
+    x->group.name = x->rule.name;
+    x->group.limits = &x->rule.limits;
+    x->group.place = slice_hash(slice_make(&first->hash, sizeof(first->hash)), PLACE_SEED);
+    allowance_remember(&x->group.allowance, d->o.rate_memory, x->group.place);
+    allowance_inherit(&x->group.allowance, &first->allowance);
     x->group.owner = d->o.worker;
     snprintf(x->rule.name, sizeof(x->rule.name), "%.*s", (int)sizeof(x->rule.name) - 1,
              first->set->hosts[0].name);
@@ -75,6 +82,8 @@ static struct sisters *sisters_new(struct deliver *d, const struct site *first)
 static void adopt(struct deliver *d, struct sisters *x, struct site *s)
 {
     s->group = &x->group;
+    x->group.sources = s->own_sources;
+    s->own_sources = (struct source_book){NULL};
     x->site_count++;
     x->group.open_count += s->open_count;
     x->group.opening_count += s->opening_count;
@@ -89,7 +98,8 @@ static void adopt(struct deliver *d, struct sisters *x, struct site *s)
 struct site_group *sisters_group(struct deliver *d, const struct mx_set *set, uint64_t hash)
 {
     struct site *s = d->site_buckets[hash % SITE_BUCKETS];
-    while (s && !(s->hash == hash && !s->borrowed && mx_set_equal(s->set, set)))
+    while (s && !(s->hash == hash && !s->borrowed && mx_set_equal(s->set, set) &&
+                  (!s->group || s->group->is_of_sisters)))
         s = s->bucket_next;
     if (!s || s->group)
         return s ? s->group : NULL;
@@ -98,6 +108,18 @@ struct site_group *sisters_group(struct deliver *d, const struct mx_set *set, ui
         return NULL; // without memory each keeps to the limits by itself
     adopt(d, x, s);
     return &x->group;
+}
+
+bool sisters_print_counted(struct deliver *d, struct buffer *out, const struct rate_clock *clock)
+{
+    bool is_ok = true;
+    for (uint32_t i = slab_next(&d->sisters, 0); i != SLAB_NONE && is_ok;
+         i = slab_next(&d->sisters, i + 1)) {
+        struct sisters *x = slab_at(&d->sisters, i);
+        is_ok = allowance_print(&x->group.allowance, out, clock) &&
+                source_book_print(&x->group.sources, out, clock);
+    }
+    return is_ok;
 }
 
 void sisters_join(struct site_group *g)
@@ -112,6 +134,7 @@ void sisters_leave(struct deliver *d, struct site_group *g)
         return;
     CHECK(!g->line_first && !g->has_turn && g->open_count == 0);
     wheel_disarm(d->o.wheel, &g->timer);
+    source_book_release(d, &g->sources);
     allowance_release(&g->allowance);
     slab_give(&d->sisters, sisters_of_group(g)->index);
 }

@@ -73,7 +73,7 @@ static bool has_failed_lately(const struct site_address *a, uint64_t now_us)
     return a->rests_until_us > 0 && now_us - a->rests_until_us < SITE_FAILURE_KEPT_US;
 }
 
-enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dice,
+enum site_choice site_choose(struct site *s, uint8_t families, uint64_t now_us, struct random *dice,
                              uint8_t *ret_host, uint8_t *ret_address, bool *ret_temporary)
 {
     uint8_t order[MX_HOSTS_MAX];
@@ -91,9 +91,11 @@ enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dic
         if (host->state == HOST_UNKNOWN || host->expires_us <= now_us)
             return SITE_ASK;
         temporary |= host->state == HOST_NONE_FOR_NOW;
-        any_address |= host->address_count > 0;
         for (uint8_t a = 0; a < host->address_count; a++) {
             const struct site_address *at = &host->addresses[a];
+            if (!(source_family_of(&at->address) & families))
+                continue;
+            any_address = true;
             if (at->rests_until_us > now_us)
                 continue;
             if (!has_failed_lately(at, now_us)) {

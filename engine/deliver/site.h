@@ -12,6 +12,7 @@
 #include "engine/deliver/allowance.h"
 #include "engine/deliver/failure.h"
 #include "engine/deliver/group.h"
+#include "engine/deliver/source.h"
 #include "engine/policy/category.h"
 #include "engine/policy/limits.h"
 #include "engine/policy/pace.h"
@@ -89,6 +90,12 @@ struct site {
     bool in_line;
     struct site *line_next;
 
+    struct site_source *sources; // what its mail leaves from: one or more
+    uint32_t source_count;
+    uint32_t source_turn;           // which comes next, of equal ones
+    struct source_book own_sources; // those of a group are in its book
+    uint64_t place;                 // what its rates are remembered by
+
     struct site_ring rings[PRIORITY_CLASSES]; // of its domains
     struct turns turns;                       // of the classes
     uint32_t ready_count;                     // jobs
@@ -134,7 +141,7 @@ struct site {
     struct site *starved_next;
 };
 
-// A site with a copy of the set; NULL without memory.
+// A site with a copy of the set; its sources are still to come. False without memory.
 bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const struct limits *l);
 void site_release(struct site *s);
 
@@ -145,7 +152,8 @@ enum site_choice {
     SITE_RESTING,    // it rests, or every address does or has failed in this walk (site.failure)
     SITE_NO_ADDRESS, // *ret_temporary
 };
-enum site_choice site_choose(struct site *s, uint64_t now_us, struct random *dice,
+// Addresses of other families (enum source_family) do not count.
+enum site_choice site_choose(struct site *s, uint8_t families, uint64_t now_us, struct random *dice,
                              uint8_t *ret_host, uint8_t *ret_address, bool *ret_temporary);
 // What DNS said. Addresses that we may not connect to are left out unless private_targets.
 void site_learn_addresses(struct site *s, uint8_t host, const struct dns_address_answer *a,

@@ -2,13 +2,35 @@
 
 #include "engine/deliver/parts.h"
 
+bool site_is(const struct site *s, const struct mx_set *set, const struct site_group *g,
+             const struct limits *l)
+{
+    struct site_need need = site_need_of(l);
+    const struct site_group *here = s->group && s->group->is_of_sisters ? NULL : s->group;
+    return here == g && mx_set_equal(s->set, set) && site_need_equal(&s->need, &need) &&
+           sources_are(s, &l->sources);
+}
+
 struct site *site_find(struct deliver *d, const struct mx_set *set, uint64_t hash,
-                       const struct site_need *need)
+                       const struct site_group *g, const struct limits *l)
 {
     struct site *s = d->site_buckets[hash % SITE_BUCKETS];
-    while (s && !(s->hash == hash && mx_set_equal(s->set, set) && site_need_equal(&s->need, need)))
+    while (s && !(s->hash == hash && site_is(s, set, g, l)))
         s = s->bucket_next;
     return s;
+}
+
+// What its rates are remembered by, beyond a restart.
+static uint64_t place_of_site(uint64_t hash, const struct site_group *g,
+                              const struct site_need *need, const struct source_list *sources)
+{
+    const uint32_t kind[] = {need->level, need->implicit};
+    uint64_t place = slice_hash(slice_make(kind, sizeof(kind)), hash ^ (g ? g->place : 0));
+    if (need->login)
+        place = slice_hash(slice_of_text(need->login->login.user), place);
+    for (uint32_t i = 0; i < sources->count; i++)
+        place = slice_hash(slice_of_text(sources->items[i].name), place);
+    return place;
 }
 
 struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
@@ -16,17 +38,24 @@ struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t has
 {
     uint32_t index;
     struct site *s = slab_take(&d->sites, &index);
-    struct limits within = g ? limits_within_site(l, &g->rule->limits) : *l;
+    struct limits within = g ? limits_within_site(l, g->limits) : *l;
     if (!s)
         return NULL;
     if (!site_init(s, set, hash, &within)) {
         slab_give(&d->sites, index);
         return NULL;
     }
+    s->group = g;
+    s->place = place_of_site(hash, g, need, &l->sources);
+    allowance_remember(&s->allowance, d->o.rate_memory, s->place);
+    if (!sources_init(d, s, &l->sources)) {
+        site_release(s);
+        slab_give(&d->sites, index);
+        return NULL;
+    }
     s->index = index;
     s->need = *need;
     s->limits_turn = d->limits_turn;
-    s->group = g;
     sisters_join(g);
     struct io_token timer = {index, slab_generation(&d->sites, index), d->o.io_owner,
                              DELIVER_OP_SITE};
@@ -43,6 +72,9 @@ void site_free_unused(struct deliver *d, struct site *s)
         s->lease_first || s->borrowed || s->in_line || s->has_turn)
         return;
     uint64_t now_us = io_now_us(d->io), kept_us = allowance_kept_until_us(&s->allowance, now_us);
+    uint64_t sources_us = sources_kept_until_us(s, now_us);
+    if (sources_us > kept_us)
+        kept_us = sources_us;
     if (kept_us > now_us && !d->stopping) { // what it has taken counts for whoever comes next
         wheel_arm(d->o.wheel, &s->timer, kept_us);
         return;
@@ -52,6 +84,7 @@ void site_free_unused(struct deliver *d, struct site *s)
     while (*at != s)
         at = &(*at)->bucket_next;
     *at = s->bucket_next;
+    sources_release(d, s);
     sisters_leave(d, s->group);
     site_release(s);
     slab_give(&d->sites, s->index);

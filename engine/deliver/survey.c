@@ -54,7 +54,7 @@ static void look_at(struct deliver *d, struct survey *s, struct site *site)
         .ready = (uint64_t)site->ready_count + site->fetched_count + site->fetch_count,
         .sending = site->transaction_count,
         .connection_count = site->open_count,
-        .connections_max = site->group ? site->group->rule->limits.connections
+        .connections_max = site->group ? site->group->limits->connections
                                        : site->limits.connections,
     };
     if (mail_of(&r) == 0)

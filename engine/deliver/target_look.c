@@ -12,6 +12,12 @@ const struct route *target_route(const struct deliver *d, const struct target *t
     return limits_of_domain(d->o.limits, domain_name(&t->domain))->route;
 }
 
+static void gathering_end(struct target *t)
+{
+    gathering_free(t->gathering);
+    t->gathering = NULL;
+}
+
 static bool question_mx(struct deliver *d, struct target *t)
 {
     uint32_t index;
@@ -20,8 +26,8 @@ static bool question_mx(struct deliver *d, struct target *t)
         return false;
     q->kind = QUESTION_MX;
     q->target = t;
-    if (resolver_ask_mx(d->o.resolver, route_mx_name(target_route(d, t), domain_name(&t->domain)),
-                        index))
+    struct slice name = t->gathering ? gathering_name(t->gathering) : domain_name(&t->domain);
+    if (resolver_ask_mx(d->o.resolver, name, index))
         return true;
     slab_give(&d->questions, index);
     return false;
@@ -29,7 +35,14 @@ static bool question_mx(struct deliver *d, struct target *t)
 
 static void target_ask(struct deliver *d, struct target *t)
 {
+    const struct route *r = target_route(d, t);
+    if (route_kind_of(r) == ROUTE_EXCHANGERS) {
+        t->gathering = gathering_new(r);
+        CHECK(t->gathering); // a few kilobytes
+    }
     t->asking = question_mx(d, t);
+    if (!t->asking)
+        gathering_end(t);
     if (t->state != TARGET_NEW)
         return; // what is known still serves
     if (t->asking)
@@ -63,18 +76,16 @@ bool target_look(struct deliver *d, struct target *t)
 }
 
 // To what the DNS has found. True: it is still ours.
-static bool target_move_to_found(struct deliver *d, struct target *t, const struct mx_set *found)
+static bool target_move_to_found(struct deliver *d, struct target *t, const struct mx_set *found,
+                                 bool is_gathered)
 {
     const struct route *r = target_route(d, t);
     if (route_kind_of(r) == ROUTE_HOSTS) // it was given that route meanwhile
         return target_follow(d, t, r);
-    if (route_kind_of(r) != ROUTE_EXCHANGERS)
+    if (route_kind_of(r) != ROUTE_EXCHANGERS || is_gathered)
         return target_move(d, t, found);
-    struct mx_set *set = target_copy_set(found);
-    route_adopt(r, set);
-    bool ours = target_move(d, t, set);
-    free(set);
-    return ours;
+    target_ask(d, t); // the same: what was found is of its own name
+    return true;
 }
 
 static struct local_verdict target_verdict_of_mx(const struct deliver *d, const struct target *t,
@@ -84,15 +95,26 @@ static struct local_verdict target_verdict_of_mx(const struct deliver *d, const 
     return is_lost ? verdict_of_lost_route() : verdict_of_mx(status);
 }
 
-void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a)
+// True: the answer is whole, in *a. Else the next name of its route is asked for.
+static bool target_gathers(struct deliver *d, struct target *t, struct dns_mx_answer *a)
 {
-    t->asking = false;
+    if (!t->gathering)
+        return true;
+    bool was_last = gathering_take(t->gathering, a);
+    t->asking = !was_last && question_mx(d, t);
+    *a = gathering_answer(t->gathering);
+    return !t->asking;
+}
+
+static void target_found(struct deliver *d, struct target *t, const struct dns_mx_answer *a,
+                         bool is_gathered)
+{
     if (t->state == TARGET_ASKING)
         t->state = TARGET_NEW;
     t->mx_expires_us = a->expires_us;
     bool ours = true;
     if (a->status == DNS_FOUND) {
-        ours = target_move_to_found(d, t, a->hosts);
+        ours = target_move_to_found(d, t, a->hosts, is_gathered);
     } else if (!(t->site && a->status == DNS_TRY_LATER)) { // else what was known still serves
         target_end_locally(d, t, target_verdict_of_mx(d, t, a->status));
         if (t->busy_count == 0)
@@ -100,4 +122,26 @@ void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answe
     }
     if (ours)
         target_maybe_idle(d, t);
+}
+
+void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a)
+{
+    struct dns_mx_answer whole = *a;
+    t->asking = false;
+    if (!target_gathers(d, t, &whole))
+        return;
+    struct gathering *gathering = t->gathering;
+    t->gathering = NULL; // in a moment the domain may be another worker's
+    target_found(d, t, &whole, gathering != NULL);
+    gathering_free(gathering);
+}
+
+void targets_stop_asking(struct deliver *d)
+{
+    for (uint32_t i = slab_next(&d->questions, 0); i != SLAB_NONE;
+         i = slab_next(&d->questions, i + 1)) {
+        const struct question *q = slab_at(&d->questions, i);
+        if (q->kind == QUESTION_MX)
+            gathering_end(q->target);
+    }
 }

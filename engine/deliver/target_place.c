@@ -26,13 +26,19 @@ void target_leave_site(struct deliver *d, struct target *t)
 // The first to come with limits of another table does away with those of the old one.
 void target_tell_limits(struct deliver *d, struct target *t, struct site *s)
 {
-    const struct limits *l = limits_of_domain(d->o.limits, domain_name(&t->domain));
+    struct limits l = limits_in_force(limits_of_domain(d->o.limits, domain_name(&t->domain)));
     bool old = s->limits_turn != d->limits_turn;
-    sisters_learn_limits(d, s->group, l);
-    struct limits all = s->group ? limits_within_site(l, &s->group->rule->limits) : *l;
+    struct limits all = l;
+    sisters_learn_limits(d, s->group, &l);
+    if (s->group) {
+        group_follow(s->group, l.route);
+        all = limits_within_site(&l, s->group->limits);
+    }
     s->limits = old ? all : limits_tighter(&s->limits, &all);
     // Half a kilobyte for each rate that is set.
-    CHECK(old ? allowance_renew(&s->allowance, l) : allowance_tighten(&s->allowance, l));
+    CHECK(old ? allowance_renew(&s->allowance, &l) : allowance_tighten(&s->allowance, &l));
+    if (sources_are(s, &l.sources)) // else it moves as soon as that can be
+        CHECK(sources_renew(s, &l.sources));
     s->limits_turn = t->limits_turn = d->limits_turn;
 }
 
@@ -90,8 +96,8 @@ static void target_hand_over(struct deliver *d, struct target *t, const struct m
 bool target_place(struct deliver *d, struct target *t, const struct mx_set *set)
 {
     uint64_t hash = mx_set_hash(set, 0);
-    const struct limits *l = limits_of_domain(d->o.limits, domain_name(&t->domain));
-    struct site_group *g = group_of(d, set);
+    struct limits l = limits_in_force(limits_of_domain(d->o.limits, domain_name(&t->domain)));
+    struct site_group *g = group_of(d, set, l.route);
     uint32_t owner = g ? g->owner : (uint32_t)(hash % d->o.post->worker_count);
     CHECK(t->busy_count == 0);
     // A domain that is out of the table ends here: nobody else knows of it. While stopping, its
@@ -100,12 +106,12 @@ bool target_place(struct deliver *d, struct target *t, const struct mx_set *set)
         target_hand_over(d, t, set, owner);
         return false;
     }
-    struct site_need need = site_need_of(l);
-    struct site *s = site_find(d, set, hash, &need);
+    struct site_need need = site_need_of(&l);
+    struct site *s = site_find(d, set, hash, g, &l);
     if (t->site && t->site == s)
         return true;
     if (!s)
-        s = site_make(d, set, hash, g ? g : sisters_group(d, set, hash), l, &need);
+        s = site_make(d, set, hash, g ? g : sisters_group(d, set, hash), &l, &need);
     target_leave_site(d, t);
     if (s)
         target_join_site(d, t, s);
@@ -120,9 +126,8 @@ bool target_move(struct deliver *d, struct target *t, const struct mx_set *set)
 {
     if (t->busy_count == 0)
         return target_place(d, t, set);
-    struct site_need need = site_need_of(limits_of_domain(d->o.limits, domain_name(&t->domain)));
-    bool same = t->site && mx_set_equal(t->site->set, set) &&
-                site_need_equal(&t->site->need, &need);
+    struct limits l = limits_in_force(limits_of_domain(d->o.limits, domain_name(&t->domain)));
+    bool same = t->site && site_is(t->site, set, group_of(d, set, l.route), &l);
     target_withdraw(t);
     free(t->next_set);
     t->next_set = same ? NULL : target_copy_set(set);

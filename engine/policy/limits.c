@@ -1,5 +1,7 @@
 #include "engine/policy/limits.h"
 
+#include "engine/policy/route.h"
+
 #include <stdlib.h>
 
 static int rule_compare(const void *key, const void *rule)
@@ -37,6 +39,23 @@ struct limits limits_tighter(const struct limits *a, const struct limits *b)
     rate_limits_tighten(&tight.rates, &b->rates);
     rate_limits_tighten(&tight.connection_rates, &b->connection_rates);
     return tight;
+}
+
+struct limits limits_in_force(const struct limits *domain)
+{
+    const struct route *r = domain->route;
+    if (!r || route_ends_here(r))
+        return *domain;
+    struct limits l = limits_tighter(domain, &r->limits);
+    if (r->limits.sources.count > 0)
+        l.sources = r->limits.sources;
+    return l;
+}
+
+bool limits_are_shared(const struct limits *l)
+{
+    return l->connections < LIMITS_CONNECTIONS_MAX || l->rates.count > 0 ||
+           l->connection_rates.count > 0;
 }
 
 static bool pattern_matches(const char *pattern, struct slice host)

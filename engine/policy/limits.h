@@ -7,7 +7,23 @@
 #include "engine/policy/rate.h"
 #include "engine/policy/reason.h"
 #include "engine/policy/retry.h"
-#include "engine/policy/route.h"
+#include "engine/policy/source.h"
+
+#define ROUTE_NAME_BYTES 32
+struct route; // policy/route.h
+
+// How much a connection must be worth before mail goes on it: each level asks for more than the one
+// before it.
+enum tls_level {
+    TLS_LEVEL_NONE,    // plain text
+    TLS_LEVEL_MAY,     // TLS where it is offered and works
+    TLS_LEVEL_ENCRYPT, // TLS, with whomever
+    TLS_LEVEL_VERIFY,  // TLS, with a certificate of the host's name that a trust anchor vouches for
+    TLS_LEVEL_COUNT,   // of a route: what its domains ask for
+};
+
+// What does not limit: more than that is never asked for.
+#define LIMITS_CONNECTIONS_MAX 10000
 
 struct limits {
     uint32_t connections;             // open at once to one site
@@ -17,6 +33,7 @@ struct limits {
     struct retry_policy retry;
     struct rate_limits rates; // of messages: each time that one is sent to some recipients
     struct rate_limits connection_rates; // of connections that are opened
+    struct source_list sources;          // the addresses that it may leave from
     // Of the domain alone:
     enum tls_level tls;
     char via[ROUTE_NAME_BYTES]; // "mx", "null", or a route's name
@@ -54,11 +71,15 @@ struct limits_table {
 };
 
 const struct limits *limits_of_domain(const struct limits_table *t, struct slice domain);
+// The domain's, and its route's: of each limit the tighter one. The route's sources, if it has any.
+struct limits limits_in_force(const struct limits *domain);
 // A site that several domains share: of each limit the tightest holds.
 struct limits limits_tighter(const struct limits *a, const struct limits *b);
 
 // NULL: none matches all of its hosts.
 const struct limits_site *limits_site_of(const struct limits_table *t, const struct mx_set *set);
+// Something of them is counted over all connections, and not on each by itself.
+bool limits_are_shared(const struct limits *l);
 // A domain's limits below those of its site that are not shared: what is said on one connection.
 struct limits limits_within_site(const struct limits *domain, const struct limits *site);
 

@@ -1,5 +1,7 @@
 #include "engine/policy/rate.h"
 
+#include <string.h>
+
 // --- one window
 
 static struct rate_batch *batch_at(struct rate_meter *m, uint32_t i)
@@ -56,6 +58,25 @@ static void meter_count(struct rate_meter *m, const struct rate_limit *r, uint64
     newest->last_us = now_us;
     newest->count++;
     m->sum++;
+}
+
+uint32_t rate_meter_batches(struct rate_meter *m, const struct rate_limit *r, uint64_t now_us,
+                            struct rate_batch ret[RATE_BATCHES])
+{
+    meter_forget(m, r, now_us);
+    for (uint32_t i = 0; i < m->batch_count; i++)
+        ret[i] = *batch_at(m, i);
+    return m->batch_count;
+}
+
+// When the newest began is not known: as late as can be, so that it is forgotten no earlier.
+void rate_meter_restore(struct rate_meter *m, const struct rate_batch *batches, uint32_t count)
+{
+    *m = (struct rate_meter){.batch_count = (uint16_t)count};
+    memcpy(m->batches, batches, count * sizeof(*batches));
+    for (uint32_t i = 0; i < count; i++)
+        m->sum += batches[i].count;
+    m->begun_us = count > 0 ? batches[count - 1].last_us : 0;
 }
 
 // --- all of them

@@ -50,6 +50,12 @@ struct rate_meter {
     struct rate_batch batches[RATE_BATCHES];
 };
 
+// What it remembers, the oldest first: how many batches.
+uint32_t rate_meter_batches(struct rate_meter *m, const struct rate_limit *r, uint64_t now_us,
+                            struct rate_batch ret[RATE_BATCHES]);
+// Remembers these, and nothing else.
+void rate_meter_restore(struct rate_meter *m, const struct rate_batch *batches, uint32_t count);
+
 // Meters of a struct rate_limits: rates->count of them, zeroed at first, as `meters` below.
 
 // How many more may be counted now; UINT32_MAX without a limit.

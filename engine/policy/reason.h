@@ -28,15 +28,16 @@ enum reason_kind {
     REASON_CONNECTION_RATE,
     REASON_MESSAGE_RATE,
     REASON_SITE_BACK_OFF,
-    REASON_ADDRESS_RESTS,   // all of them: they did not answer
-    REASON_REFUSED_SESSION, // they answered, and would not serve us
-    REASON_TLS_REFUSED,     // TLS is asked for, and cannot be had
-    REASON_TLS_UNVERIFIED,  // they do not prove who they are
-    REASON_AUTH_REFUSED,    // the smarthost does not take our password, or cannot be given it
-    REASON_PROBING,         // the site has failed: one message tries it for all
-    REASON_RETRY_LATER,     // this message was deferred
-    REASON_IN_DOUBT,        // it may have arrived
-    REASON_BEHIND_OTHERS,   // ready: its turn comes
+    REASON_SOURCE_SUSPENDED, // none of the addresses that it may leave from is wanted there
+    REASON_ADDRESS_RESTS,    // all of them: they did not answer
+    REASON_REFUSED_SESSION,  // they answered, and would not serve us
+    REASON_TLS_REFUSED,      // TLS is asked for, and cannot be had
+    REASON_TLS_UNVERIFIED,   // they do not prove who they are
+    REASON_AUTH_REFUSED,     // the smarthost does not take our password, or cannot be given it
+    REASON_PROBING,          // the site has failed: one message tries it for all
+    REASON_RETRY_LATER,      // this message was deferred
+    REASON_IN_DOUBT,         // it may have arrived
+    REASON_BEHIND_OTHERS,    // ready: its turn comes
     REASON_SENDING,
     REASON_MEMORY,
     REASON_GLOBAL_CONNECTIONS, // the engine's own limit

@@ -8,9 +8,14 @@ enum tls_level route_tls_level(const struct route *r, enum tls_level domain)
     return route_has_login(r) && r->login.needs > level ? r->login.needs : level;
 }
 
-struct slice route_mx_name(const struct route *r, struct slice domain)
+uint32_t route_mx_count(const struct route *r)
 {
-    return route_kind_of(r) == ROUTE_EXCHANGERS ? slice_of_text(r->hosts.items[0].name) : domain;
+    return route_kind_of(r) == ROUTE_EXCHANGERS ? r->hosts.count : 1;
+}
+
+struct slice route_mx_name(const struct route *r, uint32_t nth, struct slice domain)
+{
+    return route_kind_of(r) == ROUTE_EXCHANGERS ? slice_of_text(r->hosts.items[nth].name) : domain;
 }
 
 void route_set(const struct route *r, struct mx_set *ret)
@@ -27,10 +32,28 @@ void route_set(const struct route *r, struct mx_set *ret)
     }
 }
 
-void route_adopt(const struct route *r, struct mx_set *set)
+static bool has_host(const struct mx_set *set, const struct mx_host *h)
 {
-    for (uint32_t i = 0; i < set->count; i++) {
-        set->hosts[i].port = r->hosts.items[0].port;
-        set->hosts[i].configured = true;
+    for (uint32_t i = 0; i < set->count; i++)
+        if (set->hosts[i].port == h->port && set->hosts[i].len == h->len &&
+            memcmp(set->hosts[i].name, h->name, h->len) == 0)
+            return true;
+    return false;
+}
+
+void route_adopt(const struct route *r, uint32_t nth, const struct mx_set *found,
+                 struct mx_set *into)
+{
+    uint32_t first = into->count;
+    uint32_t preference = first > 0 ? into->hosts[first - 1].preference + 1u : 0;
+    for (uint32_t i = 0; i < found->count && into->count < MX_HOSTS_MAX; i++) {
+        struct mx_host h = found->hosts[i];
+        if (i > 0 && h.preference != found->hosts[i - 1].preference)
+            preference++;
+        h.preference = (uint16_t)preference;
+        h.port = r->hosts.items[nth].port;
+        h.configured = true;
+        if (!has_host(into, &h))
+            into->hosts[into->count++] = h;
     }
 }

@@ -3,9 +3,9 @@
 #define POSTHASTE_POLICY_ROUTE_H
 
 #include "dns/mx.h"
+#include "engine/policy/limits.h"
 #include "engine/smtp/reply.h"
 
-#define ROUTE_NAME_BYTES 32
 #define ROUTE_TEXT_BYTES 200
 #define ROUTE_HOSTS_MAX 16
 
@@ -13,7 +13,7 @@ enum route_kind {
     ROUTE_MX,         // to the domain's mail exchangers
     ROUTE_NULL,       // nowhere: it is discarded, and counts as delivered
     ROUTE_HOSTS,      // to hosts of its own, in the order in which they are named
-    ROUTE_EXCHANGERS, // to the mail exchangers of its one host
+    ROUTE_EXCHANGERS, // to the mail exchangers of its hosts, those of the first one before others
     ROUTE_FAIL,       // nowhere: it fails with the route's reply
 };
 
@@ -33,16 +33,6 @@ struct route_reply {
     char text[ROUTE_TEXT_BYTES];
 };
 
-// How much a connection must be worth before mail goes on it: each level asks for more than the one
-// before it.
-enum tls_level {
-    TLS_LEVEL_NONE,    // plain text
-    TLS_LEVEL_MAY,     // TLS where it is offered and works
-    TLS_LEVEL_ENCRYPT, // TLS, with whomever
-    TLS_LEVEL_VERIFY,  // TLS, with a certificate of the host's name that a trust anchor vouches for
-    TLS_LEVEL_COUNT,   // of a route: what its domains ask for
-};
-
 #define ROUTE_LOGIN_BYTES 256
 
 // Who we are to a smarthost (AUTH).
@@ -60,6 +50,7 @@ struct route {
     enum route_kind kind;
     struct route_hosts hosts;
     enum route_lookup lookup; // of its hosts
+    struct limits limits;     // of all that takes it together
     struct route_reply fail;
     enum tls_level tls;
     bool tls_implicit;
@@ -89,13 +80,18 @@ static inline bool route_has_login(const struct route *r)
 // What a connection must be worth that mail of this domain's level may take, this way.
 enum tls_level route_tls_level(const struct route *r, enum tls_level domain);
 
-// The name that must be looked up for its MX records to find out where the domain's mail goes.
-struct slice route_mx_name(const struct route *r, struct slice domain);
+// The names that must be looked up for their MX records, one after the other, to find out where
+// the domain's mail goes.
+uint32_t route_mx_count(const struct route *r);
+struct slice route_mx_name(const struct route *r, uint32_t nth, struct slice domain);
 
 // What a site is made from: the earlier it is named, the more a host is preferred. `ret` has room
 // for them.
 void route_set(const struct route *r, struct mx_set *ret);
-// The exchangers of its host become the route's own: with its port, and trusted as it is.
-void route_adopt(const struct route *r, struct mx_set *set);
+// The exchangers of its host `nth` become the route's own, behind those that `into` has (it has
+// room for MX_HOSTS_MAX): with its port, and trusted as it is. What is there already, or too much,
+// is left out.
+void route_adopt(const struct route *r, uint32_t nth, const struct mx_set *found,
+                 struct mx_set *into);
 
 #endif

@@ -10,7 +10,7 @@
 #define EDGE 10 // within a tenth of the window behind its end is at the limit
 #define SITES_MAX 16u
 
-enum counted { COUNTED_MESSAGES, COUNTED_CONNECTIONS, COUNTED_KINDS };
+enum counted_thing { COUNTED_MESSAGES, COUNTED_CONNECTIONS, COUNTED_KINDS };
 
 // The last times, as many as the window allows: the oldest must be a window ago.
 struct watch {
@@ -26,7 +26,7 @@ static struct {
     struct watch watches[SITES_MAX][COUNTED_KINDS][RATES_MAX];
 } watched;
 
-static const struct rate_limits *rates_of(enum counted kind)
+static const struct rate_limits *rates_of(enum counted_thing kind)
 {
     return kind == COUNTED_MESSAGES ? &watched.limits->rates : &watched.limits->connection_rates;
 }
@@ -40,8 +40,8 @@ void day_rates_watch(const struct limits *limits, uint32_t site_count, struct wo
     watched.seen = (struct day_rates_seen){0};
     for (uint32_t site = 0; site < site_count; site++)
         for (int kind = 0; kind < COUNTED_KINDS; kind++)
-            for (uint32_t i = 0; i < rates_of((enum counted)kind)->count; i++) {
-                uint32_t count = rates_of((enum counted)kind)->items[i].count;
+            for (uint32_t i = 0; i < rates_of((enum counted_thing)kind)->count; i++) {
+                uint32_t count = rates_of((enum counted_thing)kind)->items[i].count;
                 watched.watches[site][kind][i] = (struct watch){calloc(count, sizeof(uint64_t)), 0};
                 CHECK(watched.watches[site][kind][i].times_us);
             }
@@ -51,13 +51,14 @@ struct day_rates_seen day_rates_end(void)
 {
     for (uint32_t site = 0; watched.limits && site < watched.site_count; site++)
         for (int kind = 0; kind < COUNTED_KINDS; kind++)
-            for (uint32_t i = 0; i < rates_of((enum counted)kind)->count; i++)
+            for (uint32_t i = 0; i < rates_of((enum counted_thing)kind)->count; i++)
                 free(watched.watches[site][kind][i].times_us);
     watched.limits = NULL;
     return watched.seen;
 }
 
-static void count_one(uint32_t site, enum counted kind, struct watch *w, const struct rate_limit *r)
+static void count_one(uint32_t site, enum counted_thing kind, struct watch *w,
+                      const struct rate_limit *r)
 {
     static const char *const words[] = {"messages", "connections"};
     uint64_t now_us = world_now_us(watched.world);
@@ -81,7 +82,7 @@ static uint32_t site_of(const struct io_address *a)
     return v4[1] * UINT32_C(62500) + v4[2] * UINT32_C(250) + v4[3] - 1;
 }
 
-static void count(const struct conn *c, enum counted kind)
+static void count(const struct conn *c, enum counted_thing kind)
 {
     uint32_t site = site_of(&c->peer);
     if (!watched.limits || site >= watched.site_count)

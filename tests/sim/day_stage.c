@@ -148,7 +148,7 @@ static void start(struct day_stage *s)
     CHECK(io_new(&s->keeper, &io_options) == 0);
     world_is_elsewhere(s->keeper);
     io_wait(s->keeper, UINT64_MAX);
-    life_begin(&s->life, s->world, s->keeper, &s->config, 0, s->worker_count, s->addresses);
+    life_begin(&s->life, s->world, s->keeper, &s->config, 0, s->worker_count, false, s->addresses);
     CHECK(load_content_generate(&s->content, 300, 600) == 0);
     start_hosts(s);
     start_loads(s);

@@ -200,9 +200,10 @@ void cast_life(struct scene *s)
     const struct plan *p = s->plan;
     uint32_t workers = s->deaths_done > 0 ? p->deaths[s->deaths_done - 1].worker_count
                                           : p->worker_count;
-    rates_new_life();
+    rates_new_life(s->rates_are_kept);
+    s->rates_are_kept = false;
     life_begin(&s->life, s->world, s->keeper, &s->config, s->books.life_count, workers,
-               s->engine_addresses);
+               p->rates_survive, s->engine_addresses);
 }
 
 static void start_engine(struct scene *s)

@@ -45,6 +45,7 @@ struct scene {
     struct config config;
     uint32_t deaths_done;  // of the plan's
     bool life_is_stopped;  // it was told to end by the plan
+    bool rates_are_kept;   // what the last life has counted is written down
     uint64_t next_life_us; // LIFE_NONE: when it begins
     struct counters sum;   // of the last life that ended in an orderly way
     bool healed;

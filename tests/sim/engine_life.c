@@ -1,6 +1,7 @@
 #include "tests/sim/engine_life.h"
 
 #include "engine/base/check.h"
+#include "engine/rates_file.h"
 #include "tests/sim/engine_memory.h"
 
 #include <stdarg.h>
@@ -162,8 +163,35 @@ static void take_users(struct life *l)
     CHECK(l->shared.users);
 }
 
+// What rates_file_load() does, from the simulated disk.
+static void remember_rates(struct life *l)
+{
+    struct rate_clock clock = {io_now_us(l->keeper), io_wall_us(l->keeper)};
+    struct rate_memory *m = rate_memory_new();
+    CHECK(m);
+    l->shared.rates_fd = world_folder(l->world, RATES_FOLDER);
+    const char *name;
+    for (uint32_t i = 0; (name = world_disk_name(l->world, RATES_FOLDER, WORLD_CACHED, i)); i++) {
+        char path[64];
+        uint64_t bytes = 0;
+        snprintf(path, sizeof(path), RATES_FOLDER "/%s", name);
+        CHECK(world_disk_size(l->world, path, WORLD_CACHED, &bytes));
+        char *text = calloc(1, bytes + 1);
+        CHECK(text);
+        size_t len = world_disk_read(l->world, path, WORLD_CACHED, 0, text, bytes);
+        bool is_whole = rate_memory_read(m, slice_make(text, len), &clock);
+        if (log_file)
+            fprintf(log_file, "rates: %s, %zu bytes, %s\n", name, len,
+                    is_whole ? "whole" : "not whole");
+        free(text);
+    }
+    rate_memory_sort(m);
+    l->shared.rate_memory = l->rate_memory = m;
+}
+
 void life_begin(struct life *l, struct world *w, struct io *keeper, const struct config *config,
-                uint32_t number, uint32_t worker_count, struct io_address *addresses)
+                uint32_t number, uint32_t worker_count, bool rates_survive,
+                struct io_address *addresses)
 {
     *l = (struct life){.world = w,
                        .keeper = keeper,
@@ -179,6 +207,8 @@ void life_begin(struct life *l, struct world *w, struct io *keeper, const struct
         take_key(l);
     if (l->config.users_file[0])
         take_users(l);
+    if (rates_survive)
+        remember_rates(l);
     for (uint32_t i = 0; i < l->config.listener_count; i++) {
         addresses[i] = l->config.listeners[i].address;
         l->shared.listen_fds[i] = io_listen(NULL, &addresses[i], NULL);
@@ -315,6 +345,8 @@ static void close_journal(struct life *l)
 {
     struct segment_table *t = &l->shared.segments;
     struct io *io = l->workers[0].io;
+    if (l->shared.rates_fd >= 0)
+        io_close(io, l->shared.rates_fd);
     if (l->shared.journal_fd < 0)
         return;
     io_close(io, l->shared.journal_fd);
@@ -336,6 +368,7 @@ void life_end(struct life *l)
     close_journal(l);
     shared_release(&l->shared);
     dkim_table_free(l->dkim);
+    rate_memory_free(l->rate_memory);
     memory_leave();
     if (memory_count() > 0)
         complain(l, "not all memory was given back", 0);

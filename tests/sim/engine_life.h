@@ -34,7 +34,8 @@ struct life {
     uint64_t began_us;
     struct config config;
     struct shared shared;
-    struct dkim_table *dkim; // shared.dkim
+    struct dkim_table *dkim;         // shared.dkim
+    struct rate_memory *rate_memory; // shared.rate_memory
     struct io *recovery_io;
     struct recovery *recovery;
     int replay_fd;                 // where that goes
@@ -43,9 +44,11 @@ struct life {
     char complaint[80]; // of something that must never be; empty: none
 };
 
-// The listeners' addresses go to `addresses`.
+// The listeners' addresses go to `addresses`. `rates_survive`: what earlier lives have counted is
+// known to it, as far as they have written it down.
 void life_begin(struct life *l, struct world *w, struct io *keeper, const struct config *config,
-                uint32_t number, uint32_t worker_count, struct io_address *addresses);
+                uint32_t number, uint32_t worker_count, bool rates_survive,
+                struct io_address *addresses);
 // False: that io is none of its.
 bool life_has_turn(struct life *l, const struct io *io);
 

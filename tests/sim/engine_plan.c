@@ -412,6 +412,7 @@ static void draw_routes(struct plan *p)
         if (d->kind != DOMAIN_WITHOUT_MX || percent(&r, 50))
             continue;
         d->kind = DOMAIN_BY_ROUTE;
+        config_section_defaults(CONFIG_ROUTE, route);
         route->kind = ROUTE_HOSTS;
         route->hosts.count = s->host_count;
         for (uint32_t h = 0; h < s->host_count; h++)
@@ -485,6 +486,7 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     draw_login(p);
     p->stop_after_messages = between(&r, 0, p->message_count);
     draw_routes(p);
+    plan_draw_sources(p);
     p->cut_off_after_us = percent(&r, 30) ? 0 : between(&r, 0, 3000000);
     p->operates = !fair && percent(&r, 40);
     p->purges = percent(&r, 50);

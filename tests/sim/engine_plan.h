@@ -32,6 +32,7 @@
 #define PLAN_PROVIDER PLAN_SITES_MAX // its connections are counted under this number
 #define PLAN_RATES_MAX 2             // windows of one site
 #define PLAN_RATE_COUNT_MAX 1000u
+#define PLAN_SOURCES_MAX 3
 
 #define PLAN_SECOND UINT64_C(1000000)
 #define PLAN_PATIENCE_US (300 * PLAN_SECOND) // of an exchanger, when all is well
@@ -142,6 +143,9 @@ struct plan {
     bool events_only;                      // there are none
     bool verp;                             // each goes to an address that names its recipient
     struct route routes[PLAN_DOMAINS_MAX]; // of the domains that have one
+    uint32_t source_count;                 // 0: mail leaves from wherever it does
+    struct source sources[PLAN_SOURCES_MAX];
+    bool rates_survive; // what was counted is kept beyond the end of a life
     uint32_t dns_ttl_s;
     uint32_t move_count;
     struct plan_move moves[PLAN_MOVES_MAX];

@@ -89,7 +89,7 @@ void stage_begin(struct stage *s)
     CHECK(io_new(&s->keeper, &io_options) == 0);
     io_wait(s->keeper, UINT64_MAX);
     add_exchangers(s);
-    life_begin(&s->life, s->world, s->keeper, &s->config, 0, 1, s->engine_address);
+    life_begin(&s->life, s->world, s->keeper, &s->config, 0, 1, false, s->engine_address);
     start_load(s);
 }
 
