@@ -224,7 +224,7 @@ static enum tls_status read_some(struct tls *t, struct buffer *plain, bool *ret_
         room = TLS_RECORD_BYTES_MAX;
     *ret_any = false;
     if (room == 0) // of a buffer without room nothing is asked
-        return SSL_has_pending(t->ssl) || t->bytes.in->len > 0 ? TLS_FULL : TLS_MORE;
+        return TLS_FULL;
     char *to = buffer_reserve(plain, room);
     if (!to) {
         t->bytes.out_refused = true; // as good as that: no memory
@@ -243,6 +243,13 @@ static enum tls_status read_some(struct tls *t, struct buffer *plain, bool *ret_
     }
 }
 
+// Can anything come out? Not of a record that is not whole: asked in vain, OpenSSL takes a buffer
+// for it and gives it back.
+static bool has_more(const struct tls *t)
+{
+    return t->bytes.in->len > 0 || SSL_pending(t->ssl) > 0;
+}
+
 enum tls_status tls_feed(struct tls *t, struct slice *sealed, struct buffer *plain,
                          struct buffer *send)
 {
@@ -256,7 +263,7 @@ enum tls_status tls_feed(struct tls *t, struct slice *sealed, struct buffer *pla
         status = shake(t);
     } else {
         bool any = true;
-        while (any)
+        while (any && has_more(t))
             status = read_some(t, plain, &any);
     }
     give_back(t);
