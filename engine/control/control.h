@@ -20,6 +20,7 @@
 #include "engine/io/io.h"
 
 #define CONTROL_CLIENTS_MAX 32u
+#define CONTROL_HTTP_MAX 16u   // of these: whoever may ask for metrics leaves room for the operator
 #define CONTROL_ORDERS_MAX 64u // with those of clients that have gone, and our own
 #define CONTROL_REQUEST_US UINT64_C(10000000)
 #define CONTROL_TAKE_US UINT64_C(60000000)

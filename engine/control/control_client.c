@@ -31,6 +31,7 @@ void client_gone(struct control *c, struct client *client)
     buffer_release(&client->in);
     buffer_release(&client->out);
     wheel_disarm(c->o.wheel, &client->timer);
+    c->http_count -= client->http;
     slab_give(&c->clients, client->index);
 }
 
@@ -70,7 +71,8 @@ void client_open(struct control *c, int fd, bool http)
         io_close(c->o.io, fd);
         return;
     }
-    struct client *client = slab_take(&c->clients, &index);
+    bool fits = !http || c->http_count < CONTROL_HTTP_MAX;
+    struct client *client = fits ? slab_take(&c->clients, &index) : NULL;
     if (!client) {
         io_close(c->o.io, fd);
         return;
@@ -78,6 +80,7 @@ void client_open(struct control *c, int fd, bool http)
     client->index = index;
     client->generation = slab_generation(&c->clients, index);
     client->http = http;
+    c->http_count += http;
     client->fd = fd;
     client->uid = peer.uid_known ? peer.uid : UINT32_MAX;
     buffer_init(&client->in, ORDER_LINE_BYTES_MAX);

@@ -31,6 +31,7 @@ struct client {
 struct control {
     struct control_options o;
     struct slab clients;
+    uint32_t http_count; // of these
     int fds[LISTENER_COUNT];
     bool accepting[LISTENER_COUNT];
     struct wheel_timer accept_timer;

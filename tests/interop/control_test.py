@@ -1,6 +1,7 @@
 """The control socket, and the commands of an operator: each does what it says to a running engine,
 and what must survive a kill does."""
 
+import contextlib
 import json
 import os
 import re
@@ -87,6 +88,16 @@ class Looking(Operated):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/other", timeout=10)
         self.assertEqual(caught.exception.code, 404)
         caught.exception.close()
+
+    def test_metrics_leave_room(self):
+        """Whoever may look at them cannot keep the operator out."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        engine = self.engine(more=f'metrics {{ listen = {{"127.0.0.1:{port}"}} }}')
+        with contextlib.ExitStack() as idle:
+            for _ in range(40):
+                idle.enter_context(socket.create_connection(("127.0.0.1", port)))
+            self.assertEqual(self.status(engine)["state"], "running")
 
     def check_metrics(self, text):
         """Each line is of the format, each figure has its type and is there once."""
