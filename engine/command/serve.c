@@ -185,6 +185,54 @@ static bool open_tls_folders(const struct state_dir *state, const struct config 
     return files->mta_sts_fd >= 0;
 }
 
+// Each stays with `files`, also when one cannot be opened.
+static bool open_files(const struct config *c, const struct state_dir *state,
+                       const struct privileges *user, struct engine_files *files,
+                       struct refusal *why)
+{
+    files->events_fd = open_events(c, user, why);
+    if (files->events_fd < 0 && c->events_file[0] != '\0')
+        return false;
+    files->suppression_fd = state_dir_folder(state, c->state_dir, SUPPRESSION_FOLDER, user->uid,
+                                             user->gid, why);
+    if (files->suppression_fd < 0 || !open_tls_folders(state, c, user, files, why))
+        return false;
+    if (c->durable)
+        files->journal_fd = state_dir_folder(state, c->state_dir, JOURNAL_FOLDER, user->uid,
+                                             user->gid, why);
+    else
+        warn_of_journal(state, c->state_dir);
+    if (c->durable && files->journal_fd < 0)
+        return false;
+    files->holds_fd = holds_file_open(state->dir_fd, c->state_dir, user->uid, user->gid,
+                                      files->holds, files->reroutes, why);
+    if (files->holds_fd < 0)
+        return false;
+    files->rates_fd = state_dir_folder(state, c->state_dir, RATES_FOLDER, user->uid, user->gid,
+                                       why);
+    return files->rates_fd >= 0;
+}
+
+static void close_fd(int fd)
+{
+    if (fd > STDOUT_FILENO)
+        close(fd);
+}
+
+static void close_files(struct engine_files *files)
+{
+    close_fd(files->events_fd);
+    close_fd(files->journal_fd);
+    close_fd(files->holds_fd);
+    close_fd(files->rates_fd);
+    close_fd(files->suppression_fd);
+    close_fd(files->mta_sts_fd);
+    close_fd(files->tls_report_fd);
+    close_fd(files->signal_fd);
+    free(*files->holds);
+    reroutes_release(files->reroutes);
+}
+
 static bool run(struct engine *e, struct engine_files *files, struct refusal *why)
 {
     bool good = engine_run(e, files, why);
@@ -209,7 +257,7 @@ static enum command_exit serve(struct config *c, const char *file, struct refusa
     struct reload_place from = {file, c};
     struct engine_files files = {
         .signal_fd = block_signals(),
-        .events_fd = open_events(c, &user, why),
+        .events_fd = -1,
         .journal_fd = -1,
         .suppression_fd = -1,
         .mta_sts_fd = -1,
@@ -223,31 +271,11 @@ static enum command_exit serve(struct config *c, const char *file, struct refusa
         .reload = reload,
         .reload_context = &from,
     };
-    if (files.events_fd < 0 && c->events_file[0] != '\0')
-        goto done;
-    files.suppression_fd = state_dir_folder(&state, c->state_dir, SUPPRESSION_FOLDER, user.uid,
-                                            user.gid, why);
-    if (files.suppression_fd < 0)
-        goto done;
-    if (!open_tls_folders(&state, c, &user, &files, why))
-        goto done;
-    if (c->durable) {
-        files.journal_fd = state_dir_folder(&state, c->state_dir, JOURNAL_FOLDER, user.uid,
-                                            user.gid, why);
-        if (files.journal_fd < 0)
-            goto done;
-    } else {
-        warn_of_journal(&state, c->state_dir);
-    }
-    files.holds_fd = holds_file_open(state.dir_fd, c->state_dir, user.uid, user.gid, &holds,
-                                     &reroutes, why);
-    if (files.holds_fd < 0)
-        goto done;
-    files.rates_fd = state_dir_folder(&state, c->state_dir, RATES_FOLDER, user.uid, user.gid, why);
-    if (files.rates_fd < 0)
-        goto done;
-    files.rate_memory = rates = rates_file_load(files.rates_fd);
-    struct engine *e = make_socket_folders(c, &user, why) && make_pickups(c, &user, why) &&
+    bool opened = open_files(c, &state, &user, &files, why);
+    if (opened)
+        files.rate_memory = rates = rates_file_load(files.rates_fd);
+    struct engine *e = opened && make_socket_folders(c, &user, why) &&
+                               make_pickups(c, &user, why) &&
                                dkim_keys_read(c, user.uid, &dkim, why) &&
                                secrets_read(c, user.uid, why) &&
                                doors_read(c, user.uid, &doors, why) &&
@@ -260,27 +288,10 @@ static enum command_exit serve(struct config *c, const char *file, struct refusa
         code = COMMAND_TRY_LATER;
     engine_free(e);
     dkim_table_free(dkim);
-done:
-    if (files.events_fd > STDOUT_FILENO)
-        close(files.events_fd);
-    if (files.journal_fd >= 0)
-        close(files.journal_fd);
-    if (files.holds_fd >= 0)
-        close(files.holds_fd);
-    free(holds);
-    if (files.rates_fd >= 0)
-        close(files.rates_fd);
+    close_files(&files);
     rate_memory_free(rates);
-    if (files.suppression_fd >= 0)
-        close(files.suppression_fd);
-    if (files.mta_sts_fd >= 0)
-        close(files.mta_sts_fd);
-    if (files.tls_report_fd >= 0)
-        close(files.tls_report_fd);
-    reroutes_release(&reroutes);
     doors_release(&doors);
     users_free(users);
-    close(files.signal_fd);
     state_dir_close(&state);
     return code;
 }
