@@ -26,6 +26,10 @@ static bool route_complete(struct route *r, struct cfg_t *section)
     if (route_has_login(r) != (r->login.password_file[0] != '\0') || (fails && route_has_login(r)))
         return config_file_complain(
             section, "route \"%s\": user and password-file go together, and with a host", r->name);
+    if (route_has_login(r) && r->lookup == ROUTE_LOOKUP_MX)
+        return config_file_complain(
+            section, "route \"%s\": a password is for hosts that are named, not looked up",
+            r->name);
     r->kind = fails ? ROUTE_FAIL : r->lookup == ROUTE_LOOKUP_MX ? ROUTE_EXCHANGERS : ROUTE_HOSTS;
     return true;
 }

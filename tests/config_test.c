@@ -347,6 +347,7 @@ static const struct error_case error_cases[] = {
     {"route \"r\" { host = a.example password-file = /p }", "user and password-file go together"},
     {"route \"r\" { fail = \"550 no\" user = me password-file = /p }", "and with a host"},
     {"route \"r\" { host = a.example user = \"a\\nb\" password-file = /p }", "control character"},
+    {"route \"r\" { host = a.example lookup = mx user = me password-file = /p }", "not looked up"},
     {"domain \"a.example\" { tls = domain }", "1: tls: 'domain' is not known"},
     {"route \"r\" { host = {a.example, \"192.0.2.1\"} lookup = mx }", "wants names of hosts"},
     {"route \"r\" { host = \"192.0.2.1\" lookup = mx }", "wants names of hosts"},

@@ -29,6 +29,8 @@ void counters_add(struct counters *sum, const struct counters *c)
     sum->deliver.lent += c->deliver.lent;
     sum->deliver.gave_way += c->deliver.gave_way;
     sum->deliver.transactions_ahead += c->deliver.transactions_ahead;
+    sum->deliver.tls_sessions += c->deliver.tls_sessions;
+    sum->deliver.tls_resumed += c->deliver.tls_resumed;
     sum->deliver.connections_peak += c->deliver.connections_peak;
     sum->deliver.transactions += c->deliver.transactions;
     sum->deliver.delivered += c->deliver.delivered;
@@ -85,6 +87,8 @@ void counters_print(const struct counters *c, struct json *j)
     json_u64(j, "connections-gave-way", c->deliver.gave_way);
     json_u64(j, "jobs-lent", c->deliver.lent);
     json_u64(j, "transactions-ahead", c->deliver.transactions_ahead);
+    json_u64(j, "tls-sessions", c->deliver.tls_sessions);
+    json_u64(j, "tls-resumed", c->deliver.tls_resumed);
     json_u64(j, "transactions", c->deliver.transactions);
     json_u64(j, "dns-queries", c->queries);
     json_u64(j, "dns-cache-hits", c->cache_hits);

@@ -73,6 +73,7 @@ static void secure_trouble(struct deliver *d, struct conn *c, enum tls_mishap m,
     failure_set(&c->failure, 0, means.enhanced,
                 slice_make(text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1));
     c->failure.reason = means.reason;
+    c->failure.category = CATEGORY_AUTH;
     if (means.retries_plain)
         falls_back(d, c, slice_make(c->failure.text, c->failure.text_len));
 }

@@ -46,12 +46,14 @@ void site_release(struct site *s)
     s->set = NULL;
 }
 
-struct site_need site_need_of(const struct limits *domain)
+struct site_need site_need_of(const struct limits *domain, const struct mx_set *set)
 {
     const struct route *r = domain->route;
-    return (struct site_need){.level = route_tls_level(r, domain->tls),
-                              .implicit = r && r->tls_implicit,
-                              .login = route_has_login(r) ? r : NULL};
+    return (struct site_need){
+        .level = route_tls_level(r, domain->tls),
+        .implicit = r && r->tls_implicit && set->hosts[0].configured,
+        .login = route_has_login(r) && route_leads_to(r, set) ? r : NULL,
+    };
 }
 
 static bool same_login(const struct route *a, const struct route *b)

@@ -60,7 +60,8 @@ struct site_need {
     bool implicit;             // TLS from the first byte on
     const struct route *login; // who we are there; NULL: nobody
 };
-struct site_need site_need_of(const struct limits *domain);
+// There. A password is for the hosts that its route names, and for no others.
+struct site_need site_need_of(const struct limits *domain, const struct mx_set *set);
 bool site_need_equal(const struct site_need *a, const struct site_need *b);
 
 // Domains that have ready jobs of one class, in turn.

@@ -5,7 +5,7 @@
 bool site_is(const struct site *s, const struct mx_set *set, const struct site_group *g,
              const struct limits *l)
 {
-    struct site_need need = site_need_of(l);
+    struct site_need need = site_need_of(l, set);
     const struct site_group *here = s->group && s->group->is_of_sisters ? NULL : s->group;
     return here == g && mx_set_equal(s->set, set) && site_need_equal(&s->need, &need) &&
            sources_are(s, &l->sources);

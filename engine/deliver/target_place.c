@@ -42,17 +42,29 @@ void target_tell_limits(struct deliver *d, struct target *t, struct site *s)
     s->limits_turn = t->limits_turn = d->limits_turn;
 }
 
+// By another table. One that asks for other sessions than its site has moves: no more of its mail
+// goes there.
+static void target_takes_limits(struct deliver *d, struct target *t, struct site *s)
+{
+    struct limits l = limits_in_force(limits_of_domain(d->o.limits, domain_name(&t->domain)));
+    t->mx_expires_us = 0; // its route may be another one
+    if (site_is(s, s->set, group_of(d, s->set, l.route), &l))
+        target_tell_limits(d, t, s);
+    else
+        target_move(d, t, s->set);
+}
+
 void targets_take_limits(struct deliver *d)
 {
     d->limits_turn++;
     for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1)) {
         struct site *s = slab_at(&d->sites, i);
+        dispatch_site(d, s); // and so it stays, though all of its domains should move
         for (int rank = 0; rank < PRIORITY_CLASSES; rank++)
-            for (struct target *t = s->rings[rank].first; t; t = t->ring[rank].next) {
-                target_tell_limits(d, t, s);
-                t->mx_expires_us = 0; // its route may be another one
+            for (struct target *t = s->rings[rank].first, *next; t; t = next) {
+                next = t->ring[rank].next;
+                target_takes_limits(d, t, s);
             }
-        dispatch_site(d, s);
     }
 }
 
@@ -106,7 +118,7 @@ bool target_place(struct deliver *d, struct target *t, const struct mx_set *set)
         target_hand_over(d, t, set, owner);
         return false;
     }
-    struct site_need need = site_need_of(&l);
+    struct site_need need = site_need_of(&l, set);
     struct site *s = site_find(d, set, hash, g, &l);
     if (t->site && t->site == s)
         return true;

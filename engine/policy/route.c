@@ -32,6 +32,20 @@ void route_set(const struct route *r, struct mx_set *ret)
     }
 }
 
+bool route_leads_to(const struct route *r, const struct mx_set *set)
+{
+    if (route_kind_of(r) != ROUTE_HOSTS || set->count != r->hosts.count)
+        return false;
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct mx_host *host = &set->hosts[i];
+        const struct route_host *named = &r->hosts.items[i];
+        if (!host->configured || host->port != named->port ||
+            !slice_equal(slice_make(host->name, host->len), slice_of_text(named->name)))
+            return false;
+    }
+    return true;
+}
+
 static bool has_host(const struct mx_set *set, const struct mx_host *h)
 {
     for (uint32_t i = 0; i < set->count; i++)

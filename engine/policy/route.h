@@ -80,6 +80,10 @@ static inline bool route_has_login(const struct route *r)
 // What a connection must be worth that mail of this domain's level may take, this way.
 enum tls_level route_tls_level(const struct route *r, enum tls_level domain);
 
+// Are these the hosts that it names? A set that was found under an earlier configuration is
+// another's.
+bool route_leads_to(const struct route *r, const struct mx_set *set);
+
 // The names that must be looked up for their MX records, one after the other, to find out where
 // the domain's mail goes.
 uint32_t route_mx_count(const struct route *r);

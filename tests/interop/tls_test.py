@@ -1,16 +1,18 @@
 """TLS on the way out: by STARTTLS and from the first byte on, at each level, with what the other
 side may do wrong; and AUTH to smarthosts."""
 
+import json
 import os
+import threading
 import time
 import unittest
 
 from client import Client
-from engine import Engine
+from engine import PROGRAM, Engine
 from exchanger import Exchanger
 from exim import Exim
 from messages import harm, made
-from place import IS_ROOT, NOBODY, eventually, place
+from place import IS_ROOT, NOBODY, eventually, place, run
 from postfix import Postfix
 from tls import Authority, TlsExchanger, authority, server_context
 
@@ -189,6 +191,48 @@ class Sites(WithEngine):
         self.assertEqual(server.resumed, [False, True, True])
         self.assertEqual(self.send(engine, f"a@{other}")[-1]["event"], "delivered")
         self.assertEqual(server.resumed[3:], [False])  # another policy's is not taken
+
+
+class Reloading(WithEngine):
+    def reload(self, engine, old, new):
+        with open(engine.config, encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn(old, text)
+        with open(engine.config, "w", encoding="utf-8") as file:
+            file.write(text.replace(old, new))
+        done = run([PROGRAM, "reload", "-c", engine.config])
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_level_of_what_waits(self):
+        """What is ready, and could have gone in the clear, no longer goes there."""
+        gate = threading.Event()
+        server = self.exchanger({"RCPT": lambda _: gate.wait() and None}, kind=Exchanger)
+        engine = self.engine(domain='tls = "none" connections = 1 window = 1')
+        with Client(engine.unix) as client:
+            ids = [client.submit(SENDER, [f"a{n}@{server.domain}"], CONTENT) for n in range(5)]
+        eventually(lambda: [c for c in server.commands if c.startswith("RCPT")], "the first one")
+        self.reload(engine, 'tls = "none"', 'tls = "encrypt"')
+        gate.set()
+        events = [engine.outcomes(message_id)[0] for message_id in ids]
+        self.assertEqual([event["event"] for event in events], ["delivered"] + ["deferred"] * 4)
+        self.assertEqual({event["enhanced"] for event in events[1:]}, {"4.7.4"})
+        self.assertEqual({event["category"] for event in events[1:]}, {"auth"})
+        self.assertEqual(len(server.transactions), 1)
+
+
+class Explaining(WithEngine):
+    def because(self, engine, domain, reason):
+        done = run([PROGRAM, "explain", "-c", engine.config, "--json", domain])
+        self.assertEqual(json.loads(done.stdout)["reason"], reason, done.stdout)
+
+    def test_reasons(self):
+        engine = self.engine(domain='tls = "verify" retry-first = 5m')
+        plain = self.exchanger(kind=Exchanger)
+        self.deferred(engine, plain, "4.7.4", "not offered")
+        self.because(engine, plain.domain, "tls-refused")
+        strange = self.exchanger(context=server_context("other.example"))
+        self.deferred(engine, strange, "4.7.5", "ostname mismatch")
+        self.because(engine, strange.domain, "tls-unverified")
 
 
 class Forgotten(WithEngine):
