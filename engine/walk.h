@@ -1,4 +1,4 @@
-// engine/walk.h: an order goes through the jobs of a home, some thousand a turn, and does something
+// engine/walk.h: an order goes through the jobs of a home, some hundred a turn, and does something
 // with those that its selector fits.
 //
 // Messages that are not in memory are read back where the selector asks for sender or recipient, or
@@ -11,7 +11,7 @@
 #include "engine/order_place.h"
 #include "queue/recall.h"
 
-#define WALK_LOOKS_MAX 1024u          // jobs looked at in one turn
+#define WALK_LOOKS_MAX 128u           // jobs looked at in one turn: a small part of what it does
 #define WALK_JOBS_MAX RECALL_JOBS_MAX // taken up together
 
 struct walked {

@@ -6,7 +6,7 @@
 //          filled one lets the order go, and has it back when the client has taken the page. So a
 //          client that does not read stops its own order, and nothing else.
 // Turns:   visit() does a small piece of work and returns; it is called once a turn. Whoever must
-//          look at millions of jobs looks at some thousand each time.
+//          look at millions of jobs looks at some hundred each time.
 // Threads: an order belongs to one worker at a time, as any letter does.
 // Kinds:   one file each in engine/, and a line in the table of engine/order_kinds.c.
 #ifndef POSTHASTE_CONTROL_ORDER_H
