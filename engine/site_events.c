@@ -57,6 +57,10 @@ static void tell(struct events *e, const struct deliver_change *c)
     put_rates(&j, &c->before, &c->now);
     put_connections(&j, &c->before, &c->now);
     put_times(&j, &c->before, &c->now);
+    if (c->source[0]) {
+        json_text(&j, "source", slice_of_text(c->source));
+        json_double(&j, "suspended", (double)c->suspended_us / 1e6);
+    }
     put_reply(&j, c);
     events_close(e, &j);
 }

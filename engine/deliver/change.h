@@ -28,12 +28,15 @@ enum change_cause {
     CHANGE_UNREACHABLE, // all of its addresses have failed: why
     CHANGE_SERVES,      // a session became ready
 };
+#define CHANGE_SOURCE_BYTES 32u
 
 struct deliver_change {
     char site[CHANGE_SITE_BYTES]; // its first host, or its name in the configuration
     struct site_use before, now;
     enum change_cause cause;
-    uint16_t code; // 0: nobody said anything
+    char source[CHANGE_SOURCE_BYTES]; // that is suspended there; empty: it is not about one
+    uint64_t suspended_us;            // for so long
+    uint16_t code;                    // 0: nobody said anything
     struct enhanced_code enhanced;
     uint16_t text_len;
     char text[SITE_TEXT_BYTES_MAX];

@@ -201,6 +201,18 @@ static void site_unreachable(struct deliver *d, struct site *s, enum site_choice
     site_end_ready(d, s, v.verdict, &why, NULL);
 }
 
+// None of its sources is wanted there: what is ready is deferred until one is again, with what the
+// site has said.
+static void site_is_unwanted(struct deliver *d, struct site *s)
+{
+    struct suspension first = sources_suspension(d, s);
+    CHECK(first.why);
+    struct failure why = *first.why;
+    why.reason = REASON_SOURCE_SUSPENDED;
+    why.not_before_us = first.until_us;
+    site_end_ready(d, s, VERDICT_LATER, &why, NULL);
+}
+
 // --- as many as it takes
 
 // An address that some source may go to now. SITE_WAIT, too, where those that could are busy, or
@@ -228,6 +240,8 @@ void connect_site(struct deliver *d, struct site *s)
 {
     uint8_t host, address;
     bool temporary = false;
+    if (sources_are_suspended(d, s) && s->open_count == 0 && !d->stopping && !d->paused)
+        site_is_unwanted(d, s);
     while (site_wants_connection(d, s)) {
         enum site_choice choice = site_choose_address(d, s, &host, &address, &temporary);
         switch (choice) {

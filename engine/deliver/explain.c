@@ -182,12 +182,13 @@ bool deliver_explain(struct deliver *d, struct slice domain, struct explanation 
         count_connections(ret, t->site);
     bool backs_off = ret->reason.kind == REASON_SITE_BACK_OFF;
     struct suspension suspended = {0};
-    if (ret->reason.kind == REASON_SOURCE_SUSPENDED)
+    if (t->site)
         suspended = sources_suspension(d, t->site);
-    if (suspended.why) {
+    memcpy(ret->source, source_name(suspended.source), strlen(source_name(suspended.source)));
+    bool waits_for_source = ret->reason.kind == REASON_SOURCE_SUSPENDED && suspended.why;
+    if (waits_for_source)
         ret->cause.failure = *suspended.why;
-        memcpy(ret->source, source_name(suspended.source), strlen(source_name(suspended.source)));
-    } else if (t->site && backs_off && complaint_of(t->site)->text_len > 0)
+    else if (t->site && backs_off && complaint_of(t->site)->text_len > 0)
         ret->cause.failure = *complaint_of(t->site); // whichever of its hosts said so
     else if (t->site && is_of_session(ret->reason.kind) && t->site->failure.text_len > 0)
         cause_of_site(&ret->cause, t->site);

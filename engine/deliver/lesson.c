@@ -92,8 +92,8 @@ static void log_change(const struct deliver_change *c)
 }
 
 // `why`: NULL where nobody has said anything.
-static void tell(struct deliver *d, struct site *s, struct site_use before, enum change_cause cause,
-                 const struct failure *why)
+static struct deliver_change change_of(struct deliver *d, struct site *s, struct site_use before,
+                                       enum change_cause cause, const struct failure *why)
 {
     struct deliver_change c = {.before = before, .now = use_now(d, s), .cause = cause};
     snprintf(c.site, sizeof(c.site), "%s", site_name(s));
@@ -103,13 +103,37 @@ static void tell(struct deliver *d, struct site *s, struct site_use before, enum
         c.text_len = why->text_len;
         memcpy(c.text, why->text, why->text_len);
     }
-    if (cause != CHANGE_UNREACHABLE && cause != CHANGE_SERVES) // each message's deferral says it
-        log_change(&c);
+    return c;
+}
+
+static void keep_change(struct deliver *d, const struct deliver_change *c)
+{
     if (d->change_count == CHANGES_KEPT) {
         d->counters.changes_left_out++;
         return;
     }
-    d->changes[(d->change_first + d->change_count++) % CHANGES_KEPT] = c;
+    d->changes[(d->change_first + d->change_count++) % CHANGES_KEPT] = *c;
+}
+
+static void tell(struct deliver *d, struct site *s, struct site_use before, enum change_cause cause,
+                 const struct failure *why)
+{
+    struct deliver_change c = change_of(d, s, before, cause, why);
+    if (cause != CHANGE_UNREACHABLE && cause != CHANGE_SERVES) // each message's deferral says it
+        log_change(&c);
+    keep_change(d, &c);
+}
+
+void lesson_source_suspended(struct deliver *d, struct site *s, const char *source, uint64_t for_us,
+                             const struct failure *why)
+{
+    struct deliver_change c = change_of(d, s, use_before(d, s), CHANGE_REPLY, why);
+    snprintf(c.source, sizeof(c.source), "%s", source);
+    c.suspended_us = for_us;
+    log_line(LOG_LEVEL_WARNING,
+             "site %s: source %s is suspended for %llu s, since it says: %u %.*s", c.site, source,
+             (unsigned long long)(for_us / 1000000), c.code, (int)c.text_len, c.text);
+    keep_change(d, &c);
 }
 
 bool deliver_next_change(struct deliver *d, struct deliver_change *ret)

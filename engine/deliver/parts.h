@@ -368,6 +368,9 @@ void lesson_answered(struct deliver *d, struct site *s, enum smtp_phase phase,
                      const struct failure *why, uint64_t began_us);
 bool lesson_serves(const struct deliver *d, const struct site *s); // it has taken some lately
 void lesson_back_off(struct deliver *d, struct site *s, const struct failure *why, uint64_t for_us);
+// A source is not wanted there for so long.
+void lesson_source_suspended(struct deliver *d, struct site *s, const char *source, uint64_t for_us,
+                             const struct failure *why);
 void lesson_connection_refused(struct deliver *d, struct site *s, const struct failure *why);
 void lesson_unreachable(struct deliver *d, struct site *s); // all its addresses have: it rests
 void lesson_session_ready(struct deliver *d, struct site *s);

@@ -329,6 +329,11 @@ void source_message_begins(struct deliver *d, struct conn *c)
 
 // --- suspended
 
+bool sources_are_suspended(struct deliver *d, struct site *s)
+{
+    return sources_are_limited(d, s) && sources_sum(d, s).all_suspended;
+}
+
 bool source_is_suspended(const struct deliver *d, const struct conn *c)
 {
     return use_of(c)->suspended_until_us > io_now_us(d->io);
@@ -364,10 +369,7 @@ void source_suspend(struct deliver *d, struct conn *c, uint64_t for_us, const st
     bool is_news = u->suspended_until_us <= io_now_us(d->io);
     use_suspend(d, c->site, u, for_us, why);
     if (is_news)
-        log_line(LOG_LEVEL_WARNING,
-                 "site %s: source %s is suspended for %llu s, since it says: %u %.*s",
-                 site_name(c->site), print_name(u->source), (unsigned long long)(for_us / 1000000),
-                 why->code, (int)why->text_len, why->text);
+        lesson_source_suspended(d, c->site, print_name(u->source), for_us, why);
 }
 
 void source_fails(struct deliver *d, struct site *s, uint32_t source, int error)
@@ -449,7 +451,9 @@ struct suspension sources_suspension(const struct deliver *d, const struct site 
             (!first || u->suspended_until_us < first->suspended_until_us))
             first = u;
     }
-    return first ? (struct suspension){&first->why, first->source} : (struct suspension){0};
+    if (!first)
+        return (struct suspension){.why = NULL};
+    return (struct suspension){&first->why, first->source, first->suspended_until_us};
 }
 
 static uint64_t later(uint64_t a, uint64_t b)

@@ -72,6 +72,7 @@ void source_message_begins(struct deliver *d, struct conn *c);
 // Changes in what the connection counts as; each -1, 0 or 1.
 void source_counts(const struct conn *c, int spare, int open);
 
+bool sources_are_suspended(struct deliver *d, struct site *s); // all of them
 bool source_is_suspended(const struct deliver *d, const struct conn *c);
 // The site does not want the connection's source for so long: `why`.
 void source_suspend(struct deliver *d, struct conn *c, uint64_t for_us, const struct failure *why);
@@ -85,10 +86,11 @@ uint32_t sources_suspended_count(const struct deliver *d); // now, at all sites
 
 // Why nothing leaves, as far as sources are concerned.
 struct reason sources_reason(struct deliver *d, struct site *s);
-// The suspension that ends first; NULL: there is none. Why, and of which source.
+// The suspension that ends first: why, and of which source. Without any `why` is NULL.
 struct suspension {
     const struct failure *why;
     const struct source *source;
+    uint64_t until_us;
 };
 struct suspension sources_suspension(const struct deliver *d, const struct site *s);
 // What was counted must be remembered until then; now_us: nothing.
