@@ -2,8 +2,8 @@
 //
 // Owns:    whose such a file may be, who may read it, and what it must hold together with others.
 // When:    at start, before rights are dropped; and again at each reload, by the engine's user.
-// What
-//          cannot be read then, or does not fit together, leaves in force what was read before.
+//          What cannot be read then, or does not fit together, leaves in force what was read
+//          before.
 // Keys:    stand in memory in PEM only until the workers have them, and are overwritten.
 #ifndef POSTHASTE_DOORS_H
 #define POSTHASTE_DOORS_H

@@ -4,8 +4,7 @@
 //         key, and the tables to find them: memory in proportion to their number, not to their
 //         size.
 // Order:  records are given in the order of their segments' turns: what is said of a message that
-// did
-//         not come before is about one that is gone.
+//         did not come before is about one that is gone.
 // Faults: each function returns what is wrong, or NULL. What is wrong changes nothing.
 #ifndef POSTHASTE_COMMAND_JOURNAL_TABLE_H
 #define POSTHASTE_COMMAND_JOURNAL_TABLE_H

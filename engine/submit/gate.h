@@ -6,8 +6,7 @@
 //          hash: a busy client pays once, and nothing that is kept here is worth stealing without
 //          the process's memory.
 // Guesses: count for the address (of IPv6 its /64) and for the name. Behind some failures neither
-// is
-//          heard for a while (engine/policy/guesses.h), whatever the password: the answer is
+//          is heard for a while (engine/policy/guesses.h), whatever the password: the answer is
 //          "later", and says nothing about it. What is remembered is let in all the same, so that
 //          nobody can lock out a client at work by guessing at its name.
 // Names:   one that is not there costs the same crypt(3), counts the same, and gets the same
