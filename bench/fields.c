@@ -38,7 +38,9 @@ size_t fields_leading_trace(struct slice content)
         struct slice rest = slice_skip(content, length);
         if (!slice_starts_nocase(rest, SLICE("Received:")) &&
             !slice_starts_nocase(rest, SLICE("Return-Path:")) &&
-            !slice_starts_nocase(rest, SLICE("DKIM-Signature:")))
+            !slice_starts_nocase(rest, SLICE("DKIM-Signature:")) &&
+            !slice_starts_nocase(rest, SLICE("List-Unsubscribe:")) &&
+            !slice_starts_nocase(rest, SLICE("List-Unsubscribe-Post:")))
             return length;
         length += field_length(rest);
     }

@@ -13,8 +13,8 @@
 // `searched`: so many bytes at the front were looked at before, without finding it.
 bool fields_header_end(struct slice content, size_t searched, size_t *ret_end);
 
-// The length of the trace fields that `content` begins with: Received, Return-Path and
-// DKIM-Signature, each with its continuation lines.
+// The length of the trace fields that `content` begins with: Received, Return-Path, DKIM-Signature,
+// and those that a campaign asks for (List-Unsubscribe), each with its continuation lines.
 size_t fields_leading_trace(struct slice content);
 
 // The first field called `name` (any case), from its name to the end of its last line. Empty when

@@ -63,7 +63,8 @@ static bool store_file(struct config *c, struct cfg_t *file)
             return false;
     return config_check_listeners(c, file) && config_store_sources(c, file) &&
            config_store_routes(c, file) && config_store_domains(c, file) &&
-           config_store_dkim(c, file) && config_store_sites(c, file);
+           config_store_dkim(c, file) && config_store_campaigns(c, file) &&
+           config_store_sites(c, file);
 }
 
 static bool load_files(struct config *c, const char *path, struct refusal *why)
@@ -107,6 +108,7 @@ void config_free(struct config *c)
     free(c->tls.trusted_pem);
     free(c->sources);
     free(c->dkim);
+    free(c->lists.rules);
     free(c->sites);
     rules_free(c->reply_rules);
     free(c);

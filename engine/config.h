@@ -11,6 +11,7 @@
 #define POSTHASTE_CONFIG_H
 
 #include "engine/message/dkim.h"
+#include "engine/message/list_fields.h"
 #include "engine/policy/route.h"
 #include "engine/policy/rules.h"
 #include "engine/setting.h"
@@ -22,6 +23,7 @@
 #define CONFIG_ROUTES_MAX 1000
 #define CONFIG_SITES_MAX 1000
 #define CONFIG_SOURCES_MAX 1000
+#define CONFIG_CAMPAIGNS_MAX 1000
 #define CONFIG_DOMAIN_DEFAULT "default" // the section that all domains start from
 
 // How senders learn of failures.
@@ -177,6 +179,7 @@ struct config {
     struct config_dkim dkim_default;
     struct config_dkim *dkim; // by domain
     uint32_t dkim_count;
+    struct list_table lists;   // campaign "news" { ... }
     struct limits_site *sites; // site "outlook" { ... }, those of the providers' file behind ours
     char providers_file[SETTING_TEXT_BYTES]; // more of them; empty: none
     struct rules *reply_rules;               // NULL: replies are judged by their codes

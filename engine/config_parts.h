@@ -13,6 +13,7 @@ bool config_store_routes(struct config *c, struct cfg_t *file);
 bool config_store_domains(struct config *c,
                           struct cfg_t *file); // behind the routes, which they name
 bool config_store_dkim(struct config *c, struct cfg_t *file);
+bool config_store_campaigns(struct config *c, struct cfg_t *file);
 bool config_store_sites(struct config *c, struct cfg_t *file);
 
 // Names become sources once all of these stand where they stay.

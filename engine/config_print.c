@@ -14,6 +14,7 @@ static bool print_setting(const struct setting *s, const void *base, const char 
     case SETTING_PATH:
     case SETTING_TEXT:
     case SETTING_OUTPUT:
+    case SETTING_LIST_URIS:
         if (*(const char *)value == '\0')
             return true;
         break;
@@ -133,6 +134,16 @@ static bool print_dkim(const struct config *c, struct buffer *out)
     return true;
 }
 
+static bool print_campaigns(const struct config *c, struct buffer *out)
+{
+    for (uint32_t i = 0; i < c->lists.count; i++) {
+        const struct list_rule *rule = &c->lists.rules[i];
+        if (!print_section(CONFIG_CAMPAIGN, slice_of_text(rule->campaign), rule, out))
+            return false;
+    }
+    return true;
+}
+
 static bool print_sites(const struct config *c, struct buffer *out)
 {
     for (uint32_t i = 0; i < c->limits.site_count; i++)
@@ -153,6 +164,7 @@ static bool print_kind(enum config_section section, const struct config *c, stru
     case CONFIG_DOMAIN: return print_domains(c, out);
     case CONFIG_DKIM: return print_dkim(c, out);
     case CONFIG_SITE: return print_sites(c, out);
+    case CONFIG_CAMPAIGN: return print_campaigns(c, out);
     default: return print_settings(section, base, "", out);
     }
 }
@@ -198,5 +210,5 @@ bool config_print(const struct config *c, struct buffer *out)
            print_section(CONFIG_METRICS, SLICE_EMPTY, c, out) &&
            print_section(CONFIG_TLS, SLICE_EMPTY, &c->tls, out) && print_sources(c, out) &&
            print_routes(c, out) && print_domains(c, out) && print_dkim(c, out) &&
-           print_sites(c, out);
+           print_campaigns(c, out) && print_sites(c, out);
 }

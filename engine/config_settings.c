@@ -252,6 +252,11 @@ static const struct setting dkim_settings[] = {
     {"oversign", SETTING_FIELDS, AT(config_dkim, oversign)},
 };
 
+static const struct setting campaign_settings[] = {
+    {"list-unsubscribe", SETTING_LIST_URIS, AT(list_rule, fields.uris)},
+    {"list-unsubscribe-post", SETTING_YES_NO, AT(list_rule, fields.one_click), .usual = "no"},
+};
+
 // What is not said does not limit.
 static const struct setting site_settings[] = {
     {"mx", SETTING_PATTERNS, AT(limits_site, mx)},
@@ -286,6 +291,7 @@ const struct config_section_table config_sections[CONFIG_SECTION_COUNT] = {
     [CONFIG_METRICS] = {"metrics", false, SETTINGS(metrics_settings)},
     [CONFIG_DOMAIN] = {"domain", true, SETTINGS(domain_settings)},
     [CONFIG_DKIM] = {"dkim", true, SETTINGS(dkim_settings)},
+    [CONFIG_CAMPAIGN] = {"campaign", true, SETTINGS(campaign_settings)},
     [CONFIG_SITE] = {"site", true, SETTINGS(site_settings)},
     [CONFIG_TLS] = {"tls", false, SETTINGS(tls_settings)},
     [CONFIG_MTA_STS] = {"mta-sts", false, SETTINGS(mta_sts_settings)},
@@ -310,6 +316,7 @@ void *config_section_base(struct config *c, enum config_section section)
     case CONFIG_ROUTE:
     case CONFIG_DOMAIN:
     case CONFIG_DKIM:
+    case CONFIG_CAMPAIGN:
     case CONFIG_SITE:
     case CONFIG_SECTION_COUNT: break;
     }

@@ -19,6 +19,7 @@ enum config_section {
     CONFIG_METRICS,
     CONFIG_DOMAIN,
     CONFIG_DKIM,
+    CONFIG_CAMPAIGN,
     CONFIG_SITE,
     CONFIG_TLS,
     CONFIG_MTA_STS,
@@ -35,7 +36,8 @@ struct config_section_table {
 extern const struct config_section_table config_sections[CONFIG_SECTION_COUNT];
 
 // The struct that the offsets of a section's settings count from. NULL for titled sections: those
-// are config_listener, config_pickup, config_source, route, limits, config_dkim and limits_site.
+// are config_listener, config_pickup, config_source, route, limits, config_dkim, list_rule and
+// limits_site.
 void *config_section_base(struct config *c, enum config_section section);
 
 // The setting's value in the struct at `base`.

@@ -28,10 +28,14 @@ static bool read_key(const char *path, uid_t uid, struct dkim_key **ret, struct 
     return true;
 }
 
-// What is oversigned is signed, and From: is both in any case (RFC 6376 5.4).
-static bool merge_names(const struct config_dkim *c, struct dkim_names *names)
+// What is oversigned is signed, and From: is both in any case (RFC 6376 5.4). So are the fields
+// that we add ourselves (RFC 8058 4).
+static bool merge_names(const struct config_dkim *c, bool lists, struct dkim_names *names)
 {
     bool fits = dkim_names_add(names, SLICE("from"), true);
+    if (lists)
+        fits &= dkim_names_add(names, SLICE("list-unsubscribe"), false) &&
+                dkim_names_add(names, SLICE("list-unsubscribe-post"), false);
     for (uint32_t i = 0; i < c->fields.count; i++)
         fits &= dkim_names_add(names, slice_of_text(c->fields.items[i].text), false);
     for (uint32_t i = 0; i < c->oversign.count; i++)
@@ -39,13 +43,13 @@ static bool merge_names(const struct config_dkim *c, struct dkim_names *names)
     return fits;
 }
 
-static bool read_domain(const struct config_dkim *c, uid_t uid, struct dkim_domain *d,
+static bool read_domain(const struct config_dkim *c, bool lists, uid_t uid, struct dkim_domain *d,
                         struct refusal *why)
 {
     memcpy(d->name, c->domain, strlen(c->domain) + 1); // a domain name is never longer
     d->subdomains = c->subdomains;
     d->may_go_unsigned = c->without_key == CONFIG_UNSIGNED_SEND;
-    if (!merge_names(c, &d->names))
+    if (!merge_names(c, lists, &d->names))
         return refuse(why, "dkim \"%s\": more than %d fields to sign", c->domain, DKIM_NAMES_MAX);
     for (uint32_t i = 0; i < c->keys.count; i++) {
         struct dkim_key *key;
@@ -71,7 +75,7 @@ bool dkim_keys_read(const struct config *c, uid_t uid, struct dkim_table **ret, 
     if (!t)
         return refuse(why, "not enough memory");
     for (uint32_t i = 0; i < c->dkim_count; i++)
-        if (!read_domain(&c->dkim[i], uid, &t->domains[i], why)) {
+        if (!read_domain(&c->dkim[i], c->lists.count > 0, uid, &t->domains[i], why)) {
             dkim_table_free(t);
             return false;
         }

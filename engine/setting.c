@@ -64,6 +64,7 @@ bool setting_parse(const struct setting *s, struct slice text, void *value, stru
     case SETTING_RATES: return setting_parse_rate(s, text, value, why);
     case SETTING_LOCALS: return setting_parse_local(s, text, value, why);
     case SETTING_SOURCES: return setting_parse_source_name(text, value, why);
+    case SETTING_LIST_URIS: return setting_parse_list_uris(text, value, why);
     }
     CHECK(false); // no such kind
 }

@@ -13,6 +13,7 @@
 #include "engine/io/address.h"
 #include "engine/io/network.h"
 #include "engine/message/dkim_fields.h"
+#include "engine/message/list_fields.h"
 #include "engine/policy/limits.h"
 #include "engine/policy/route.h"
 #include "engine/refusal.h"
@@ -50,6 +51,7 @@ enum setting_kind {
     SETTING_RATES,     // struct rate_limits: "100/s"; "none" alone is none
     SETTING_LOCALS,    // struct setting_addresses: IP addresses of this host, without ports
     SETTING_SOURCES,   // struct source_list: names of sources; "none" alone is none
+    SETTING_LIST_URIS, // char[LIST_TEMPLATE_BYTES]: of a List-Unsubscribe: field
 };
 
 struct setting_addresses {

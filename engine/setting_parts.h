@@ -32,6 +32,8 @@ bool setting_keep_text(char value[SETTING_TEXT_BYTES], struct slice text, struct
 bool setting_parse_host(struct slice text, char value[SETTING_TEXT_BYTES], struct refusal *why);
 bool setting_parse_user(struct slice text, char value[SETTING_TEXT_BYTES], struct refusal *why);
 bool setting_parse_path(struct slice text, char value[SETTING_TEXT_BYTES], struct refusal *why);
+bool setting_parse_list_uris(struct slice text, char value[LIST_TEMPLATE_BYTES],
+                             struct refusal *why);
 
 // setting_list.c
 bool setting_parse_one_of_words(const struct setting *s, struct slice text, uint32_t *set,

@@ -164,7 +164,8 @@ bool setting_print(const struct setting *s, const void *value, struct buffer *ou
     case SETTING_USER:
     case SETTING_PATH:
     case SETTING_TEXT:
-    case SETTING_OUTPUT: return setting_print_quoted(slice_of_text(value), out);
+    case SETTING_OUTPUT:
+    case SETTING_LIST_URIS: return setting_print_quoted(slice_of_text(value), out);
     case SETTING_ADDRESSES: return print_addresses(value, out);
     case SETTING_NETWORKS: return print_networks(value, out);
     case SETTING_DURATIONS: return print_steps(s, value, out);

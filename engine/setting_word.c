@@ -101,3 +101,17 @@ bool setting_parse_path(struct slice text, char value[SETTING_TEXT_BYTES], struc
         return refuse(why, "'%.*s' is not an absolute path", SLICE_ARG(text));
     return setting_keep_text(value, text, why);
 }
+
+bool setting_parse_list_uris(struct slice text, char value[LIST_TEMPLATE_BYTES],
+                             struct refusal *why)
+{
+    struct list_template t = {.one_click = false};
+    if (text.len >= sizeof(t.uris))
+        return refuse(why, "longer than %zu bytes", sizeof(t.uris) - 1);
+    memcpy(t.uris, text.data, text.len);
+    const char *fault = list_template_fault(&t);
+    if (fault)
+        return refuse(why, "'%.*s': %s", SLICE_ARG(text), fault);
+    memcpy(value, t.uris, text.len + 1);
+    return true;
+}

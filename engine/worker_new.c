@@ -85,6 +85,7 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .holds = w->shared->holds,
         .suppression = &w->shared->suppression,
         .dkim = w->shared->dkim,
+        .lists = &c->lists,
         .rules = c->reply_rules,
         .tls = w->tls_client,
         .rate_memory = w->shared->rate_memory,

@@ -76,8 +76,11 @@ bool block_has_room(const struct block_pool *p, size_t bytes_min)
 
 void *block_take(struct block_pool *p, size_t bytes_min, size_t *ret_bytes)
 {
-    if (!block_has_room(p, bytes_min))
-        return NULL;
+    return block_has_room(p, bytes_min) ? block_take_beyond(p, bytes_min, ret_bytes) : NULL;
+}
+
+void *block_take_beyond(struct block_pool *p, size_t bytes_min, size_t *ret_bytes)
+{
     size_t bytes = block_bytes_for(bytes_min);
     unsigned class = class_for(bytes);
     void *block;

@@ -31,6 +31,8 @@ void block_pool_release(struct block_pool *p); // CHECKs that all blocks are bac
 void *block_take(struct block_pool *p, size_t bytes_min, size_t *ret_bytes);
 // Would the limit allow it?
 bool block_has_room(const struct block_pool *p, size_t bytes_min);
+// The same without a limit: for what must go on with one at least, however small the pool.
+void *block_take_beyond(struct block_pool *p, size_t bytes_min, size_t *ret_bytes);
 // `bytes`: what block_take() returned in *ret_bytes.
 void block_give(struct block_pool *p, void *block, size_t bytes);
 // Moves the first `used` bytes to a larger block; on failure NULL, and the old one stays as it is.

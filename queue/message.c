@@ -29,6 +29,12 @@ static char *bytes_of(const struct message *m)
     return (char *)(uintptr_t)m;
 }
 
+// Where the bytes of a view stand.
+static const char *shown_bytes_of(const struct message *m)
+{
+    return bytes_of(m->view_of ? m->view_of : m);
+}
+
 static void append(struct message *m, struct slice s)
 {
     if (s.len > 0)
@@ -84,9 +90,15 @@ struct slice message_preface(const struct message *m)
     return preface ? slice_make(preface->text, preface->bytes) : SLICE_EMPTY;
 }
 
+bool message_has_preface(const struct message *m)
+{
+    return atomic_load_explicit(&m->preface, memory_order_acquire) != NULL;
+}
+
 struct message *message_copy(struct block_pool *p, const struct message *m)
 {
     size_t bytes;
+    CHECK(!m->view_of);
     struct message *copy = block_take(p, m->used_bytes, &bytes);
     if (!copy)
         return NULL;
@@ -248,18 +260,18 @@ struct slice message_dsn(const struct message *m)
 struct slice message_content(const struct message *m)
 {
     CHECK(m->envelope_sealed);
-    return slice_make(bytes_of(m) + m->content_offset, m->content_bytes);
+    return slice_make(shown_bytes_of(m) + m->content_offset, m->content_bytes);
 }
 
 struct slice message_campaign(const struct message *m)
 {
     CHECK(m->envelope_sealed);
-    return slice_make(bytes_of(m) + m->content_offset - m->campaign_len, m->campaign_len);
+    return slice_make(shown_bytes_of(m) + m->content_offset - m->campaign_len, m->campaign_len);
 }
 
 const char *message_envelope(const struct message *m)
 {
-    return bytes_of(m) + sizeof(*m);
+    return shown_bytes_of(m) + sizeof(*m);
 }
 
 const struct message_rcpt *message_rcpts(const struct message *m)

@@ -31,7 +31,8 @@ struct buffer;
 struct entry;
 struct notice;
 
-// Fields that are sent in front of the content and stand nowhere on disk: a signature.
+// Fields that are sent in front of the content and stand nowhere on disk: a signature. There may be
+// none, and that is known.
 struct message_preface {
     size_t bytes;
     char text[];
@@ -40,6 +41,7 @@ struct message_preface {
 struct message {
     size_t block_bytes; // of the block that this stands at the start of
     _Atomic(struct message_preface *) preface;
+    struct message *view_of; // NULL, or whose bytes it shows (queue/message_form.h)
     size_t used_bytes;
     uint64_t id;
     uint64_t received_wall_us;
@@ -54,6 +56,8 @@ struct message {
     bool has_key;
     bool events_only; // no reports to its sender: he reads the events
     bool verp;        // see engine/message/verp.h
+    bool is_for_one;  // a form of it (queue/message_form.h), for this recipient alone:
+    uint32_t only_rcpt;
     int8_t priority;
     uint8_t campaign_len;          // it stands right in front of the content
     uint8_t key[FORMAT_KEY_BYTES]; // a digest of who submits and of his key
@@ -128,6 +132,7 @@ struct slice message_rcpt_domain(const struct message *m, uint32_t rcpt);
 // From the heap, taken over: it goes with the message. Of several the first stays.
 void message_add_preface(struct message *m, struct message_preface *preface);
 struct slice message_preface(const struct message *m); // empty: there is none
+bool message_has_preface(const struct message *m);
 
 // A copy in a block of this pool; whose jobs it has is not copied, nor its
 // preface. NULL without memory.

@@ -65,6 +65,7 @@ static void add(struct scene_result *sum, const struct scene_result *r)
     sum->sum.deliver.failed += r->sum.deliver.failed;
     sum->sum.deliver.lent += r->sum.deliver.lent;
     sum->sum.deliver.signatures += r->sum.deliver.signatures;
+    sum->sum.deliver.encoded += r->sum.deliver.encoded;
     sum->sum.deliver.transactions_ahead += r->sum.deliver.transactions_ahead;
     sum->sum.deliver.connections_opened += r->sum.deliver.connections_opened;
 }
@@ -74,14 +75,15 @@ static void print(const struct scene_result *r)
     printf("\n  %" PRIu64 " messages, %" PRIu64 " left; %" PRIu64 " arrivals, %" PRIu64
            " of them again; %" PRIu64 " times deferred, %" PRIu64 " failed, %" PRIu64
            " in doubt; %" PRIu64 " jobs, %" PRIu64 " crossed; %" PRIu64
-           " began ahead of replies; %" PRIu64 " lent; %" PRIu64 " signed; %" PRIu64
-           " connections; %u lives, %" PRIu64 " recipients in doubt after them, %" PRIu64
-           " messages moved, %" PRIu64 " reports to senders; %" PRIu64 " times at a rate's limit\n",
+           " began ahead of replies; %" PRIu64 " lent; %" PRIu64 " signed, %" PRIu64
+           " encoded; %" PRIu64 " connections; %u lives, %" PRIu64
+           " recipients in doubt after them, %" PRIu64 " messages moved, %" PRIu64
+           " reports to senders; %" PRIu64 " times at a rate's limit\n",
            r->sum.messages, r->sum.messages_left, r->arrivals, r->duplicates,
            r->sum.deliver.deferred, r->sum.deliver.failed, r->in_doubt, r->sum.jobs,
            r->sum.jobs_crossed, r->sum.deliver.transactions_ahead, r->sum.deliver.lent,
-           r->sum.deliver.signatures, r->sum.deliver.connections_opened, r->lives, r->left_in_doubt,
-           r->moved, r->reports, r->at_rate);
+           r->sum.deliver.signatures, r->sum.deliver.encoded, r->sum.deliver.connections_opened,
+           r->lives, r->left_in_doubt, r->moved, r->reports, r->at_rate);
 }
 
 static bool went_well(const struct scene_result *r)
@@ -111,7 +113,7 @@ static void test_seeds(void)
               (sum.duplicates > 0 && sum.sum.messages_left > 0 && sum.sum.deliver.deferred > 0 &&
                sum.sum.jobs_crossed > 0 && sum.sum.deliver.transactions_ahead > 0 &&
                sum.sum.deliver.lent > 0 && sum.reports > 0 && sum.sum.deliver.signatures > 0 &&
-               sum.at_rate > 0));
+               sum.sum.deliver.encoded > 0 && sum.at_rate > 0));
 }
 
 static int replay(const char *seed, const char *trace_path)

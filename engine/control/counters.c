@@ -43,6 +43,7 @@ void counters_add(struct counters *sum, const struct counters *c)
     sum->deliver.fetches_failed += c->deliver.fetches_failed;
     sum->deliver.signatures += c->deliver.signatures;
     sum->deliver.signatures_failed += c->deliver.signatures_failed;
+    sum->deliver.encoded += c->deliver.encoded;
     sum->journal.writes += c->journal.writes;
     sum->journal.syncs += c->journal.syncs;
     sum->journal.bytes += c->journal.bytes;
@@ -102,6 +103,7 @@ void counters_print(const struct counters *c, struct json *j)
     json_u64(j, "read-back-failed", c->deliver.fetches_failed);
     json_u64(j, "signed", c->deliver.signatures);
     json_u64(j, "signed-failed", c->deliver.signatures_failed);
+    json_u64(j, "encoded", c->deliver.encoded);
     json_u64(j, "turns", c->turns);
     json_u64(j, "wakes", c->wakes);
     json_u64(j, "events", c->events);

@@ -45,6 +45,8 @@ static void on_ready(struct deliver *d, struct conn *c)
     c->site->proven = true;
     lesson_session_ready(d, c->site);
     site_address_serves(c->site, &c->peer);
+    if (!conn_offers(c, SMTP_8BITMIME))
+        c->site->only_7bit_until_us = io_now_us(d->io) + SITE_7BIT_KEPT_US;
     conn_has_room(d, c);
 }
 

@@ -232,6 +232,11 @@ uint32_t conn_rcpts_max(const struct conn *c, uint32_t limit)
     return smaller_said(smtp_client_limits(&c->client).rcpt_max, limit);
 }
 
+bool conn_offers(const struct conn *c, enum smtp_extension extension)
+{
+    return (smtp_client_extensions(&c->client) & (uint32_t)extension) != 0;
+}
+
 bool conn_takes_domain(struct conn *c, struct slice domain)
 {
     uint32_t said = smtp_client_limits(&c->client).rcpt_domain_max;

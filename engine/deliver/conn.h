@@ -112,6 +112,7 @@ void conn_release(struct conn *c);
 // What the server says that it takes (RFC 9422), and `limit`, which is ours: the smaller.
 uint32_t conn_messages_max(const struct conn *c, uint32_t limit);
 uint32_t conn_rcpts_max(const struct conn *c, uint32_t limit); // in one transaction
+bool conn_offers(const struct conn *c, enum smtp_extension extension);
 // Does it take recipients of this domain, too? If so it is counted.
 bool conn_takes_domain(struct conn *c, struct slice domain);
 

@@ -37,8 +37,8 @@ int deliver_new(struct deliver **ret, const struct deliver_options *options)
     slab_init(&d->fetches, sizeof(struct fetch), FETCHES_MAX);
     slab_init(&d->sisters, (uint32_t)sisters_bytes(), SITES_MAX);
     buffer_init(&d->plain, TLS_RECORD_BYTES_MAX);
-    if (!sign_init(d)) {
-        sign_release(d);
+    if (!dress_init(d)) {
+        dress_release(d);
         free(d->pages);
         free(d);
         return -ENOMEM;
@@ -60,7 +60,7 @@ void deliver_free(struct deliver *d)
     slab_release(&d->conns);
     slab_release(&d->transactions);
     slab_release(&d->fetches);
-    sign_release(d);
+    dress_release(d);
     for (uint32_t i = slab_next(&d->sites, 0); i != SLAB_NONE; i = slab_next(&d->sites, i + 1)) {
         struct site *s = slab_at(&d->sites, i);
         CHECK(!s->fetched_first);
@@ -117,8 +117,8 @@ void deliver_on_done(struct deliver *d, const struct io_done *done)
 {
     if (done->token.op == DELIVER_OP_FETCH)
         fetch_on_done(d, done);
-    else if (done->token.op == DELIVER_OP_SIGN)
-        sign_on_done(d, done);
+    else if (done->token.op == DELIVER_OP_DRESS)
+        dress_on_done(d, done);
     else
         attempt_on_done(d, done);
 }
@@ -264,7 +264,7 @@ void deliver_stop(struct deliver *d)
 bool deliver_stopped(const struct deliver *d)
 {
     return d->stopping && d->conns.item_count == 0 && d->fetches.item_count == 0 &&
-           d->signings.item_count == 0 && d->lease_count == 0 && d->borrowed_site_count == 0 &&
+           d->dressings.item_count == 0 && d->lease_count == 0 && d->borrowed_site_count == 0 &&
            d->borrowed_count == 0;
 }
 

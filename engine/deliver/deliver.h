@@ -26,7 +26,7 @@
 //          crowd.c   which site may have a connection when there are too few for all
 //          fetch.c   messages that are not in memory are read back
 //          secure.c  TLS on a connection: handshake and failure; channel.c has its bytes
-//          sign.c    messages of domains with DKIM keys are signed
+//          dress.c   messages are signed, encoded anew, get fields of their campaign
 //          lend.c    a site that is too hot for one worker is served by several
 //          suppress.c     recipients that get no mail any more are dropped
 //          recall.c  jobs go home untried: their home has asked for them, or a hold keeps them
@@ -39,6 +39,7 @@
 #include "engine/base/wheel.h"
 #include "engine/io/io.h"
 #include "engine/message/dkim_table.h"
+#include "engine/message/list_fields.h"
 #include "engine/policy/holds.h"
 #include "engine/policy/limits.h"
 #include "engine/policy/rate_memory.h"
@@ -65,6 +66,7 @@ struct deliver_options {
     const struct holds *holds;             // at first (deliver_set_holds()); NULL: none
     const struct suppression *suppression; // NULL: nobody is on it
     const struct dkim_table *dkim;         // NULL: no mail is signed
+    const struct list_table *lists;        // fields of campaigns
     const struct rules *rules;             // about replies; NULL: none
     struct tls_context *tls;               // a client's, the worker's; NULL: nothing goes under TLS
     const struct rate_memory *rate_memory; // what was counted before; NULL: nothing
@@ -92,6 +94,7 @@ struct deliver_counters {
     uint64_t signatures, signatures_failed; // messages
     uint64_t tls_sessions, tls_resumed;     // handshakes; of these, in short
     uint64_t changes_left_out; // of how sites are used: too many in one turn to tell of each
+    uint64_t encoded;          // messages, for sites that take no 8-bit content
     uint32_t connections, connections_peak, sites;
     uint32_t sources_suspended; // at some site, now
 };

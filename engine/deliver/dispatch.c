@@ -6,6 +6,7 @@
 
 #include "engine/base/check.h"
 #include "engine/deliver/parts.h"
+#include "engine/message/recode.h"
 
 #define CONN_LOOKS_MAX 16  // for the connection with the fewest messages
 #define HELD_JOBS_MAX 256u // sent home in one turn of a site
@@ -67,7 +68,7 @@ static void add_siblings(struct deliver *d, struct conn *c, struct transaction *
                          const struct job *first, uint32_t limit)
 {
     const struct site *site = c->site;
-    const struct spread *s = entry_spread(first->entry);
+    const struct spread *s = tx->sorts_rcpts ? NULL : entry_spread(first->entry);
     uint32_t count = s ? s->job_count : 1;
     uint32_t at = entry_job_of_rcpt(first->entry, first->rcpt_first);
     for (uint32_t seen = 1; seen < count && seen <= TRANSACTION_SIBLINGS_SEEN_MAX; seen++) {
@@ -88,9 +89,10 @@ static void add_siblings(struct deliver *d, struct conn *c, struct transaction *
 
 static void conn_start_job(struct deliver *d, struct conn *c, struct transaction *tx, struct job *j)
 {
-    uint32_t limit = j->message->verp ? 1
-                                      : conn_rcpts_max(c, c->site->limits.rcpts_per_transaction);
-    transaction_start(tx, j, limit);
+    uint32_t limit = j->message->verp || j->message->is_for_one
+                         ? 1
+                         : conn_rcpts_max(c, c->site->limits.rcpts_per_transaction);
+    transaction_start(tx, j, limit, conn_offers(c, SMTP_SMTPUTF8));
     transaction_add(tx, j, limit);
     add_siblings(d, c, tx, j, limit);
     transaction_seal(tx);
@@ -143,6 +145,27 @@ static struct conn *site_conn_for(struct deliver *d, struct site *s, const struc
     return NULL;
 }
 
+// What the server lacks may be known only now, and that the recipient whom it was made ready for
+// gets no mail any more. False: the job is being made ready anew, waits for that, or has gone back
+// to who has lent it.
+static bool job_suits(struct deliver *d, struct conn *c, struct loan *loan, struct job *j)
+{
+    const struct message *m = j->message;
+    if (m->is_for_one && job_rcpt_state(j, m->only_rcpt) != RCPT_OPEN) {
+        job_waits_again(d, loan, j);
+        return false;
+    }
+    if (!m->is_8bit || conn_offers(c, SMTP_8BITMIME))
+        return true;
+    if (!loan)
+        return prepare_message(d, c->site, j, true);
+    if (!recode_wanted(message_content(m)))
+        return true;
+    lend_learns_7bit(loan);
+    job_waits_again(d, loan, j);
+    return false;
+}
+
 static void site_starts_jobs(struct deliver *d, struct site *s)
 {
     uint32_t held = 0;
@@ -166,6 +189,8 @@ static void site_starts_jobs(struct deliver *d, struct site *s)
             job_waits_again(d, loan, j);
             return;
         }
+        if (!job_suits(d, c, loan, j))
+            continue;
         struct transaction *tx = slab_take(&d->transactions, &index);
         if (!tx) {
             job_waits_again(d, loan, j);

@@ -75,21 +75,21 @@ static struct message *fetch_result(struct deliver *d, const struct fetch *f, in
     return NULL;
 }
 
-// Its site has it again, unless it is to be signed first.
+// Its site has it again, unless there is something to be done to it first.
 static void fetched(struct deliver *d, struct job *j)
 {
     struct site *s = job_target(j)->site;
     struct failure why;
-    enum sign_step step = SIGN_FAILED;
+    enum dress_step step = DRESS_FAILED;
     if (j->message)
-        step = sign_job(d, j, &why);
+        step = dress_job(d, j, site_is_7bit(s, io_now_us(d->io)), &why);
     else
         failure_set(&why, 451, (struct enhanced_code){4, 3, 0},
                     SLICE("the message cannot be read back from the journal"));
     switch (step) {
-    case SIGN_NOT_WANTED: prepare_done(d, s, j); break;
-    case SIGN_ASKED: break;
-    case SIGN_FAILED: prepare_failed(d, s, j, &why); break;
+    case DRESS_READY: prepare_done(d, s, j); break;
+    case DRESS_ASKED: break;
+    case DRESS_FAILED: prepare_failed(d, s, j, VERDICT_LATER, &why); break;
     }
 }
 

@@ -11,8 +11,9 @@
 //   borrower: no job, no connection left -> LETTER_LEASE_OVER
 //
 // A borrowed job is the borrower's to write, and its domain the owner's. Only jobs whose messages
-// are in memory, and signed where they shall be, are lent. The two kinds of letters may cross: a
-// lease that is over while a loan is under way goes on with that one, and is over again later.
+// are in memory, and need nothing done to them any more, are lent. The two kinds of letters may
+// cross: a lease that is over while a loan is under way goes on with that one, and is over again
+// later.
 
 #include "engine/base/check.h"
 #include "engine/deliver/parts.h"
@@ -33,6 +34,7 @@ struct loan {
     uint32_t begun_count;
     uint32_t open_count; // neither ended nor given back
     bool refused;        // the borrower has no site for it, and no connection
+    bool only_7bit;      // he has met a host of the site that takes nothing else
     uint8_t rank;        // enum priority_class: of all of them
     struct loan_item items[LOAN_JOBS_MAX];
 };
@@ -86,10 +88,10 @@ static void lease_end(struct deliver *d, struct lease *l)
     dispatch_site(d, s);
 }
 
-static bool may_be_lent(const struct deliver *d, const struct job *j)
+static bool may_be_lent(const struct deliver *d, const struct site *s, const struct job *j)
 {
     const struct message *m = j ? entry_message(j->entry) : NULL;
-    return m && !sign_wanted(d, m);
+    return m && !dress_wanted(d, m) && !(m->is_8bit && site_is_7bit(s, io_now_us(d->io)));
 }
 
 // Loans under way: twice what the borrower's connections can take at once, since a loan comes back
@@ -117,7 +119,7 @@ static enum priority_class class_to_lend(const struct site *s)
 static bool site_has_loan(const struct deliver *d, const struct site *s)
 {
     return s->ready_count > d->o.spread_above &&
-           may_be_lent(d, target_first_of(s, class_to_lend(s)));
+           may_be_lent(d, s, target_first_of(s, class_to_lend(s)));
 }
 
 static void loan_send(struct deliver *d, struct site *s, struct lease *lease)
@@ -126,7 +128,7 @@ static void loan_send(struct deliver *d, struct site *s, struct lease *lease)
     struct loan *loan = calloc(1, sizeof(*loan));
     CHECK(loan); // a kilobyte, and few of them at a time
     loan->rank = (uint8_t)rank;
-    while (loan->item_count < LOAN_JOBS_MAX && may_be_lent(d, target_first_of(s, rank))) {
+    while (loan->item_count < LOAN_JOBS_MAX && may_be_lent(d, s, target_first_of(s, rank))) {
         struct job *j = target_take_of(s, rank);
         loan->items[loan->item_count++] = (struct loan_item){j, job_target(j)};
     }
@@ -180,6 +182,8 @@ void lend_loan_back(struct deliver *d, struct letter *letter)
         else
             target_job_left(d, item->target);
     }
+    if (loan->only_7bit)
+        s->only_7bit_until_us = io_now_us(d->io) + SITE_7BIT_KEPT_US;
     if (loan->refused && loan->lease->loan_count == 0)
         lease_end(d, loan->lease);
     free(loan);
@@ -292,6 +296,11 @@ void lend_job_ended(struct deliver *d, struct loan *loan, uint32_t item)
 void lend_job_back(struct deliver *d, struct loan *loan)
 {
     loan_item_over(d, loan);
+}
+
+void lend_learns_7bit(struct loan *loan)
+{
+    loan->only_7bit = true;
 }
 
 void lend_give_back_all(struct deliver *d, struct site *s)

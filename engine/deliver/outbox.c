@@ -57,19 +57,29 @@ void outbox_page_back(struct deliver *d, struct result_page *p)
     d->free_pages = p;
 }
 
+void outbox_let_go(struct deliver *d, struct message *m, const struct job *j)
+{
+    while (m && m != entry_message(j->entry)) {
+        struct message *shown = m->view_of;
+        CHECK(m->loan_count > 0);
+        if (--m->loan_count > 0)
+            return;
+        if (shown)
+            (void)dress_view_over(d, m);
+        else
+            dress_copy_over(d, m);
+        m = shown;
+        starved_wake(d, 1); // there is room for another
+    }
+}
+
 // The job leaves us. Its message is freed with the last of our jobs that use it, unless it is its
 // home's own.
 void outbox_forget_message(struct deliver *d, struct job *j)
 {
     struct message *m = j->message;
     j->message = NULL;
-    if (!m || m == entry_message(j->entry))
-        return;
-    CHECK(m->loan_count > 0);
-    if (--m->loan_count > 0)
-        return;
-    message_free(d->o.blocks, m);
-    starved_wake(d, 1); // there is room for another
+    outbox_let_go(d, m, j);
 }
 
 static uint64_t job_age_us(const struct deliver *d, const struct job *j)

@@ -13,7 +13,7 @@
 #define QUESTIONS_MAX 1000000u
 #define FETCHES_MAX 100000u
 #define TRANSACTIONS_MAX 1000000u
-#define SIGNING_BUCKETS 1024u
+#define DRESSING_BUCKETS 1024u
 #define LOAN_JOBS_MAX 64u
 
 enum target_state {
@@ -121,8 +121,9 @@ struct deliver {
     struct slab questions;
     struct slab fetches;
     struct slab sisters;                                 // groups of sites: sisters.c has these
-    struct slab signings;                                // sign.c has these
-    struct signing *signing_buckets[SIGNING_BUCKETS];    // under way, by message
+    struct slab dressings, views;                        // dress.c has these
+    struct dressing *dressing_buckets[DRESSING_BUCKETS]; // under way, by message
+    struct message *beyond; // our memory's limit: a copy that was encoded; NULL: none is
     struct dkim_signer *signers[IO_OFFLOAD_THREADS_MAX]; // each for the thread of that number
     size_t sign_room;                                    // of a message's signatures
     struct site *site_buckets[SITE_BUCKETS];
@@ -172,7 +173,7 @@ static inline struct target *job_target(const struct job *j)
 enum {
     DELIVER_OP_SWEEP = CONN_OP_COUNT,
     DELIVER_OP_FETCH,
-    DELIVER_OP_SIGN,
+    DELIVER_OP_DRESS,
     DELIVER_OP_SITE,
     DELIVER_OP_GROUP,
     DELIVER_OP_SISTERS,
@@ -252,9 +253,14 @@ void starved_wake(struct deliver *d, uint32_t count_max); // of each rank, the l
 struct job *prepare_next_job(struct deliver *d, struct site *s, struct loan **ret_loan,
                              uint32_t *ret_item);
 struct job *prepare_take(struct site *s); // one that was got ready before, or NULL
-// A job that its site's fetch_count counts has its message, signed if need be; or it ends for now.
+// The job that was taken has its message: is that ready for the wire? Else it comes back by
+// prepare_done(), or ends. `in_7bit`: for a server that takes no other content.
+bool prepare_message(struct deliver *d, struct site *s, struct job *j, bool in_7bit);
+// A job that its site's fetch_count counts has its message, ready for the wire; or it ends, for now
+// or for good.
 void prepare_done(struct deliver *d, struct site *s, struct job *j);
-void prepare_failed(struct deliver *d, struct site *s, struct job *j, const struct failure *why);
+void prepare_failed(struct deliver *d, struct site *s, struct job *j, enum verdict v,
+                    const struct failure *why);
 
 // connect.c
 void connect_site(struct deliver *d,
@@ -306,6 +312,7 @@ void lend_lease_over(struct deliver *d, struct letter *l);
 struct job *lend_take_job(struct site *s, struct loan **ret_loan, uint32_t *ret_item);
 void lend_job_ended(struct deliver *d, struct loan *loan, uint32_t item);
 void lend_job_back(struct deliver *d, struct loan *loan);   // it is to be tried again
+void lend_learns_7bit(struct loan *loan);                   // its owner shall know, when it is back
 void lend_give_back_all(struct deliver *d, struct site *s); // that have not begun
 // A borrowed site with no connection and no job: the lease is over.
 void lend_look_over(struct deliver *d, struct site *s);
@@ -318,18 +325,23 @@ bool fetch_ask(struct deliver *d, struct job *j, enum fetch_purpose purpose);
 bool fetch_has_room(const struct deliver *d, const struct job *j);
 void fetch_on_done(struct deliver *d, const struct io_done *done);
 
-// sign.c
-bool sign_init(struct deliver *d); // false without memory
-void sign_release(struct deliver *d);
-bool sign_has_room(const struct deliver *d);
-bool sign_wanted(const struct deliver *d, const struct message *m); // and not there yet
-enum sign_step {
-    SIGN_NOT_WANTED, // it may go
-    SIGN_ASKED,      // prepare_done() or prepare_failed() gets the job
-    SIGN_FAILED,     // it must wait: *ret_why
+// dress.c
+bool dress_init(struct deliver *d); // false without memory
+void dress_release(struct deliver *d);
+bool dress_has_room(const struct deliver *d);
+// Is it to be signed, or to get fields of its campaign, and has it none yet?
+bool dress_wanted(const struct deliver *d, const struct message *m);
+enum dress_step {
+    DRESS_READY,  // it may go
+    DRESS_ASKED,  // prepare_done() or prepare_failed() gets the job
+    DRESS_FAILED, // it must wait: *ret_why
 };
-enum sign_step sign_job(struct deliver *d, struct job *j, struct failure *ret_why);
-void sign_on_done(struct deliver *d, const struct io_done *done);
+// `in_7bit`: for a server that takes no other content.
+enum dress_step dress_job(struct deliver *d, struct job *j, bool in_7bit, struct failure *ret_why);
+void dress_on_done(struct deliver *d, const struct io_done *done);
+// Frees a view that no job has any more, and returns what it showed, with the view's loan of that.
+struct message *dress_view_over(struct deliver *d, struct message *view);
+void dress_copy_over(struct deliver *d, struct message *copy); // or what was read back
 
 // attempt.c
 void attempt_on_done(struct deliver *d, const struct io_done *done);
@@ -410,6 +422,8 @@ void outbox_attempt(struct deliver *d, struct job *j);
 void outbox_damaged(struct deliver *d, struct job *j, uint32_t segment);
 // The job needs its message no longer: it leaves, or waits its turn again.
 void outbox_forget_message(struct deliver *d, struct job *j);
+// One loan of a message that is not its home's is over, and it is freed with the last.
+void outbox_let_go(struct deliver *d, struct message *m, const struct job *j);
 void outbox_flush(struct deliver *d);
 void outbox_page_back(struct deliver *d, struct result_page *p);
 

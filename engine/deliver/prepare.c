@@ -1,4 +1,4 @@
-// A job may go to a connection when its message is in memory, and signed if need be. What it lacks
+// A job may go to a connection when its message is in memory, and ready for the wire. What it lacks
 // is asked for, for as many jobs as there is room for; those that have it wait in the site's list.
 
 #include "engine/base/check.h"
@@ -22,13 +22,14 @@ void prepare_done(struct deliver *d, struct site *s, struct job *j)
     s->fetched_count++;
 }
 
-void prepare_failed(struct deliver *d, struct site *s, struct job *j, const struct failure *why)
+void prepare_failed(struct deliver *d, struct site *s, struct job *j, enum verdict v,
+                    const struct failure *why)
 {
     struct target *t = job_target(j);
     CHECK(s->fetch_count > 0);
     s->fetch_count--;
     dispatch_site(d, s);
-    outbox_whole_job(d, j, VERDICT_LATER, why, NULL);
+    outbox_whole_job(d, j, v, why, NULL);
     target_job_left(d, t);
 }
 
@@ -44,10 +45,10 @@ struct job *prepare_take(struct site *s)
     return j;
 }
 
-// Must it be read back or signed, and is there no memory for that now?
+// Must it be read back or made ready, and is there no memory for that now?
 static bool job_starves(const struct deliver *d, const struct job *j)
 {
-    return !sign_has_room(d) || (!entry_message(j->entry) && !fetch_has_room(d, j));
+    return !dress_has_room(d) || (!entry_message(j->entry) && !fetch_has_room(d, j));
 }
 
 // How many more messages its connections can take, those that are being opened too, unless they
@@ -60,11 +61,22 @@ static uint32_t site_room(struct deliver *d, struct site *s)
     return room < may_begin ? (uint32_t)room : may_begin;
 }
 
-// Asks for what the job that was taken lacks: its message, or that one's signature. It comes back
-// by prepare_done(). False: no memory now.
-static bool job_prepare(struct deliver *d, struct site *s, struct job *j, bool *ret_ready)
+bool prepare_message(struct deliver *d, struct site *s, struct job *j, bool in_7bit)
 {
     struct failure why;
+    s->fetch_count++;
+    switch (dress_job(d, j, in_7bit, &why)) {
+    case DRESS_READY: s->fetch_count--; return true;
+    case DRESS_ASKED: break;
+    case DRESS_FAILED: prepare_failed(d, s, j, VERDICT_LATER, &why); break;
+    }
+    return false;
+}
+
+// Asks for what the job that was taken lacks: its message, or what is to be done to that. It comes
+// back by prepare_done(). False: no memory now.
+static bool job_prepare(struct deliver *d, struct site *s, struct job *j, bool *ret_ready)
+{
     *ret_ready = job_is_held(d, j, j->message); // nothing is done for that in vain
     if (*ret_ready)
         return true;
@@ -73,15 +85,7 @@ static bool job_prepare(struct deliver *d, struct site *s, struct job *j, bool *
         s->fetch_count += asked;
         return asked;
     }
-    s->fetch_count++;
-    switch (sign_job(d, j, &why)) {
-    case SIGN_NOT_WANTED:
-        s->fetch_count--;
-        *ret_ready = true;
-        break;
-    case SIGN_ASKED: break;
-    case SIGN_FAILED: prepare_failed(d, s, j, &why); break;
-    }
+    *ret_ready = prepare_message(d, s, j, site_is_7bit(s, io_now_us(d->io)));
     return true;
 }
 

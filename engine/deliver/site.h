@@ -30,6 +30,8 @@
 #define SITE_BREAKS_MAX (2 * PACE_BREAKS_MAX)
 // What was learned of a host's addresses serves for so long at least, for the same reason.
 #define SITE_ADDRESSES_KEPT_US (UINT64_C(60) * 1000 * 1000)
+// A site one of whose hosts took no 8-bit content is known for that.
+#define SITE_7BIT_KEPT_US (UINT64_C(3600) * 1000 * 1000)
 
 struct conn;
 struct lease;
@@ -105,16 +107,17 @@ struct site {
     uint32_t fetched_count;
     uint32_t fetch_count; // of jobs that are being read back, or signed
 
-    struct conn *willing_first; // connections that may be given one more message
-    uint32_t conn_count;        // all of its connections
-    uint32_t open_count;        // of these, not being closed
-    uint32_t spare_count;       // of these, idle or being opened
-    uint32_t opening_count;     // of these, not ready yet
-    uint32_t transaction_count; // on all of them
-    struct pace pace;           // learned: how far they speak ahead of its replies
-    bool proven;                // a session became ready, and none has failed to since
-    bool is_prompt;             // it has answered in time lately: crowd.c's, as is the next
-    uint32_t stuck_count;       // connections that have waited for long
+    struct conn *willing_first;  // connections that may be given one more message
+    uint32_t conn_count;         // all of its connections
+    uint32_t open_count;         // of these, not being closed
+    uint32_t spare_count;        // of these, idle or being opened
+    uint32_t opening_count;      // of these, not ready yet
+    uint32_t transaction_count;  // on all of them
+    struct pace pace;            // learned: how far they speak ahead of its replies
+    uint64_t only_7bit_until_us; // one of its hosts takes no 8-bit content
+    bool proven;                 // a session became ready, and none has failed to since
+    bool is_prompt;              // it has answered in time lately: crowd.c's, as is the next
+    uint32_t stuck_count;        // connections that have waited for long
 
     bool hot;                                  // other workers help: see lend.c
     uint32_t lent_count;                       // connections
@@ -169,6 +172,10 @@ void site_rest(struct site *s, uint64_t now_us, struct random *dice);
 void site_try_now(struct site *s);
 // NULL: none of them has it any more.
 struct site_address *site_address_of(const struct site *s, const struct io_address *a);
+static inline bool site_is_7bit(const struct site *s, uint64_t now_us)
+{
+    return s->only_7bit_until_us > now_us;
+}
 void site_serves(struct site *s); // a session became ready: forgets such walks
 void site_address_serves(struct site *s, const struct io_address *a); // forgets that it failed
 // What site.failure says: nobody answers, or who answers will not serve us.

@@ -32,6 +32,7 @@ struct transaction {
     struct failure again_why; // what the last of those was told that stay open
     bool told;                // its homes know that content has left
     bool judged;              // its content was answered by a 421, which is about the message, too
+    bool sorts_rcpts;         // it takes only recipients that need SMTPUTF8 as the first one does
     bool held;                // its verdict is in, while its bytes are still lent to a send
     enum verdict verdict;
     uint32_t loan_item;
@@ -45,8 +46,11 @@ struct transaction {
     char sender[ADDRESS_BYTES_MAX]; // with the recipient's address in it
 };
 
-// Begins with the message of `j`.
-void transaction_start(struct transaction *t, const struct job *j, uint32_t rcpt_count_max);
+// Begins with the message of `j`. `utf8`: the server offers SMTPUTF8. If it does not, recipients
+// whose addresses need it have a transaction of their own, which cannot be said, unless the sender
+// or the header section needs it for all.
+void transaction_start(struct transaction *t, const struct job *j, uint32_t rcpt_count_max,
+                       bool utf8);
 // Adds the open recipients of a job of the same message, up to the limit given at the start.
 // Returns how many.
 uint32_t transaction_add(struct transaction *t, struct job *j, uint32_t rcpt_count_max);

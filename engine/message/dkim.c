@@ -395,7 +395,7 @@ size_t dkim_sign(struct dkim_signer *s, const struct dkim_request *r, char *out,
     if (!r->body_hash)
         hash_body(s, r->content, hash);
     struct slice body_hash = base64(r->body_hash ? r->body_hash : hash, sizeof(hash), text);
-    dkim_fields_find(r->names, r->content, &fields);
+    dkim_fields_find(r->names, r->front, r->content, &fields);
     bool good = hash_fields(s, r->names, &fields);
     for (uint32_t i = 0; good && i < r->identity_count; i++)
         good = put_signature(s, &w, r, &r->identities[i], &fields, body_hash);

@@ -50,6 +50,7 @@ struct dkim_identity {
 };
 
 struct dkim_request {
+    struct slice front;       // fields that come in front of it, and are signed with its own
     struct slice content;     // the stored form
     const uint8_t *body_hash; // of it; NULL: not known
     const struct dkim_names *names;
@@ -58,7 +59,7 @@ struct dkim_request {
     uint64_t wall_s; // t=
 };
 
-// Writes the DKIM-Signature fields that belong in front of the content, and returns their length; 0
+// Writes the DKIM-Signature fields that belong in front of all that, and returns their length; 0
 // when OpenSSL will not. `room`: dkim_room() of each identity.
 size_t dkim_sign(struct dkim_signer *s, const struct dkim_request *r, char *out, size_t room);
 

@@ -50,10 +50,9 @@ static void keep(struct dkim_fields *f, uint32_t name, struct slice body)
     f->counts[name] = (uint8_t)(count + 1);
 }
 
-void dkim_fields_find(const struct dkim_names *names, struct slice content, struct dkim_fields *ret)
+static void find(const struct dkim_names *names, struct slice content, struct dkim_fields *ret)
 {
     struct header_field field;
-    memset(ret->counts, 0, sizeof(ret->counts));
     while (fields_next(&content, &field))
         for (uint32_t i = 0; i < names->count; i++) {
             const struct dkim_name *n = &names->items[i];
@@ -62,4 +61,12 @@ void dkim_fields_find(const struct dkim_names *names, struct slice content, stru
             keep(ret, i, field.body);
             break;
         }
+}
+
+void dkim_fields_find(const struct dkim_names *names, struct slice front, struct slice content,
+                      struct dkim_fields *ret)
+{
+    memset(ret->counts, 0, sizeof(ret->counts));
+    find(names, front, ret);
+    find(names, content, ret);
 }

@@ -29,13 +29,14 @@ struct dkim_names {
 // or one too many.
 bool dkim_names_add(struct dkim_names *names, struct slice name, bool over);
 
-// The fields of a section that the names mean. The bodies are slices of the content.
+// The fields that the names mean, of `front` and of the header section behind it. The bodies are
+// slices of either.
 struct dkim_fields {
     uint8_t counts[DKIM_NAMES_MAX];
     struct slice bodies[DKIM_NAMES_MAX][DKIM_INSTANCES_MAX]; // the last one first
 };
 
-void dkim_fields_find(const struct dkim_names *names, struct slice content,
+void dkim_fields_find(const struct dkim_names *names, struct slice front, struct slice content,
                       struct dkim_fields *ret);
 
 #endif

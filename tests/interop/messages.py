@@ -1,9 +1,11 @@
 """Messages worth sending, and how to tell that one arrived unharmed."""
 
+import email
 import glob
 import os
 import re
 from dataclasses import dataclass
+from email.header import decode_header, make_header
 
 CPYTHON = "/usr/lib/python3.*/test/test_email/data/*.txt"  # libpython3.11-testsuite
 LINE_BYTES_MAX = 998  # RFC 5322 2.1.1
@@ -138,3 +140,93 @@ def _difference(sent, arrived):
         at = len(content) - common
         return content[max(0, at - 60):at + 20]
     return f"sent ...{around(sent)!r}, arrived ...{around(arrived)!r}"
+
+
+# --- messages that were encoded on their way, for a server that takes no 8-bit content
+
+def leaves(content):
+    """[(type, what it says)] of each part, as Python's email package reads it."""
+    return [(part.get_content_type(), part.get_payload(decode=True).rstrip(b"\r\n"))
+            for part in email.message_from_bytes(content).walk() if not part.is_multipart()]
+
+
+def header_texts(content):
+    """{name: what each of these fields says, decoded}, of the fields that people read."""
+    found = {}
+    for name, value in email.message_from_bytes(content).raw_items():
+        raw = value.encode("ascii", "surrogateescape")
+        text = raw.decode("utf-8", "replace") if not raw.isascii() else \
+            str(make_header(decode_header(re.sub(r"\r?\n(?=[ \t])", "", raw.decode()))))
+        if name.lower() in ("subject", "from", "to", "cc", "reply-to", "comments"):
+            found.setdefault(name.lower(), []).append(" ".join(text.split()))
+    return found
+
+
+def encoding_harm(sent, arrived):
+    """What is wrong with what arrived at a server that takes no 8-bit content, or None."""
+    if sent.isascii():
+        return harm(sent, arrived)
+    if not arrived.isascii():
+        return "it is not ASCII"
+    if max(map(len, arrived.split(b"\r\n"))) > LINE_BYTES_MAX:
+        return "a line is too long"
+    if leaves(sent) != leaves(arrived):
+        return f"sent {leaves(sent)!r}, arrived {leaves(arrived)!r}"
+    texts = header_texts(arrived)
+    for name, values in header_texts(sent).items():
+        if "\ufffd" not in "".join(values) and texts.get(name) != values:
+            return f"{name}: sent {values}, arrived {texts.get(name)}"
+    return None
+
+
+def mime():
+    """Messages of parts with 8-bit content, sound ones and others."""
+    text = "Grüße aus Köln, in Zeilen wie diesen, die meistens aus ASCII sind \r\n".encode() * 3
+    much = "Ελληνικά γράμματα\r\n".encode() * 30
+    part = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    binary = (b"Content-Type: application/octet-stream; name=\"x.bin\"\r\n"
+              b"Content-Transfer-Encoding: 8bit\r\n\r\n" + bytes(range(128, 256)) * 4)
+    html = b"Content-Type: text/html; charset=utf-8\r\n\r\n<p>" + much + b"</p>"
+
+    def multipart(kind, *parts, boundary="=_b", preamble=b"", end=True, more=b""):
+        delimiter = f"--{boundary}".encode()
+        return (f"Content-Type: multipart/{kind}; boundary=\"{boundary}\"\r\n".encode() + more +
+                b"\r\n" + preamble + b"".join(delimiter + b"\r\n" + p + b"\r\n" for p in parts) +
+                (delimiter + b"--\r\n" if end else b""))
+
+    head = "Subject: Grüße, und: «mehr»\r\nFrom: Jörg Müller <j@x.example>\r\nMIME-Version: 1.0\r\n".encode()
+    inner = multipart("alternative", part + text, html, boundary="inner b", more=b"Content-Transfer-Encoding: 8bit\r\n")
+    forwarded = b"Content-Type: message/rfc822\r\n\r\n" + head + inner
+    deep = part + text
+    for depth in range(12):
+        deep = multipart("mixed", deep, boundary=f"d{depth}")
+    found = {
+        "text": head + part + text, "much": head + part + much, "binary": head + binary + b"\r\n",
+        "latin": head + part.replace(b"utf-8", b"iso-8859-1") + text.decode().encode("latin-1"),
+        "no-type": head + b"\r\n" + text, "mixed": head + multipart("mixed", part + text, binary, html),
+        "preamble": head + multipart("mixed", part + text, preamble="für andere\r\n".encode()),
+        "no-end": head + multipart("mixed", part + text, html, end=False),
+        "in-each-other": head + multipart("mixed", inner, binary), "forwarded": head + multipart("mixed", part + text, forwarded),
+        "digest": head + multipart("digest", b"\r\n" + head + part + text, b"\r\n" + head + inner),
+        "deep": head + deep, "blank-ends": head + part + b"\xc3\xbc  \r\n \t\r\nx \r\n",
+        "long-lines": head + part + "ü".encode() + b"x" * 900 + b" \r\n" + "=ü".encode() * 300 + b"\r\n",
+        "bare-part": head + multipart("mixed", b"\r\n" + text, b"", part),
+        "declared-twice": head + b"Content-Transfer-Encoding: 8bit\r\n" + part + text,
+        "many": head + multipart("mixed", *[part + text] * 200),
+        "file-name": head + multipart("mixed", "Content-Type: text/plain\r\nContent-Disposition: "
+                                      "attachment; filename=\"für.txt\"\r\n\r\nx".encode()),
+    }
+    return [Message(f"mime-{name}", content) for name, content in found.items()]
+
+
+def mime_untouchable():
+    """{name: (message, a word of why it cannot be encoded)}"""
+    head = b"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: "
+    part = "\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nfür\r\n--b--\r\n".encode()
+    return {
+        "signed": (head + b"multipart/signed; boundary=b" + part, "signed"),
+        "claims": (head + b"text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n\xff\r\n", "claims"),
+        "no-boundary": (head + b"multipart/mixed" + part, "broken"),
+        "nowhere": (head + b"multipart/mixed; boundary=c" + part, "broken"),
+        "partial": (head + b"message/partial; id=1" + part, "claims"),
+    }

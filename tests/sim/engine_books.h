@@ -51,7 +51,8 @@ struct books_message {
     bool has_sender;
     char id[96];
     char engine_id[32];
-    char hex[SHA256_HEX_BYTES]; // of its content
+    char hex[SHA256_HEX_BYTES];      // of its content
+    char hex_7bit[SHA256_HEX_BYTES]; // of what becomes of that where 8BITMIME is not offered
     uint32_t rcpt_count;
     struct books_rcpt rcpts[PLAN_RCPTS_MAX];
 };

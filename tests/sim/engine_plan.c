@@ -10,6 +10,7 @@
 
 #define ORDERS_SEED UINT64_C(0x6f7264657273)
 #define LOGIN_SEED UINT64_C(0x6c6f67696e)
+#define LISTS_SEED UINT64_C(0x6c69737473)
 
 // --- the world
 
@@ -464,6 +465,21 @@ static void draw_dkim(struct plan *p)
     p->config.dkim_count = 1;
 }
 
+// Campaigns' mail has fields of its own, for each recipient or for all.
+static void draw_lists(struct plan *p)
+{
+    static const char *const uris[] = {"<https://x.example/{campaign}?{recipient}>",
+                                       "<mailto:x-{id}@x.example>"};
+    struct random r;
+    random_init(&r, p->seed ^ LISTS_SEED);
+    if (percent(&r, 50))
+        return;
+    p->list = (struct list_rule){.campaign = "*"};
+    snprintf(p->list.fields.uris, sizeof(p->list.fields.uris), "%s",
+             uris[random_below(&r, COUNT_OF(uris))]);
+    p->config.lists = (struct list_table){.count = 1, .rules = &p->list};
+}
+
 void plan_draw(struct plan *p, uint64_t seed, bool fair)
 {
     struct random r;
@@ -487,6 +503,7 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     p->stop_after_messages = between(&r, 0, p->message_count);
     draw_routes(p);
     plan_draw_sources(p);
+    draw_lists(p);
     p->cut_off_after_us = percent(&r, 30) ? 0 : between(&r, 0, 3000000);
     p->operates = !fair && percent(&r, 40);
     p->purges = percent(&r, 50);

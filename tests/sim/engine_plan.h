@@ -129,6 +129,7 @@ struct plan {
     bool memory_is_short;
     struct limits_rule rules[PLAN_DOMAINS_MAX + 1];
     struct config_dkim dkim;     // where config.dkim_count is 1
+    struct list_rule list;       // where config.lists.count is 1
     struct limits_site provider; // of those sites that are shared; its mx may be none
     char unix_path[32];
 
