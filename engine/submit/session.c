@@ -224,7 +224,7 @@ void session_on_timer(struct session *s, struct session_room *room)
         wheel_arm(room->o.wheel, &s->timer, due_us);
     else if (s->close_when_sent) // it does not even read our last words
         session_close(s, room);
-    else if (smtp_server_uncommitted(&s->machine) > 0)
+    else if (smtp_server_uncommitted(&s->machine) > 0 || s->asked)
         wheel_arm(room->o.wheel, &s->timer, now_us + SUBMIT_GRACE_US); // it is we who are slow
     else
         session_hang_up(s, room, room->stopping ? SESSION_STOPPING : "421 4.4.2 Timeout");
