@@ -3,6 +3,8 @@
 #include "engine/policy/tls.h"
 #include "tests/suite.h"
 
+#include <stdlib.h>
+
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 static const struct plan_case {
@@ -88,10 +90,49 @@ static void levels_of_routes(void)
     }
 }
 
+static struct mx_host host(const char *name, uint16_t port, bool configured)
+{
+    struct mx_host h = {.port = port, .configured = configured, .len = (uint8_t)strlen(name)};
+    memcpy(h.name, name, h.len);
+    return h;
+}
+
+// The hosts that a password is for: those that its route names, and not what the DNS has found, nor
+// what another route named.
+static void hosts_of_a_route(void)
+{
+    const struct {
+        const char *name;
+        uint16_t port;
+        bool configured, want;
+    } cases[] = {
+        {"a.example", 587, true, true},    {"b.example", 587, true, false},
+        {"a.example", 25, true, false},    {"a.example", 587, false, false},
+        {"a.example.x", 587, true, false}, {"a.exampl", 587, true, false},
+    };
+    struct route r = {.kind = ROUTE_HOSTS, .hosts = {1, {{"a.example", 587}}}};
+    struct mx_set *found = calloc(1, sizeof(*found) + 2 * sizeof(found->hosts[0]));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(found);
+    found->count = 1;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        found->hosts[0] = host(cases[i].name, cases[i].port, cases[i].configured);
+        CU_ASSERT_EQUAL(route_leads_to(&r, found), cases[i].want);
+    }
+    found->count = 2;
+    found->hosts[0] = found->hosts[1] = host("a.example", 587, true);
+    CU_ASSERT_FALSE(route_leads_to(&r, found));
+    r.kind = ROUTE_EXCHANGERS;
+    found->count = 1;
+    CU_ASSERT_FALSE(route_leads_to(&r, found));
+    CU_ASSERT_FALSE(route_leads_to(NULL, found));
+    free(found);
+}
+
 static const struct suite_test tests[] = {
     {"plans", plans},
     {"plain text is the exception", plain_text_is_the_exception},
     {"reasons", reasons},
     {"levels of routes", levels_of_routes},
+    {"hosts of a route", hosts_of_a_route},
 };
 SUITE_MAIN("tls_policy", tests)
