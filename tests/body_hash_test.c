@@ -30,6 +30,7 @@ struct stage {
     struct block_pool pool;
     struct dkim_table *table;
     struct body_hash hash;
+    struct body_cache known;
     struct message *message;
     struct header_scan header;
 };
@@ -38,6 +39,7 @@ static void stage_init(struct stage *s)
 {
     const char *why;
     *s = (struct stage){.table = dkim_table_new(1)};
+    CU_ASSERT_TRUE_FATAL(body_cache_init(&s->known, 1));
     block_pool_init(&s->pool, 64 * 1024 * 1024);
     CU_ASSERT_PTR_NOT_NULL_FATAL(s->table);
     strcpy(s->table->domains[0].name, "signed.example");
@@ -90,7 +92,7 @@ static void every_cut(void)
                 take(&s, slice_take(slice_skip(all, cut), next - cut), s.table);
                 take(&s, slice_skip(all, next), s.table);
                 header_scan_end(&s.header);
-                body_hash_end(&s.hash, s.message);
+                body_hash_end(&s.hash, &s.known, s.message);
                 CU_ASSERT_EQUAL(s.message->has_body_hash, rows[i].wanted);
                 CU_ASSERT_TRUE(!rows[i].wanted ||
                                memcmp(s.message->body_hash, want, sizeof(want)) == 0);
@@ -98,6 +100,7 @@ static void every_cut(void)
             }
     }
     body_hash_release(&s.hash);
+    body_cache_release(&s.known);
     dkim_table_free(s.table);
     block_pool_release(&s.pool);
 }
@@ -113,7 +116,7 @@ static void what_was_begun_is_forgotten(void)
     message_free(&s.pool, s.message);
     begin(&s);
     take(&s, SLICE("From: a@signed.example\r\n\r\nHi.\r\n"), s.table);
-    body_hash_end(&s.hash, s.message);
+    body_hash_end(&s.hash, &s.known, s.message);
     hash_whole("Hi.\r\n", want);
     CU_ASSERT_TRUE(s.message->has_body_hash);
     CU_ASSERT_EQUAL(memcmp(s.message->body_hash, want, sizeof(want)), 0);
@@ -123,15 +126,63 @@ static void what_was_begun_is_forgotten(void)
     message_free(&s.pool, s.message);
     begin(&s);
     take(&s, SLICE("From: a@signed.example\r\n\r\nHi.\r\n"), NULL);
-    body_hash_end(&s.hash, s.message);
+    body_hash_end(&s.hash, &s.known, s.message);
     CU_ASSERT_FALSE(s.message->has_body_hash);
     message_free(&s.pool, s.message);
     body_hash_release(&s.hash);
+    body_cache_release(&s.known);
+    dkim_table_free(s.table);
+    block_pool_release(&s.pool);
+}
+
+static void check_one(struct stage *s, const char *header, const char *body)
+{
+    uint8_t want[DKIM_HASH_BYTES];
+    size_t key_len = strlen("X-Posthaste-Key: 1\r\n");
+    begin(s);
+    take(s, SLICE("X-Posthaste-Key: 1\r\n"), s->table);
+    take(s, slice_of_text(header), s->table);
+    for (struct slice rest = slice_of_text(body); rest.len > 0; rest = slice_skip(rest, 4000))
+        take(s, slice_take(rest, 4000), s->table);
+    message_cut(s->message, 0, key_len); // as with a submission key
+    body_hash_end(&s->hash, &s->known, s->message);
+    hash_whole(body, want);
+    CU_ASSERT_TRUE(s->message->has_body_hash);
+    CU_ASSERT_EQUAL(memcmp(s->message->body_hash, want, sizeof(want)), 0);
+    message_free(&s->pool, s->message);
+}
+
+// The third time a body is not hashed any more; and what only looks alike is.
+static void known_bodies(void)
+{
+    static char large[BODY_CACHE_BYTES_MAX + 5000];
+    struct stage s;
+    stage_init(&s);
+    for (unsigned i = 0; i < 5; i++)
+        check_one(&s, "From: a@signed.example\r\nSubject: x\r\n\r\n", "The same to all.\r\n");
+    CU_ASSERT_EQUAL(s.known.hits, 3);
+    check_one(&s, "From: a@signed.example\r\n\r\n", "The same to all!\r\n");
+    CU_ASSERT_EQUAL(s.known.misses, 3);
+    for (unsigned i = 0; i < 200; i++) {
+        char body[64];
+        snprintf(body, sizeof(body), "Number %u \r\n", i % 70);
+        check_one(&s, "From: a@signed.example\r\n\r\n", body);
+    }
+    uint64_t before = s.known.misses;
+    for (size_t bytes = BODY_CACHE_BYTES_MAX - 3; bytes < sizeof(large) - 1; bytes += 1000) {
+        memset(large, 'x', bytes);
+        large[bytes] = '\0';
+        check_one(&s, "From: a@signed.example\r\n\r\n", large);
+    }
+    CU_ASSERT_EQUAL(s.known.misses, before + 1); // the others are too large to be kept
+    body_hash_release(&s.hash);
+    body_cache_release(&s.known);
     dkim_table_free(s.table);
     block_pool_release(&s.pool);
 }
 
 static const struct suite_test tests[] = {
+    {"known bodies", known_bodies},
     {"every cut", every_cut},
     {"what was begun is forgotten", what_was_begun_is_forgotten},
 };

@@ -221,7 +221,7 @@ static enum fate take_message(struct session *s, struct session_room *room,
     m->waiter_slot = session_next_slot(s);
     m->is_8bit |= e->has_8bit;
     m->has_dot_lines = e->has_dot_lines;
-    body_hash_end(&s->body_hash, m);
+    body_hash_end(&s->body_hash, &room->bodies, m);
     write_trace(s, room);
     wishes_carry_out(&wishes, m);
     message_list_add(&room->complete, m);

@@ -37,7 +37,8 @@ int pickup_new(struct pickup **ret, const struct pickup_options *options)
     p->file_count_max = options->place_count * PICKUP_FILES_MAX;
     p->files = calloc(p->file_count_max + 1, sizeof(*p->files));
     p->sha256 = sha256_new();
-    if (!p->files || !p->sha256) {
+    bool has_bodies = body_cache_init(&p->bodies, io_seed(p->o.io));
+    if (!p->files || !p->sha256 || !has_bodies) {
         p->file_count_max = 0;
         pickup_free(p);
         return -ENOMEM;
@@ -65,6 +66,7 @@ void pickup_free(struct pickup *p)
         body_hash_release(&p->files[i].body_hash);
     }
     sha256_free(p->sha256);
+    body_cache_release(&p->bodies);
     free(p->files);
     free(p);
 }

@@ -280,7 +280,7 @@ static bool end_message(struct pickup *p, struct pickup_file *f, const struct pi
     m->session_generation = f->generation;
     m->is_8bit |= e->has_8bit;
     m->has_dot_lines = e->has_dot_lines;
-    body_hash_end(&f->body_hash, m);
+    body_hash_end(&f->body_hash, &p->bodies, m);
     set_key(p, f, m);
     if (f->header.has_key)
         cut_keys(m);

@@ -171,6 +171,7 @@ struct pickup {
     struct random random;
     uint64_t hash_seed;
     struct sha256 *sha256;
+    struct body_cache bodies;
     struct pickup_counters counters;
     char notices[PICKUP_NOTICES_MAX][PICKUP_NOTICE_BYTES];
     uint32_t notice_first, notice_count;

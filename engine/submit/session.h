@@ -37,6 +37,7 @@ struct session_room {
     uint64_t last_id;
     struct message_list complete; // for submit_next_message()
     struct sha256 *sha256;
+    struct body_cache bodies;
     struct gate *gate;
     struct users *users;              // NULL: none
     struct session_certificates *tls; // of each listener

@@ -25,8 +25,9 @@ int submit_new(struct submit **ret, const struct submit_options *options)
     buffer_init(&s->room.plain, TLS_RECORD_BYTES_MAX);
     slab_init(&s->sessions, sizeof(struct session), options->session_count_max);
     s->room.sha256 = sha256_new();
+    bool has_bodies = body_cache_init(&s->room.bodies, io_seed(options->io));
     s->room.tls = calloc(options->listener_count + 1u, sizeof(*s->room.tls));
-    if (!s->room.sha256 || !s->room.tls ||
+    if (!s->room.sha256 || !has_bodies || !s->room.tls ||
         gate_new(&s->room.gate, options->io, options->watch) < 0) {
         submit_free(s);
         return -ENOMEM;
@@ -42,6 +43,7 @@ void submit_free(struct submit *s)
     CHECK(s->sessions.item_count == 0);
     slab_release(&s->sessions);
     sha256_free(s->room.sha256);
+    body_cache_release(&s->room.bodies);
     gate_free(s->room.gate);
     for (uint32_t i = 0; s->room.tls && i < s->room.o.listener_count; i++)
         tls_context_unref(s->room.tls[i].context);
