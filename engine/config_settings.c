@@ -156,12 +156,16 @@ _Static_assert(sizeof(enum route_lookup) == sizeof(uint32_t), "what SETTING_WORD
 
 // A route that says nothing leaves it to its domains: their table lacks the last word.
 static const char *const route_tls_words[] = {
-    [TLS_LEVEL_NONE] = "none",     [TLS_LEVEL_MAY] = "may",      [TLS_LEVEL_ENCRYPT] = "encrypt",
-    [TLS_LEVEL_VERIFY] = "verify", [TLS_LEVEL_COUNT] = "domain", NULL};
+    [TLS_LEVEL_NONE] = "none",       [TLS_LEVEL_MAY] = "may",
+    [TLS_LEVEL_ENCRYPT] = "encrypt", [TLS_LEVEL_VERIFY] = "verify",
+    [TLS_LEVEL_DANE] = "dane",       [TLS_LEVEL_DANE_ONLY] = "dane-only",
+    [TLS_LEVEL_COUNT] = "domain",    NULL};
 static const char *const domain_tls_words[] = {[TLS_LEVEL_NONE] = "none",
                                                [TLS_LEVEL_MAY] = "may",
                                                [TLS_LEVEL_ENCRYPT] = "encrypt",
                                                [TLS_LEVEL_VERIFY] = "verify",
+                                               [TLS_LEVEL_DANE] = "dane",
+                                               [TLS_LEVEL_DANE_ONLY] = "dane-only",
                                                NULL};
 static const char *const login_needs_words[] = {[TLS_LEVEL_NONE] = "nothing",
                                                 [TLS_LEVEL_MAY] = "tls-if-offered",

@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include "dns/sts.h"
 #include "engine/base/check.h"
 #include "engine/base/json.h"
 #include "engine/base/log.h"
@@ -305,6 +306,8 @@ static unsigned offload_threads(const struct engine *e)
 {
     uint32_t workers = e->shared.worker_count;
     uint32_t count = (2 * process_core_count() + workers - 1) / workers;
+    if (e->config->mta_sts.use)
+        count += STS_FETCHES_MAX; // so many may wait for the web, and hold up nobody
     return count < IO_OFFLOAD_THREADS_MAX ? count : IO_OFFLOAD_THREADS_MAX;
 }
 

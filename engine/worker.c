@@ -31,6 +31,7 @@ static void take_completions(struct worker *w)
         case OWNER_RATES: rates_file_on_done(&w->rates_file, &done); break;
         case OWNER_PEEK: peeks_on_done(&w->place.peeks, &done); break;
         case OWNER_REOPEN: worker_on_events_reopened(w, done.result); break;
+        case OWNER_STS: sts_on_done(w->sts, &done); break;
         case OWNER_TLS_TALLY: tls_tally_file_on_done(&w->tally_file, &done); break;
         }
     }
@@ -58,6 +59,8 @@ static void run_timers(struct worker *w)
     }
     if (resolver_due_us(w->resolver) <= now_us)
         resolver_on_time(w->resolver, now_us);
+    if (w->sts && sts_due_us(w->sts) <= now_us)
+        sts_on_time(w->sts, now_us);
 }
 
 static void take_letters(struct worker *w)
@@ -186,6 +189,8 @@ uint64_t worker_sleeps(struct worker *w)
         due_us = resolver_us;
     if (home_us < due_us)
         due_us = home_us;
+    if (w->sts && sts_due_us(w->sts) < due_us)
+        due_us = sts_due_us(w->sts);
     uint64_t suppressor_us = suppressor_due_us(&w->suppressor);
     if (suppressor_us < due_us)
         due_us = suppressor_us;

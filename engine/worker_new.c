@@ -76,6 +76,8 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .io = w->io,
         .wheel = &w->wheel,
         .resolver = w->resolver,
+        .sts = w->sts,
+        .tally = w->shared->tls.tally,
         .post = &w->post,
         .domains = w->shared->domains,
         .epochs = &w->shared->epochs,
@@ -187,6 +189,21 @@ static int open_doors(struct worker *w)
     return doors_open(&s->doors, w->submit) ? 0 : -ENOMEM;
 }
 
+static int open_sts(struct worker *w)
+{
+    const struct config *c = w->shared->config;
+    struct sts_options options = {
+        .io = w->io,
+        .resolver = w->resolver,
+        .store = w->shared->tls.policies,
+        .io_owner = OWNER_STS,
+        .private_targets = c->delivery.private_targets,
+        .port = (uint16_t)c->mta_sts.port,
+        .trusted_file = c->tls.trusted_file[0] ? c->tls.trusted_file : NULL,
+    };
+    return sts_new(&w->sts, &options);
+}
+
 static int worker_open(struct worker *w)
 {
     struct resolver_options resolver = resolver_options_of(w);
@@ -196,6 +213,10 @@ static int worker_open(struct worker *w)
     w->tls_client = tls_client_of(w->shared->config);
     if (!w->tls_client)
         return -ENOMEM;
+    if (w->shared->tls.policies)
+        error = open_sts(w);
+    if (error < 0)
+        return error;
     struct deliver_options deliver = deliver_options_of(w);
     error = deliver_new(&w->deliver, &deliver);
     if (error < 0)
@@ -307,6 +328,7 @@ void worker_free(struct worker *w)
     submit_free(w->submit);
     deliver_free(w->deliver);
     tls_context_unref(w->tls_client);
+    sts_free(w->sts);
     resolver_free(w->resolver);
     events_release(&w->events);
     if (w->broken || journal_troubled(&w->home.journal))

@@ -30,7 +30,8 @@ enum owner {
     OWNER_HOLDS,
     OWNER_RATES,
     OWNER_REOPEN,
-    OWNER_TLS_TALLY
+    OWNER_TLS_TALLY,
+    OWNER_STS
 };
 
 struct worker {
@@ -43,6 +44,7 @@ struct worker {
     struct home home;
     struct resolver *resolver;
     struct tls_context *tls_client;
+    struct sts *sts; // NULL: not used
     struct deliver *deliver;
     struct submit *submit;
     struct pickup *pickup;   // NULL: not on this worker

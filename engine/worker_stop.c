@@ -51,6 +51,8 @@ static void stop_gracefully(struct worker *w)
         notify_say("STOPPING=1");
         control_stop(w->control);
     }
+    if (w->sts)
+        sts_stop(w->sts);
     deliver_stop(w->deliver);
 }
 
@@ -75,8 +77,8 @@ void worker_follow_stop(struct worker *w)
 void worker_maybe_quiet(struct worker *w)
 {
     if (w->quiet || w->stop == STOP_NOT || w->listening != 0 || !submit_stopped(w->submit) ||
-        !deliver_stopped(w->deliver) || (w->pickup && !pickup_stopped(w->pickup)) ||
-        (w->control && !control_stopped(w->control)))
+        !deliver_stopped(w->deliver) || (w->sts && !sts_stopped(w->sts)) ||
+        (w->pickup && !pickup_stopped(w->pickup)) || (w->control && !control_stopped(w->control)))
         return;
     w->quiet = true;
     uint32_t quiet = atomic_fetch_add_explicit(&w->shared->quiet_count, 1, memory_order_acq_rel);

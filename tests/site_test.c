@@ -15,6 +15,7 @@ struct world {
     struct random dice;
     uint8_t host, address;
     bool temporary;
+    enum tls_bar bar;
 };
 
 // A site of `count` hosts "a", "b", ...: each with the preference given.
@@ -40,7 +41,8 @@ static void end(struct world *w)
 
 static enum site_choice choose(struct world *w)
 {
-    return site_choose(&w->site, SOURCE_ANY, NOW, &w->dice, &w->host, &w->address, &w->temporary);
+    return site_choose(&w->site, SOURCE_ANY, NOW, &w->dice, &w->host, &w->address, &w->temporary,
+                       &w->bar);
 }
 
 static struct io_address address_of(const char *text)
@@ -102,9 +104,58 @@ static void test_next_host_when_one_rests(void)
     CU_ASSERT_EQUAL(w.host, 1);
     rest(&w, "8.8.8.3:25");
     CU_ASSERT_EQUAL(choose(&w), SITE_RESTING);
-    CU_ASSERT_EQUAL(
-        site_choose(&w.site, SOURCE_ANY, LATER - 1, &w.dice, &w.host, &w.address, &w.temporary),
-        SITE_RESTING);
+    CU_ASSERT_EQUAL(site_choose(&w.site, SOURCE_ANY, LATER - 1, &w.dice, &w.host, &w.address,
+                                &w.temporary, &w.bar),
+                    SITE_RESTING);
+    end(&w);
+}
+
+// What a policy of the domain's does not name is left out; with nothing else left, that is said.
+static void test_barred_by_a_policy(void)
+{
+    struct world w;
+    begin(&w, (uint16_t[]){10, 20}, 2);
+    learn(&w, 0, DNS_FOUND, "8.8.8.1");
+    learn(&w, 1, DNS_FOUND, "8.8.8.2");
+    w.site.need = (struct site_need){.level = TLS_LEVEL_MAY, .sts = true, .sts_hosts = 2};
+    CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
+    CU_ASSERT_EQUAL(w.host, 1);
+    w.site.need.sts_hosts = 0;
+    CU_ASSERT_EQUAL(choose(&w), SITE_BARRED);
+    CU_ASSERT_EQUAL(w.host, 0);
+    CU_ASSERT_EQUAL(w.bar, TLS_BAR_STS);
+    end(&w);
+}
+
+// DANE is asked about before a host is connected to, and bars one of which it cannot be told.
+static void test_dane_first(void)
+{
+    struct world w;
+    begin(&w, (uint16_t[]){10, 20}, 2);
+    learn(&w, 0, DNS_FOUND, "8.8.8.1");
+    learn(&w, 1, DNS_FOUND, "8.8.8.2");
+    w.site.need = (struct site_need){.level = TLS_LEVEL_DANE, .mx_secure = true};
+    for (int i = 0; i < 2; i++) {
+        w.site.hosts[i].dane = calloc(1, sizeof(struct host_dane));
+        w.site.hosts[i].dane->expires_us = LATER;
+    }
+    CU_ASSERT_EQUAL(choose(&w), SITE_ASK_DANE);
+    CU_ASSERT_EQUAL(w.host, 0);
+    w.site.hosts[0].dane_state = HOST_DANE_ASKED;
+    CU_ASSERT_EQUAL(choose(&w), SITE_WAIT);
+    w.site.hosts[0].dane_state = HOST_DANE_KNOWN;
+    w.site.hosts[0].dane->decision.step = DANE_LATER;
+    CU_ASSERT_EQUAL(choose(&w), SITE_ASK_DANE);
+    CU_ASSERT_EQUAL(w.host, 1);
+    w.site.hosts[1].dane_state = HOST_DANE_KNOWN;
+    w.site.hosts[1].dane->decision.step = DANE_NONE;
+    CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
+    CU_ASSERT_EQUAL(w.host, 1);
+    w.site.hosts[1].dane->decision.step = DANE_LATER;
+    CU_ASSERT_EQUAL(choose(&w), SITE_BARRED);
+    CU_ASSERT_EQUAL(w.bar, TLS_BAR_DANE_LATER);
+    w.site.hosts[0].dane->expires_us = NOW; // it is asked about again
+    CU_ASSERT_EQUAL(choose(&w), SITE_ASK_DANE);
     end(&w);
 }
 
@@ -176,7 +227,7 @@ static void test_new_answers(void)
     rest(&w, "8.8.8.2:25");
     CU_ASSERT_EQUAL(choose(&w), SITE_RESTING);
     CU_ASSERT_EQUAL(
-        site_choose(&w.site, SOURCE_ANY, LATER, &w.dice, &w.host, &w.address, &w.temporary),
+        site_choose(&w.site, SOURCE_ANY, LATER, &w.dice, &w.host, &w.address, &w.temporary, &w.bar),
         SITE_ASK);
     end(&w);
 }
@@ -272,17 +323,17 @@ static void test_families(void)
     CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
     CU_ASSERT_EQUAL(w.host, 0);
     CU_ASSERT_EQUAL(
-        site_choose(&w.site, SOURCE_V4, NOW, &w.dice, &w.host, &w.address, &w.temporary),
+        site_choose(&w.site, SOURCE_V4, NOW, &w.dice, &w.host, &w.address, &w.temporary, &w.bar),
         SITE_CONNECT);
     CU_ASSERT(w.host == 1 && w.address == 0);
     rest(&w, "8.8.8.1:25");
     CU_ASSERT_EQUAL(
-        site_choose(&w.site, SOURCE_V4, NOW, &w.dice, &w.host, &w.address, &w.temporary),
+        site_choose(&w.site, SOURCE_V4, NOW, &w.dice, &w.host, &w.address, &w.temporary, &w.bar),
         SITE_RESTING);
     CU_ASSERT_EQUAL(choose(&w), SITE_CONNECT);
     learn(&w, 1, DNS_FOUND, "[2a01::2]");
     CU_ASSERT_EQUAL(
-        site_choose(&w.site, SOURCE_V4, NOW, &w.dice, &w.host, &w.address, &w.temporary),
+        site_choose(&w.site, SOURCE_V4, NOW, &w.dice, &w.host, &w.address, &w.temporary, &w.bar),
         SITE_NO_ADDRESS);
     end(&w);
 }
@@ -299,6 +350,8 @@ static void test_many_addresses_are_bounded(void)
 }
 
 static const struct suite_test tests[] = {
+    {"barred by a policy", test_barred_by_a_policy},
+    {"DANE first", test_dane_first},
     {"asks the preferred first", test_asks_the_preferred_first},
     {"next host when one rests", test_next_host_when_one_rests},
     {"equal preferences share", test_equal_preferences_share},

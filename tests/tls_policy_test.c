@@ -47,13 +47,75 @@ static void plain_text_is_the_exception(void)
             for (size_t i = 0; i < COUNT(mishaps); i++) {
                 struct tls_facts f = {(enum tls_level)level, implicit, false};
                 struct tls_consequence c = tls_trouble_means(&f, mishaps[i]);
-                bool want = level == TLS_LEVEL_MAY && !implicit &&
+                bool may = level == TLS_LEVEL_MAY || level == TLS_LEVEL_DANE; // of no host, here
+                bool want = may && !implicit &&
                             (mishaps[i] == TLS_REFUSED || mishaps[i] == TLS_HANDSHAKE_FAILED);
                 CU_ASSERT_EQUAL(c.retries_plain, want);
                 CU_ASSERT_EQUAL(c.enhanced.class, 4); // never the mail's end
                 CU_ASSERT_EQUAL(c.enhanced.subject, 7);
                 CU_ASSERT_PTR_NOT_NULL(c.text);
             }
+}
+
+// What DANE and MTA-STS make of each level: whether a host may be used, how, and what then may go
+// out in the clear. "-": it may not.
+static const struct {
+    enum tls_level level;
+    enum dane_step dane;
+    bool sts, sts_host;
+    const char *want;
+} published[] = {
+    {TLS_LEVEL_DANE, DANE_AUTHENTICATE, false, false, "always dane"},
+    {TLS_LEVEL_DANE, DANE_ENCRYPT, false, false, "always"},
+    {TLS_LEVEL_DANE, DANE_NONE, false, false, "offered plain"},
+    {TLS_LEVEL_DANE, DANE_LATER, false, false, "-"},
+    {TLS_LEVEL_DANE_ONLY, DANE_AUTHENTICATE, false, false, "always dane"},
+    {TLS_LEVEL_DANE_ONLY, DANE_ENCRYPT, false, false, "-"},
+    {TLS_LEVEL_DANE_ONLY, DANE_NONE, false, false, "-"},
+    {TLS_LEVEL_DANE_ONLY, DANE_LATER, false, false, "-"},
+    {TLS_LEVEL_MAY, DANE_NONE, true, true, "always name"},
+    {TLS_LEVEL_MAY, DANE_NONE, true, false, "-"},
+    {TLS_LEVEL_ENCRYPT, DANE_NONE, true, true, "always name"},
+    {TLS_LEVEL_DANE, DANE_NONE, true, true, "always name"},
+    {TLS_LEVEL_DANE, DANE_NONE, true, false, "-"},
+    {TLS_LEVEL_DANE, DANE_AUTHENTICATE, true, false, "always dane"}, // RFC 8461 2
+    {TLS_LEVEL_DANE, DANE_ENCRYPT, true, false, "always"},
+    {TLS_LEVEL_DANE, DANE_LATER, true, true, "-"},
+};
+
+static void what_receivers_publish(void)
+{
+    for (size_t i = 0; i < COUNT(published); i++) {
+        const struct tls_facts f = {.level = published[i].level,
+                                    .dane = published[i].dane,
+                                    .sts = published[i].sts,
+                                    .sts_host = published[i].sts_host};
+        const struct tls_plan p = tls_plan(&f);
+        char got[64] = "-";
+        if (tls_bar(&f) == TLS_BAR_NONE)
+            snprintf(got, sizeof(got), "%s%s%s%s",
+                     p.way == TLS_WAY_ALWAYS       ? "always"
+                     : p.way == TLS_WAY_IF_OFFERED ? "offered"
+                                                   : "?",
+                     p.checks_dane ? " dane" : "", p.checks_name ? " name" : "",
+                     tls_trouble_means(&f, TLS_HANDSHAKE_FAILED).retries_plain ? " plain" : "");
+        if (strcmp(got, published[i].want) != 0)
+            printf("\n  row %zu: got \"%s\", want \"%s\"\n", i, got, published[i].want);
+        CU_ASSERT_STRING_EQUAL(got, published[i].want);
+    }
+    for (int bar = TLS_BAR_DANE_LATER; bar < TLS_BARS; bar++) {
+        struct tls_consequence c = tls_bar_means((enum tls_bar)bar);
+        CU_ASSERT_EQUAL(c.enhanced.class, 4); // never the mail's end
+        CU_ASSERT_FALSE(c.retries_plain);
+        CU_ASSERT_PTR_NOT_NULL(c.text);
+    }
+    // An operator who asks for none, or for more, has the last word over a policy.
+    CU_ASSERT_FALSE(tls_level_heeds_sts(TLS_LEVEL_NONE));
+    CU_ASSERT_TRUE(tls_level_heeds_sts(TLS_LEVEL_MAY));
+    CU_ASSERT_TRUE(tls_level_heeds_sts(TLS_LEVEL_ENCRYPT));
+    CU_ASSERT_FALSE(tls_level_heeds_sts(TLS_LEVEL_VERIFY));
+    CU_ASSERT_TRUE(tls_level_heeds_sts(TLS_LEVEL_DANE));
+    CU_ASSERT_FALSE(tls_level_heeds_sts(TLS_LEVEL_DANE_ONLY));
 }
 
 static void reasons(void)
@@ -80,6 +142,9 @@ static void levels_of_routes(void)
         {TLS_LEVEL_MAY, TLS_LEVEL_NONE, true, TLS_LEVEL_ENCRYPT, TLS_LEVEL_ENCRYPT},
         {TLS_LEVEL_MAY, TLS_LEVEL_COUNT, true, TLS_LEVEL_NONE, TLS_LEVEL_MAY},
         {TLS_LEVEL_NONE, TLS_LEVEL_VERIFY, true, TLS_LEVEL_ENCRYPT, TLS_LEVEL_VERIFY},
+        {TLS_LEVEL_DANE, TLS_LEVEL_COUNT, true, TLS_LEVEL_VERIFY, TLS_LEVEL_VERIFY},
+        {TLS_LEVEL_DANE, TLS_LEVEL_COUNT, true, TLS_LEVEL_MAY, TLS_LEVEL_DANE},
+        {TLS_LEVEL_DANE_ONLY, TLS_LEVEL_COUNT, true, TLS_LEVEL_VERIFY, TLS_LEVEL_DANE_ONLY},
     };
     CU_ASSERT_EQUAL(route_tls_level(NULL, TLS_LEVEL_ENCRYPT), TLS_LEVEL_ENCRYPT);
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -131,6 +196,7 @@ static void hosts_of_a_route(void)
 static const struct suite_test tests[] = {
     {"plans", plans},
     {"plain text is the exception", plain_text_is_the_exception},
+    {"what receivers publish", what_receivers_publish},
     {"reasons", reasons},
     {"levels of routes", levels_of_routes},
     {"hosts of a route", hosts_of_a_route},

@@ -41,6 +41,12 @@ static const char *ask_idn2(void *symbol)
     return idn2_check_version(NULL);
 }
 
+static const char *ask_curl(void *symbol)
+{
+    const char *(*curl_version)(void) = (const char *(*)(void))symbol;
+    return curl_version();
+}
+
 static const char *ask_text(void *symbol)
 {
     return symbol;
@@ -56,6 +62,7 @@ struct library {
 static const struct library libraries[] = {
     {"liburing", "liburing.so", NULL, NULL},
     {"c-ares", "libcares.so", "ares_version", ask_ares},
+    {"libcurl", "libcurl.so", "curl_version", ask_curl},
     {"OpenSSL", "libcrypto.so", "OpenSSL_version", ask_openssl},
     {"jemalloc", "libjemalloc.so", "mallctl", ask_jemalloc},
     {"liburcu", "liburcu-", NULL, NULL},

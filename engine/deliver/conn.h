@@ -20,6 +20,9 @@
 // A server that limits the domains of one session (RFC 9422) gets so many at most.
 #define CONN_DOMAINS_MAX 16
 
+// A session is counted for so many domains whose mail goes on it.
+#define CONN_TALLIED_MAX 8
+
 enum conn_state {
     CONN_CONNECTING,
     CONN_OPENING, // greeting and EHLO
@@ -70,12 +73,15 @@ struct conn {
     struct conn *wait_next, *wait_prev;
     uint64_t waits_since_us;
     struct wheel_timer timer;
-    uint64_t deadline_us; // the timer may fire earlier, and is armed again then
-    uint64_t sent_bytes;  // stream position, of plain bytes: all of it was taken by the kernel
-    uint64_t left_bytes;  // some of it may have been: beyond sent_bytes under TLS alone
+    uint64_t deadline_us;   // the timer may fire earlier, and is armed again then
+    uint64_t sent_bytes;    // stream position, of plain bytes: all of it was taken by the kernel
+    uint64_t left_bytes;    // some of it may have been: beyond sent_bytes under TLS alone
+    struct tls_facts facts; // that the plan is from
     struct tls_plan plan;
-    struct tls_numbers tls;  // what was negotiated
-    struct channel *channel; // NULL: in the clear
+    uint8_t tallied_count;
+    const struct target *tallied[CONN_TALLIED_MAX]; // only to be compared
+    struct tls_numbers tls;                         // what was negotiated
+    struct channel *channel;                        // NULL: in the clear
     struct io_address peer;
     const struct io_address *local; // NULL: the kernel's choice
     uint8_t peer_text_len;

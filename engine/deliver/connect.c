@@ -5,6 +5,7 @@
 #include "engine/deliver/parts.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define FAMILY_US (UINT64_C(1) * 1000 * 1000)
 
@@ -153,6 +154,7 @@ void connect_on_address(struct deliver *d, struct site *s, uint8_t host,
                          named->port ? named->port : d->o.port);
     if (s->hosts[host].expires_us < kept_us)
         s->hosts[host].expires_us = kept_us;
+    dane_begin(s, host, a);
     dispatch_site(d, s);
 }
 
@@ -176,6 +178,22 @@ static void site_end_ready(struct deliver *d, struct site *s, enum verdict v,
     }
     for (struct target *t; (t = target_of_site(s));)
         target_end_ready(d, t, v, why, at);
+}
+
+// DANE or MTA-STS lets mail go to none of its hosts.
+static void site_is_barred(struct deliver *d, struct site *s, uint8_t host, enum tls_bar bar)
+{
+    const struct tls_consequence means = tls_bar_means(bar);
+    const struct mx_host *mx = &s->set->hosts[host];
+    struct failure why;
+    char text[SITE_TEXT_BYTES_MAX];
+    if (s->open_count > 0)
+        return; // what is open will serve
+    snprintf(text, sizeof(text), "%.*s: %s", (int)mx->len, mx->name, means.text);
+    failure_set(&why, 0, means.enhanced, slice_of_text(text));
+    why.reason = means.reason;
+    tally_barred(d, s, host, bar);
+    site_end_ready(d, s, VERDICT_LATER, &why, NULL);
 }
 
 static void site_unreachable(struct deliver *d, struct site *s, enum site_choice choice,
@@ -218,16 +236,17 @@ static void site_is_unwanted(struct deliver *d, struct site *s)
 // An address that some source may go to now. SITE_WAIT, too, where those that could are busy, or
 // not wanted: that one is looked at again in a moment.
 static enum site_choice site_choose_address(struct deliver *d, struct site *s, uint8_t *ret_host,
-                                            uint8_t *ret_address, bool *ret_temporary)
+                                            uint8_t *ret_address, bool *ret_temporary,
+                                            enum tls_bar *ret_bar)
 {
     struct source_sum sum = sources_sum(d, s);
     uint64_t now_us = io_now_us(d->io);
     enum site_choice choice = site_choose(s, sum.families_now, now_us, &d->dice, ret_host,
-                                          ret_address, ret_temporary);
-    bool is_found = choice != SITE_RESTING && choice != SITE_NO_ADDRESS;
+                                          ret_address, ret_temporary, ret_bar);
+    bool is_found = choice != SITE_RESTING && choice != SITE_NO_ADDRESS && choice != SITE_BARRED;
     if (!is_found && sum.families_now != sum.families)
         choice = site_choose(s, sum.families, now_us, &d->dice, ret_host, ret_address,
-                             ret_temporary);
+                             ret_temporary, ret_bar);
     if (!is_found && choice == SITE_CONNECT) {
         wheel_arm(d->o.wheel, &s->timer, now_us + FAMILY_US);
         return SITE_WAIT;
@@ -240,10 +259,11 @@ void connect_site(struct deliver *d, struct site *s)
 {
     uint8_t host, address;
     bool temporary = false;
+    enum tls_bar bar = TLS_BAR_NONE;
     if (sources_are_suspended(d, s) && s->open_count == 0 && !d->stopping && !d->paused)
         site_is_unwanted(d, s);
     while (site_wants_connection(d, s)) {
-        enum site_choice choice = site_choose_address(d, s, &host, &address, &temporary);
+        enum site_choice choice = site_choose_address(d, s, &host, &address, &temporary, &bar);
         switch (choice) {
         case SITE_CONNECT:
             if (!site_connect(d, s, host, address))
@@ -253,7 +273,12 @@ void connect_site(struct deliver *d, struct site *s)
             if (!site_ask(d, s, host))
                 return;
             break;
+        case SITE_ASK_DANE:
+            if (!dane_ask(d, s, host))
+                return;
+            break;
         case SITE_WAIT: return;
+        case SITE_BARRED: site_is_barred(d, s, host, bar); return;
         case SITE_RESTING:
         case SITE_NO_ADDRESS: site_unreachable(d, s, choice, temporary); return;
         }

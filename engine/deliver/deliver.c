@@ -147,21 +147,42 @@ void deliver_on_timer(struct deliver *d, struct wheel_timer *t)
         attempt_on_timer(d, slab_at(&d->conns, token.index));
 }
 
+static uint64_t tag_of(const struct dns_answer *a)
+{
+    switch (a->kind) {
+    case DNS_ANSWER_MX: return a->mx.tag;
+    case DNS_ANSWER_ADDRESS: return a->address.tag;
+    default: return a->record.tag;
+    }
+}
+
+static void take_answer(struct deliver *d, const struct dns_answer *a)
+{
+    uint64_t tag = tag_of(a);
+    if (tag & STS_TAG) {
+        sts_on_answer(d->o.sts, a);
+        return;
+    }
+    struct question q = *(struct question *)slab_at(&d->questions, (uint32_t)tag);
+    slab_give(&d->questions, (uint32_t)tag);
+    switch ((enum question_kind)q.kind) {
+    case QUESTION_MX: target_on_mx(d, q.target, &a->mx); break;
+    case QUESTION_ADDRESS: connect_on_address(d, q.site, q.host, &a->address); break;
+    case QUESTION_RECORDS: dane_on_records(d, q.site, q.host, &a->record); break;
+    case QUESTION_STS: CHECK(false); // the resolver was not asked that
+    }
+}
+
 static void take_answers(struct deliver *d)
 {
-    for (;;) {
-        struct dns_answer a = resolver_next(d->o.resolver);
-        if (a.kind == DNS_ANSWER_NONE)
-            return;
-        bool is_mx = a.kind == DNS_ANSWER_MX;
-        uint32_t index = (uint32_t)(is_mx ? a.mx.tag : a.address.tag);
-        struct question q = *(struct question *)slab_at(&d->questions, index);
-        slab_give(&d->questions, index);
-        CHECK(is_mx == (q.kind == QUESTION_MX));
-        if (is_mx)
-            target_on_mx(d, q.target, &a.mx);
-        else
-            connect_on_address(d, q.site, q.host, &a.address);
+    struct sts_answer policy;
+    bool more = true;
+    while (more) {
+        for (struct dns_answer a; (a = resolver_next(d->o.resolver)).kind != DNS_ANSWER_NONE;)
+            take_answer(d, &a);
+        more = d->o.sts && sts_next(d->o.sts, &policy);
+        if (more)
+            target_on_sts(d, &policy);
     }
 }
 

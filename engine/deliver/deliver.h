@@ -24,6 +24,8 @@
 //          hear.c    what kind of trouble a reply is, by the rules
 //          outbox.c  results on their way home
 //          crowd.c   which site may have a connection when there are too few for all
+//          dane.c    what the DNS demands of TLS with a host
+//          tally.c   sessions are counted, for reports
 //          fetch.c   messages that are not in memory are read back
 //          secure.c  TLS on a connection: handshake and failure; channel.c has its bytes
 //          dress.c   messages are signed, encoded anew, get fields of their campaign
@@ -36,6 +38,7 @@
 #define POSTHASTE_DELIVER_DELIVER_H
 
 #include "dns/resolver.h"
+#include "dns/sts.h"
 #include "engine/base/wheel.h"
 #include "engine/io/io.h"
 #include "engine/message/dkim_table.h"
@@ -50,6 +53,7 @@
 #include "queue/result.h"
 #include "queue/segment.h"
 #include "queue/suppression.h"
+#include "queue/tls_tally.h"
 
 struct deliver;
 
@@ -68,6 +72,8 @@ struct deliver_options {
     const struct dkim_table *dkim;         // NULL: no mail is signed
     const struct list_table *lists;        // fields of campaigns
     const struct rules *rules;             // about replies; NULL: none
+    struct sts *sts;                       // MTA-STS policies, the worker's; NULL: not used
+    struct tls_tally *tally;               // of sessions, for reports; NULL: they are not counted
     struct tls_context *tls;               // a client's, the worker's; NULL: nothing goes under TLS
     const struct rate_memory *rate_memory; // what was counted before; NULL: nothing
     struct slice helo_name;

@@ -105,6 +105,7 @@ static void conn_start_job(struct deliver *d, struct conn *c, struct transaction
     d->counters.transactions_ahead += c->tx_first != NULL;
     c->moved |= c->state == CONN_IDLE;
     conn_add_transaction(c, tx); // gives it its tag
+    tally_session(d, c, job_target(j));
     smtp_client_start(&c->client, &tx->smtp);
     conn_enter(d, c, CONN_BUSY);
     conn_speaks(d, c);

@@ -68,6 +68,13 @@ struct target {
     struct gathering *gathering; // where its route leads, while that is being looked up
     struct epoch_mark *mark;
     struct setback *setback; // NULL: none is known
+    // target_sts.c's:
+    bool mx_secure;                // the answer that its exchangers are from
+    bool sts_waits;                // for the first answer about its policy
+    struct question *sts_question; // under way; NULL: none
+    struct sts_policy *sts;        // NULL: none is known
+    uint64_t sts_due_us;           // then it is asked for again
+    struct held_mx *held_mx;       // an answer that waits for the policy
 };
 
 // What a message is read back for.
@@ -88,13 +95,14 @@ struct fetch {
     enum fetch_purpose purpose;
 };
 
-enum question_kind { QUESTION_MX, QUESTION_ADDRESS };
+enum question_kind { QUESTION_MX, QUESTION_ADDRESS, QUESTION_RECORDS, QUESTION_STS };
 
-// Who asked the resolver.
+// Who asked the resolver, or for an MTA-STS policy.
 struct question {
     uint8_t kind; // enum question_kind
     uint8_t host;
-    struct target *target; // stays while it asks: an asking domain is never idle
+    struct target *target; // stays while it asks: an asking domain is never idle. NULL: of a
+                           // policy, when it has left
     struct site *site;     // stays while it asks: `ask_count`
 };
 
@@ -183,9 +191,10 @@ enum {
 // Hosts alone do not make a site: what is limited with others, leaves from other addresses, or
 // needs another kind of connection, is another one.
 bool site_is(const struct site *s, const struct mx_set *set, const struct site_group *g,
-             const struct limits *l);
+             const struct limits *l, const struct site_need *need);
 struct site *site_find(struct deliver *d, const struct mx_set *set, uint64_t hash,
-                       const struct site_group *g, const struct limits *l);
+                       const struct site_group *g, const struct limits *l,
+                       const struct site_need *need);
 struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
                        struct site_group *g, const struct limits *l,
                        const struct site_need *need);     // NULL: too many, or no memory
@@ -342,6 +351,25 @@ void dress_on_done(struct deliver *d, const struct io_done *done);
 // Frees a view that no job has any more, and returns what it showed, with the view's loan of that.
 struct message *dress_view_over(struct deliver *d, struct message *view);
 void dress_copy_over(struct deliver *d, struct message *copy); // or what was read back
+
+// dane.c
+// When a host's addresses are known: whatever was known of it before is forgotten.
+void dane_begin(struct site *s, uint8_t host, const struct dns_address_answer *a);
+// Asks what is to be known next, until nothing is. False: not now.
+bool dane_ask(struct deliver *d, struct site *s, uint8_t host);
+void dane_on_records(struct deliver *d, struct site *s, uint8_t host,
+                     const struct dns_record_answer *a);
+void dane_forget(struct site_host *at);
+struct slice dane_name(const struct site *s, uint8_t host); // whose records count
+
+// target_sts.c
+void target_on_sts(struct deliver *d, const struct sts_answer *a);
+
+// tally.c
+void tally_session(struct deliver *d, struct conn *c, const struct target *t); // mail of it begins
+void tally_failure(struct deliver *d, const struct conn *c, enum tls_mishap m);
+void tally_policy_trouble(struct deliver *d, const struct target *t, enum sts_trouble trouble);
+void tally_barred(struct deliver *d, const struct site *s, uint8_t host, enum tls_bar bar);
 
 // attempt.c
 void attempt_on_done(struct deliver *d, const struct io_done *done);

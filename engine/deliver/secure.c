@@ -24,19 +24,18 @@ static bool plain_is_kept(const struct deliver *d, const struct conn *c)
 
 static struct tls_facts facts_of(const struct deliver *d, const struct conn *c)
 {
-    const struct site_need *need = &c->site->need;
-    return (struct tls_facts){
-        .level = d->o.tls ? need->level : TLS_LEVEL_NONE,
-        .implicit = need->implicit,
-        .plain_kept = plain_is_kept(d, c),
-    };
+    struct tls_facts f = site_tls_facts(c->site, c->host);
+    if (!d->o.tls)
+        f.level = TLS_LEVEL_NONE;
+    f.plain_kept = plain_is_kept(d, c);
+    return f;
 }
 
 void secure_plan(const struct deliver *d, struct conn *c, struct smtp_client_options *o)
 {
-    const struct tls_facts facts = facts_of(d, c);
     const struct route *login = c->site->need.login;
-    c->plan = tls_plan(&facts);
+    c->facts = facts_of(d, c);
+    c->plan = tls_plan(&c->facts);
     switch (c->plan.way) {
     case TLS_WAY_PLAIN:
     case TLS_WAY_AT_ONCE: o->tls = SMTP_TLS_NEVER; break;
@@ -64,8 +63,8 @@ static void falls_back(struct deliver *d, struct conn *c, struct slice text)
 static void secure_trouble(struct deliver *d, struct conn *c, enum tls_mishap m,
                            struct slice detail)
 {
-    const struct tls_facts facts = facts_of(d, c);
-    const struct tls_consequence means = tls_trouble_means(&facts, m);
+    const struct tls_consequence means = tls_trouble_means(&c->facts, m);
+    tally_failure(d, c, m);
     char text[SITE_TEXT_BYTES_MAX];
     int len = snprintf(text, sizeof(text), "%s%s%.*s", means.text, detail.len > 0 ? ": " : "",
                        SLICE_ARG(detail));
@@ -125,14 +124,18 @@ void secure_lost(struct deliver *d, struct conn *c)
 static struct tls_client_session session_wanted(const struct deliver *d, const struct conn *c,
                                                 char peer[SECURE_PEER_BYTES])
 {
-    const struct mx_host *host = host_of(c);
-    struct slice name = slice_make(host->name, host->len);
+    struct slice name = dane_name(c->site, c->host);
+    const struct host_dane *dane = c->plan.checks_dane ? c->site->hosts[c->host].dane : NULL;
     bool is_literal = name.len > 0 && name.data[0] == '[';
     int len = snprintf(peer, SECURE_PEER_BYTES, "%s %.*s %d", c->peer_text, SLICE_ARG(name),
                        (int)c->site->need.level);
     CHECK(len > 0 && len < SECURE_PEER_BYTES);
     return (struct tls_client_session){
-        .check = c->plan.checks_name ? TLS_CHECK_NAME : TLS_CHECK_NONE,
+        .check = dane                  ? TLS_CHECK_DANE
+                 : c->plan.checks_name ? TLS_CHECK_NAME
+                                       : TLS_CHECK_NONE,
+        .tlsa = dane ? dane->tlsa : NULL,
+        .tlsa_count = dane ? dane->tlsa_count : 0,
         .server_name = is_literal ? SLICE_EMPTY : name,
         .names = {name},
         .name_count = is_literal ? 0 : 1,

@@ -37,8 +37,12 @@ bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const st
 
 void site_release(struct site *s)
 {
-    for (uint32_t i = 0; s->hosts && s->set && i < s->set->count; i++)
+    for (uint32_t i = 0; s->hosts && s->set && i < s->set->count; i++) {
         free(s->hosts[i].addresses);
+        if (s->hosts[i].dane)
+            free(s->hosts[i].dane->bytes);
+        free(s->hosts[i].dane);
+    }
     allowance_release(&s->allowance);
     free(s->hosts);
     free(s->set);
@@ -66,7 +70,31 @@ static bool same_login(const struct route *a, const struct route *b)
 
 bool site_need_equal(const struct site_need *a, const struct site_need *b)
 {
-    return a->level == b->level && a->implicit == b->implicit && same_login(a->login, b->login);
+    return a->level == b->level && a->implicit == b->implicit && a->mx_secure == b->mx_secure &&
+           a->sts == b->sts && a->sts_hosts == b->sts_hosts && same_login(a->login, b->login);
+}
+
+bool site_asks_dane(const struct site *s)
+{
+    bool by_dane = s->need.level == TLS_LEVEL_DANE || s->need.level == TLS_LEVEL_DANE_ONLY;
+    return by_dane && s->need.mx_secure;
+}
+
+struct tls_facts site_tls_facts(const struct site *s, uint8_t host)
+{
+    const struct site_host *h = &s->hosts[host];
+    return (struct tls_facts){
+        .level = s->need.level,
+        .implicit = s->need.implicit,
+        .sts = s->need.sts,
+        .sts_host = s->need.sts_hosts >> host & 1,
+        .dane = h->dane ? h->dane->decision.step : DANE_NONE,
+    };
+}
+
+static bool dane_is_known(const struct site_host *h, uint64_t now_us)
+{
+    return !h->dane || (h->dane_state == HOST_DANE_KNOWN && h->dane->expires_us > now_us);
 }
 
 // It failed, has rested, and has not served since.
@@ -76,8 +104,11 @@ static bool has_failed_lately(const struct site_address *a, uint64_t now_us)
 }
 
 enum site_choice site_choose(struct site *s, uint8_t families, uint64_t now_us, struct random *dice,
-                             uint8_t *ret_host, uint8_t *ret_address, bool *ret_temporary)
+                             uint8_t *ret_host, uint8_t *ret_address, bool *ret_temporary,
+                             enum tls_bar *ret_bar)
 {
+    uint8_t barred_host = 0;
+    enum tls_bar barred = TLS_BAR_NONE;
     uint8_t order[MX_HOSTS_MAX];
     bool any_address = false, temporary = false, walk_over = true;
     const struct site_address *rested = NULL; // the longest
@@ -88,11 +119,20 @@ enum site_choice site_choose(struct site *s, uint8_t families, uint64_t now_us, 
     for (uint32_t i = 0; i < s->set->count; i++) {
         struct site_host *host = &s->hosts[order[i]];
         *ret_host = order[i];
-        if (host->state == HOST_ASKED)
+        if (host->state == HOST_ASKED || host->dane_state == HOST_DANE_ASKED)
             return SITE_WAIT;
         if (host->state == HOST_UNKNOWN || host->expires_us <= now_us)
             return SITE_ASK;
         temporary |= host->state == HOST_NONE_FOR_NOW;
+        if (host->address_count > 0 && !dane_is_known(host, now_us))
+            return SITE_ASK_DANE;
+        const struct tls_facts facts = site_tls_facts(s, order[i]);
+        enum tls_bar bar = host->address_count > 0 ? tls_bar(&facts) : TLS_BAR_NONE;
+        if (bar != TLS_BAR_NONE) {
+            barred_host = barred == TLS_BAR_NONE ? order[i] : barred_host;
+            barred = barred == TLS_BAR_NONE ? bar : barred;
+            continue;
+        }
         for (uint8_t a = 0; a < host->address_count; a++) {
             const struct site_address *at = &host->addresses[a];
             if (!(source_family_of(&at->address) & families))
@@ -120,7 +160,9 @@ enum site_choice site_choose(struct site *s, uint8_t families, uint64_t now_us, 
     if (any_address)
         return SITE_RESTING;
     *ret_temporary = temporary;
-    return SITE_NO_ADDRESS;
+    *ret_host = barred_host;
+    *ret_bar = barred;
+    return barred != TLS_BAR_NONE ? SITE_BARRED : SITE_NO_ADDRESS;
 }
 
 // An address that is still in DNS keeps its rest.

@@ -8,6 +8,7 @@
 #define POSTHASTE_DELIVER_SITE_H
 
 #include "dns/resolver.h"
+#include "dns/tlsa.h"
 #include "engine/base/wheel.h"
 #include "engine/deliver/allowance.h"
 #include "engine/deliver/failure.h"
@@ -20,6 +21,7 @@
 #include "engine/policy/tls.h"
 #include "engine/policy/turns.h"
 #include "engine/policy/verdict.h"
+#include "engine/tls/tls.h"
 
 #define SITE_ADDRESSES_PER_HOST_MAX 16
 // An address that failed comes behind those that did not, for so long after its rest: else the walk
@@ -47,8 +49,24 @@ struct site_address {
     uint64_t plain_until_us; // a handshake with it has failed: TLS is not tried before then
 };
 
+enum host_dane_state { HOST_DANE_UNKNOWN, HOST_DANE_ASKED, HOST_DANE_KNOWN };
+
+// What the DNS demands of TLS with a host: dane.c's.
+struct host_dane {
+    struct dane_facts facts;
+    struct dane_decision decision; // what is asked, or what holds
+    uint64_t expires_us;
+    uint32_t tlsa_count; // usable ones, of the name that counts
+    struct tls_tlsa tlsa[TLS_TLSA_MAX];
+    char *bytes; // what these point to
+    uint8_t canonical_len;
+    char canonical[DNS_NAME_BYTES_MAX]; // where its CNAMEs lead
+};
+
 struct site_host {
-    uint8_t state; // enum site_host_state
+    uint8_t state;          // enum site_host_state
+    uint8_t dane_state;     // enum host_dane_state
+    struct host_dane *dane; // once its addresses are known; NULL where nobody asks
     uint8_t address_count;
     uint64_t expires_us;
     struct site_address *addresses;
@@ -60,10 +78,14 @@ struct site_host {
 struct site_need {
     enum tls_level level;
     bool implicit;             // TLS from the first byte on
+    bool mx_secure;            // what named the hosts: else DANE says nothing of them
+    bool sts;                  // an MTA-STS policy of the domain's is enforced,
+    uint64_t sts_hosts;        // and names these, a bit for each host of the set
     const struct route *login; // who we are there; NULL: nobody
 };
 // There. A password is for the hosts that its route names, and for no others.
 struct site_need site_need_of(const struct limits *domain, const struct mx_set *set);
+_Static_assert(MX_HOSTS_MAX <= 64, "a bit for each");
 bool site_need_equal(const struct site_need *a, const struct site_need *b);
 
 // Domains that have ready jobs of one class, in turn.
@@ -152,13 +174,19 @@ void site_release(struct site *s);
 enum site_choice {
     SITE_CONNECT,    // *ret_host, *ret_address
     SITE_ASK,        // the addresses of *ret_host must be asked for; then choose again
+    SITE_ASK_DANE,   // what DANE says of *ret_host is not known yet; then choose again
     SITE_WAIT,       // an answer is awaited
+    SITE_BARRED,     // none may be used: *ret_host, the most preferred of them, for *ret_bar
     SITE_RESTING,    // it rests, or every address does or has failed in this walk (site.failure)
     SITE_NO_ADDRESS, // *ret_temporary
 };
 // Addresses of other families (enum source_family) do not count.
 enum site_choice site_choose(struct site *s, uint8_t families, uint64_t now_us, struct random *dice,
-                             uint8_t *ret_host, uint8_t *ret_address, bool *ret_temporary);
+                             uint8_t *ret_host, uint8_t *ret_address, bool *ret_temporary,
+                             enum tls_bar *ret_bar);
+// What is known of one of its hosts, for policy/tls.h.
+struct tls_facts site_tls_facts(const struct site *s, uint8_t host);
+bool site_asks_dane(const struct site *s); // of its hosts
 // What DNS said. Addresses that we may not connect to are left out unless private_targets.
 void site_learn_addresses(struct site *s, uint8_t host, const struct dns_address_answer *a,
                           bool private_targets, uint16_t port);

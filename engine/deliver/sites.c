@@ -3,19 +3,19 @@
 #include "engine/deliver/parts.h"
 
 bool site_is(const struct site *s, const struct mx_set *set, const struct site_group *g,
-             const struct limits *l)
+             const struct limits *l, const struct site_need *need)
 {
-    struct site_need need = site_need_of(l, set);
     const struct site_group *here = s->group && s->group->is_of_sisters ? NULL : s->group;
-    return here == g && mx_set_equal(s->set, set) && site_need_equal(&s->need, &need) &&
+    return here == g && mx_set_equal(s->set, set) && site_need_equal(&s->need, need) &&
            sources_are(s, &l->sources);
 }
 
 struct site *site_find(struct deliver *d, const struct mx_set *set, uint64_t hash,
-                       const struct site_group *g, const struct limits *l)
+                       const struct site_group *g, const struct limits *l,
+                       const struct site_need *need)
 {
     struct site *s = d->site_buckets[hash % SITE_BUCKETS];
-    while (s && !(s->hash == hash && site_is(s, set, g, l)))
+    while (s && !(s->hash == hash && site_is(s, set, g, l, need)))
         s = s->bucket_next;
     return s;
 }

@@ -43,6 +43,8 @@ static void target_ask(struct deliver *d, struct target *t)
     t->asking = question_mx(d, t);
     if (!t->asking)
         gathering_end(t);
+    else
+        target_ask_sts(d, t);
     if (t->state != TARGET_NEW)
         return; // what is known still serves
     if (t->asking)
@@ -112,8 +114,11 @@ static void target_found(struct deliver *d, struct target *t, const struct dns_m
     if (t->state == TARGET_ASKING)
         t->state = TARGET_NEW;
     t->mx_expires_us = a->expires_us;
+    if (t->sts && t->sts_due_us < t->mx_expires_us)
+        t->mx_expires_us = t->sts_due_us; // both are looked at together
     bool ours = true;
     if (a->status == DNS_FOUND) {
+        t->mx_secure = a->secure;
         ours = target_move_to_found(d, t, a->hosts, is_gathered);
     } else if (!(t->site && a->status == DNS_TRY_LATER)) { // else what was known still serves
         target_end_locally(d, t, target_verdict_of_mx(d, t, a->status));
@@ -127,6 +132,8 @@ static void target_found(struct deliver *d, struct target *t, const struct dns_m
 void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a)
 {
     struct dns_mx_answer whole = *a;
+    if (!t->gathering && target_holds_mx(t, a))
+        return;
     t->asking = false;
     if (!target_gathers(d, t, &whole))
         return;
@@ -134,6 +141,12 @@ void target_on_mx(struct deliver *d, struct target *t, const struct dns_mx_answe
     t->gathering = NULL; // in a moment the domain may be another worker's
     target_found(d, t, &whole, gathering != NULL);
     gathering_free(gathering);
+}
+
+void target_hear_held_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a)
+{
+    t->asking = false;
+    target_found(d, t, a, false);
 }
 
 void targets_stop_asking(struct deliver *d)

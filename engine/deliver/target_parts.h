@@ -31,6 +31,19 @@ bool target_move(struct deliver *d, struct target *t, const struct mx_set *set);
 bool target_moves_on(struct deliver *d, struct target *t);
 struct mx_set *target_copy_set(const struct mx_set *set); // on the heap
 
+// target_sts.c
+// Asks for its policy, where one may count and it is time to.
+void target_ask_sts(struct deliver *d, struct target *t);
+// No answer comes to it any more: it goes over to another worker, or ends.
+void target_leave_sts(struct target *t);
+void target_forget_sts(struct target *t); // and what it knows
+// What a session must be for its mail to go to one of these.
+struct site_need target_need(const struct deliver *d, const struct target *t,
+                             const struct mx_set *set, const struct limits *l);
+// An answer that has come before the policy: true when it was kept until then.
+bool target_holds_mx(struct target *t, const struct dns_mx_answer *a);
+void target_hear_held_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a);
+
 // target_end.c
 // Ends what can be ended now; for the rest their messages are read back first.
 void target_end_step(struct deliver *d, struct target *t);

@@ -47,8 +47,9 @@ void target_tell_limits(struct deliver *d, struct target *t, struct site *s)
 static void target_takes_limits(struct deliver *d, struct target *t, struct site *s)
 {
     struct limits l = limits_in_force(limits_of_domain(d->o.limits, domain_name(&t->domain)));
+    struct site_need need = target_need(d, t, s->set, &l);
     t->mx_expires_us = 0; // its route may be another one
-    if (site_is(s, s->set, group_of(d, s->set, l.route), &l))
+    if (site_is(s, s->set, group_of(d, s->set, l.route), &l, &need))
         target_tell_limits(d, t, s);
     else
         target_move(d, t, s->set);
@@ -99,6 +100,7 @@ static void target_hand_over(struct deliver *d, struct target *t, const struct m
     if (t->drain_again)
         target_forget_drain(d, t);
     t->carried = carried;
+    target_leave_sts(t);
     outbox_flush(d); // what we know of its jobs leaves before they do
     setback_forget(d, t);
     atomic_store_explicit(&t->domain.owner, (uint16_t)owner, memory_order_release);
@@ -118,8 +120,8 @@ bool target_place(struct deliver *d, struct target *t, const struct mx_set *set)
         target_hand_over(d, t, set, owner);
         return false;
     }
-    struct site_need need = site_need_of(&l, set);
-    struct site *s = site_find(d, set, hash, g, &l);
+    struct site_need need = target_need(d, t, set, &l);
+    struct site *s = site_find(d, set, hash, g, &l, &need);
     if (t->site && t->site == s)
         return true;
     if (!s)
@@ -139,7 +141,8 @@ bool target_move(struct deliver *d, struct target *t, const struct mx_set *set)
     if (t->busy_count == 0)
         return target_place(d, t, set);
     struct limits l = limits_in_force(limits_of_domain(d->o.limits, domain_name(&t->domain)));
-    bool same = t->site && site_is(t->site, set, group_of(d, set, l.route), &l);
+    struct site_need need = target_need(d, t, set, &l);
+    bool same = t->site && site_is(t->site, set, group_of(d, set, l.route), &l, &need);
     target_withdraw(t);
     free(t->next_set);
     t->next_set = same ? NULL : target_copy_set(set);

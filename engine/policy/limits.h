@@ -19,7 +19,9 @@ enum tls_level {
     TLS_LEVEL_MAY,     // TLS where it is offered and works
     TLS_LEVEL_ENCRYPT, // TLS, with whomever
     TLS_LEVEL_VERIFY,  // TLS, with a certificate of the host's name that a trust anchor vouches for
-    TLS_LEVEL_COUNT,   // of a route: what its domains ask for
+    TLS_LEVEL_DANE,    // what the host's TLSA records say (RFC 7672); without any as `may`
+    TLS_LEVEL_DANE_ONLY, // the same; without any nothing
+    TLS_LEVEL_COUNT,     // of a route: what its domains ask for
 };
 
 // What does not limit: more than that is never asked for.

@@ -31,6 +31,8 @@ enum reason_kind {
     REASON_SOURCE_SUSPENDED, // none of the addresses that it may leave from is wanted there
     REASON_ADDRESS_RESTS,    // all of them: they did not answer
     REASON_REFUSED_SESSION,  // they answered, and would not serve us
+    REASON_DANE_FAILED,      // the TLSA records of all of them cannot be had
+    REASON_STS_HOSTS,        // none of them is named by the domain's policy
     REASON_TLS_REFUSED,      // TLS is asked for, and cannot be had
     REASON_TLS_UNVERIFIED,   // they do not prove who they are
     REASON_AUTH_REFUSED,     // the smarthost does not take our password, or cannot be given it

@@ -2,10 +2,20 @@
 
 const struct route route_null = {.name = "null", .kind = ROUTE_NULL, .tls = TLS_LEVEL_COUNT};
 
+// What is certain of a connection at that level.
+static enum tls_level worth(enum tls_level level)
+{
+    switch (level) {
+    case TLS_LEVEL_DANE: return TLS_LEVEL_MAY;
+    case TLS_LEVEL_DANE_ONLY: return TLS_LEVEL_VERIFY;
+    default: return level;
+    }
+}
+
 enum tls_level route_tls_level(const struct route *r, enum tls_level domain)
 {
     enum tls_level level = r && r->tls != TLS_LEVEL_COUNT ? r->tls : domain;
-    return route_has_login(r) && r->login.needs > level ? r->login.needs : level;
+    return route_has_login(r) && r->login.needs > worth(level) ? r->login.needs : level;
 }
 
 uint32_t route_mx_count(const struct route *r)

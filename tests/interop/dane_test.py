@@ -1,0 +1,253 @@
+"""DANE (RFC 7672) as it is on the Internet: a signed zone, served by NSD, behind unbound, and
+exchangers whose certificates fit its TLSA records, or do not."""
+
+import unittest
+
+import signed_dns
+from certificates import Certificate, authority, stranger
+from client import Client
+from engine import Engine
+from place import place
+from tls_exchanger import TlsExchanger
+
+SIGNED, PLAIN = signed_dns.SIGNED, signed_dns.PLAIN
+SEALED, CLEAR = "sealed", "clear"
+NUMBERS = iter(range(400, 500))
+
+
+class Host:
+    """An exchanger, and its lines in a zone."""
+
+    def __init__(self, label, zone=SIGNED, fault="good", certificate=None, tlsa=()):
+        self.label, self.zone = label, zone
+        self.number = next(NUMBERS)
+        self.name = f"{label}.{zone}"
+        self.certificate = certificate or Certificate([self.name], authority())
+        self.exchanger = TlsExchanger(self.number, fault, self.certificate)
+        self.records = [record(self.certificate) if callable(record) else record
+                        for record in tlsa]
+
+    def lines(self):
+        return [f"{self.label} A {place().address(self.number)}",
+                *[f"{tlsa_name(self.label)} {record}" for record in self.records]]
+
+
+def tlsa_name(label):
+    return f"_{place().port}._tcp.{label}"
+
+
+def ee(certificate):
+    return certificate.tlsa(3, 1, 1)
+
+
+def other_ee(_certificate):
+    return Certificate(["x.example"]).tlsa(3, 1, 1)
+
+
+def of(usage, selector, matching, whose=None):
+    return lambda certificate: (whose() if whose else certificate).tlsa(usage, selector, matching)
+
+
+class Case:
+    """Domains NAME.SIGNED (or PLAIN) with these hosts as exchangers, and what becomes of mail:
+    SEALED or CLEAR (delivered so), or an enhanced code (deferred). `to`: the host that has it."""
+
+    def __init__(self, name, hosts, want, zone=SIGNED, more=(), more_plain=(), mx=None, spoil=(),
+                 level="dane", to=None):
+        self.name, self.hosts, self.want, self.zone = name, hosts, want, zone
+        self.domain = f"{name}.{zone}"
+        self.more, self.more_plain, self.spoil, self.level = more, more_plain, spoil, level
+        self.mx = mx or [host.name for host in hosts]
+        self.to = to or (hosts[0] if hosts else None)
+
+
+def digest_of(record):
+    return record.split()[-1]
+
+
+def spoiled(record):
+    """Its digest as the signer saw it, and as it is served."""
+    digest = digest_of(record)
+    return digest, ("0" if digest[0] != "0" else "1") + digest[1:]
+
+
+def make_cases():
+    cases = []
+
+    def one(name, want, tlsa=(ee,), **options):
+        host_options = {key: options.pop(key) for key in ("fault", "certificate", "zone")
+                        if key in options}
+        host = Host(f"mx.{name}", tlsa=tlsa, **host_options)
+        cases.append(Case(name, [host], want, zone=host_options.get("zone", SIGNED), **options))
+        return host
+
+    def certificate(name, **options):
+        return Certificate([f"mx.{name}.{SIGNED}"], **options)
+
+    # Records that can be used.
+    one("ee-key", SEALED)
+    one("ee-key-512", SEALED, [of(3, 1, 2)])
+    one("ee-key-whole", SEALED, [of(3, 1, 0)])
+    one("ee-certificate", SEALED, [of(3, 0, 1)])
+    one("ee-certificate-whole", SEALED, [of(3, 0, 0)])
+    one("ta-certificate", SEALED, [of(2, 0, 1, authority)])
+    one("ta-key", SEALED, [of(2, 1, 1, authority)])
+    one("ta-of-a-stranger", SEALED, [of(2, 0, 1, stranger)],
+        certificate=certificate("ta-of-a-stranger", issuer=stranger()))
+    one("one-of-several", SEALED, [other_ee, of(1, 1, 1), ee])
+    one("before-and-after-a-change", SEALED, [ee, other_ee])
+    # RFC 7672 3.1.1: 3 x x knows neither dates nor names; 2 x x knows both (3.1.2).
+    one("ee-expired", SEALED,
+        certificate=certificate("ee-expired", issuer=authority(), days=(-9, -1)))
+    one("ee-other-name", SEALED, certificate=Certificate(["x.example"], authority()))
+    one("ee-self-signed", SEALED, certificate=certificate("ee-self-signed"))
+    one("ta-expired", "4.7.5", [of(2, 0, 1, authority)],
+        certificate=certificate("ta-expired", issuer=authority(), days=(-9, -1)))
+    one("ta-other-name", "4.7.5", [of(2, 0, 1, authority)],
+        certificate=Certificate(["x.example"], authority()))
+    # Records that fit nothing.
+    one("mismatch", "4.7.5", [other_ee])
+    one("mismatch-ta", "4.7.5", [of(2, 0, 1, stranger)])
+    one("mismatch-only", "4.7.5", [other_ee], level="dane-only")
+    one("no-starttls", "4.7.4", fault="not-offered")
+    one("handshake-fails", "4.7.5", fault="alert")
+    # None that can be used (3.1.3, 2.2): TLS is demanded, and nothing of the certificate.
+    one("unusable", SEALED, [of(1, 1, 1), of(0, 0, 1)])
+    one("unusable-and-no-starttls", "4.7.4", [of(1, 1, 1)], fault="not-offered")
+    one("unusable-unknown", SEALED, ["TLSA 3 1 9 aabb", "TLSA 3 9 1 " + "ab" * 32])
+    one("unusable-short", SEALED, ["TLSA 3 1 1 aabbcc"])
+    one("unusable-only", "4.7.4", [of(1, 1, 1)], level="dane-only")
+    # None at all.
+    one("none", SEALED, [])
+    one("none-and-no-starttls", CLEAR, [], fault="not-offered")
+    one("none-only", "4.7.4", [], level="dane-only")
+    one("other-port", CLEAR, [], fault="not-offered", more=["_26._tcp.mx.other-port " +
+                                                            Certificate(["x"]).tlsa()])
+    # The zone is not signed: its records are worth nothing, and are not asked for.
+    one("insecure", CLEAR, [other_ee], zone=PLAIN, fault="not-offered")
+    one("insecure-only", "4.7.4", zone=PLAIN, level="dane-only")
+    # Bogus, or not to be had (2.1.1): nothing is sent.
+    host = one("bogus-tlsa", "4.4.3")
+    cases[-1].spoil = [spoiled(host.records[0])]
+    host = one("bogus-address", "4.4.3", [])
+    address = place().address(host.number)
+    cases[-1].spoil = [(f"A\t{address}\n", f"A\t{place().address(next(NUMBERS))}\n")]
+    one("tlsa-fails", "4.4.3", [], fault="not-offered", more=[
+        "_tcp.mx.tlsa-fails NS ns.lame", f"ns.lame A {place().address(next(NUMBERS))}"])
+    one("careless", None, [other_ee])
+    # CNAMEs (2.2.2, 2.2.3).
+    aliased(cases)
+    # Several exchangers.
+    several(cases)
+    return cases
+
+
+def aliased(cases):
+    """Exchangers that are CNAMEs."""
+    target = Host("target.alias", tlsa=[ee])
+    cases.append(Case("alias", [target], SEALED, mx=[f"mx.alias.{SIGNED}"],
+                      more=[f"mx.alias CNAME {target.name}."]))
+    target = Host("target.alias-bad", tlsa=[other_ee])
+    cases.append(Case("alias-bad", [target], "4.7.5", mx=[f"mx.alias-bad.{SIGNED}"],
+                      more=[f"mx.alias-bad CNAME {target.name}."]))
+    target = Host("target.alias-own", fault="not-offered")
+    cases.append(Case("alias-own", [target], "4.7.4", mx=[f"mx.alias-own.{SIGNED}"],
+                      more=[f"mx.alias-own CNAME {target.name}.",
+                            f"{tlsa_name('mx.alias-own')} {Certificate(['x']).tlsa()}"]))
+    # It leads to where nothing is secure; the alias itself is.
+    target = Host("target.alias-out", zone=PLAIN, fault="not-offered")
+    cases.append(Case("alias-out", [target], "4.7.4", mx=[f"mx.alias-out.{SIGNED}"],
+                      more=[f"mx.alias-out CNAME {target.name}.",
+                            f"{tlsa_name('mx.alias-out')} {Certificate(['x']).tlsa()}"]))
+    target = Host("target.alias-none", zone=PLAIN, fault="not-offered", tlsa=[other_ee])
+    cases.append(Case("alias-none", [target], CLEAR, mx=[f"mx.alias-none.{SIGNED}"],
+                      more=[f"mx.alias-none CNAME {target.name}."]))
+
+
+def several(cases):
+    """A better exchanger that cannot be used leads to the next one."""
+    bad, good = Host("mx1.next", tlsa=[other_ee]), Host("mx2.next", tlsa=[ee])
+    cases.append(Case("next", [bad, good], SEALED, to=good))
+    bad, good = Host("mx1.next-none", tlsa=[other_ee]), Host("mx2.next-none")
+    cases.append(Case("next-none", [bad, good], SEALED, to=good))
+    both = [Host("mx1.both-bad", tlsa=[other_ee]), Host("mx2.both-bad", tlsa=[other_ee])]
+    cases.append(Case("both-bad", both, "4.7.5"))
+    # A secure domain with an exchanger in another zone, and the other way round.
+    cases.append(Case("mx-outside", [Host("mx.mx-outside", zone=PLAIN, fault="not-offered",
+                                          tlsa=[other_ee])], CLEAR))
+    cases.append(Case("mx-inside", [Host("mx.mx-inside", fault="not-offered", tlsa=[other_ee])],
+                      CLEAR, zone=PLAIN))
+
+
+def zones(cases):
+    lines = {SIGNED: [], PLAIN: []}
+    for case in cases:
+        for preference, host in enumerate(case.mx):
+            lines[case.zone].append(f"{case.name} MX {10 + preference} {host}.")
+        for host in case.hosts:
+            lines[host.zone] += host.lines()
+        lines[SIGNED] += case.more
+        lines[PLAIN] += case.more_plain
+    return lines
+
+
+def setUpModule():
+    global cases, engine, resolver
+    cases = make_cases()
+    lines = zones(cases)
+    resolver = signed_dns.resolver(lines[SIGNED], lines[PLAIN],
+                                   [change for case in cases for change in case.spoil])
+    levels = "\n".join(f'domain "{case.domain}" {{ tls = "{case.level}" }}' for case in cases)
+    engine = Engine(resolver=resolver, domain="retry-first = 1h",
+                    more=f'resolver {{ trusted = yes }}\n{levels}')
+    unittest.addModuleCleanup(engine.end)
+    for case in cases:
+        for host in case.hosts:
+            unittest.addModuleCleanup(host.exchanger.close)
+
+
+def send(to, domain):
+    with Client(to.unix) as client:
+        return client.submit("a@client.example", [f"x@{domain}"], b"Subject: x\r\n\r\nx\r\n")
+
+
+class Dane(unittest.TestCase):
+    def test_each_case(self):
+        wanted = [case for case in cases if case.want]
+        sent = [send(engine, case.domain) for case in wanted]
+        for case, message_id in zip(wanted, sent):
+            with self.subTest(case.name):
+                event = engine.outcomes(message_id, seconds=60)[0]
+                if case.want in (SEALED, CLEAR):
+                    self.assertEqual(event["event"], "delivered", event)
+                    self.assertEqual(case.to.exchanger.wire(), case.want)
+                else:
+                    self.assertEqual((event["event"], event["enhanced"]),
+                                     ("deferred", case.want), event)
+                for host in case.hosts:
+                    if host is not case.to or case.want not in (SEALED, CLEAR):
+                        self.assertEqual(host.exchanger.wire(), "nothing", host.name)
+
+    def test_a_name_is_said_and_checked(self):
+        """SNI is the name whose records count: the alias's end, where that has them."""
+        named = {case.name: case for case in cases}
+        for name, host in (("ee-key", f"mx.ee-key.{SIGNED}"),
+                           ("alias", f"target.alias.{SIGNED}")):
+            send_once(self, named[name].domain)
+            self.assertEqual(set(named[name].hosts[0].exchanger.names), {host})
+
+    def test_a_resolver_that_is_not_trusted(self):
+        """Whatever it says, nothing is secure: no TLSA record counts."""
+        careless = Engine(resolver=resolver, domain='tls = "dane"')
+        self.addCleanup(careless.end)
+        event = careless.outcomes(send(careless, f"careless.{SIGNED}"))[0]
+        self.assertEqual(event["event"], "delivered", event)
+
+
+def send_once(test, domain):
+    event = engine.outcomes(send(engine, domain))[0]
+    test.assertEqual(event["event"], "delivered", event)
+
+
+if __name__ == "__main__":
+    unittest.main()
