@@ -134,7 +134,7 @@ static enum command_exit run(struct trace *t)
     struct config_place place;
     struct refusal why = {0};
     enum command_exit code = t->key ? find_key(t) : COMMAND_DONE;
-    if (code != COMMAND_DONE)
+    if (code != COMMAND_DONE || !t->id)
         return code;
     config_place_now(&place);
     struct config *c = config_load(t->config_file, &place, &why);

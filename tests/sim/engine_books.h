@@ -63,6 +63,7 @@ struct books_life {
     bool orderly;      // it came to an end by itself, and all was written that it had to say
     bool cut_off;      // orderly, but without waiting for its events
     bool broken;       // orderly, but its journal could not be written any more
+    bool cursorless;   // it could not keep how far its events had come: a crash may lose some
     uint64_t grace_us; // what is older than this is on the disk
     uint64_t sessions[PLAN_SINKS_MAX]; // that each exchanger had had by then
 };

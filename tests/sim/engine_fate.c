@@ -39,6 +39,7 @@ static void life_over(struct scene *s, const struct books_life *how)
     struct survey survey;
     life.end_us = world_now_us(s->world);
     life.grace_us = grace_us(s);
+    life.cursorless = s->life.cursorless;
     for (uint32_t i = 0; i < s->plan->sink_count; i++)
         life.sessions[i] = s->sinks[i].worker->session_count;
     if (s->life.complaint[0])

@@ -103,6 +103,7 @@ static void recovered(struct life *l)
     l->shared.keys = recovery_keys(l->recovery, &l->shared.key_count);
     l->shared.id_last = l->report.id_last;
     l->shared.cursor_fd = recovery_take_cursor(l->recovery);
+    l->cursorless = l->shared.cursor_fd < 0;
     l->shared.cursor_base = atomic_load(&l->shared.segments.turn);
     serve(l);
 }

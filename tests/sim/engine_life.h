@@ -40,6 +40,7 @@ struct life {
     struct recovery *recovery;
     int replay_fd;                 // where that goes
     struct recovery_report report; // once it serves
+    bool cursorless;               // the cursor of its events could not be kept
     struct life_worker workers[PLAN_WORKERS_MAX];
     char complaint[80]; // of something that must never be; empty: none
 };
