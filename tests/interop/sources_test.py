@@ -224,7 +224,7 @@ class Suspended(WithEngine):
         said = eventually(told, lambda: self.ask(engine, "explain", seen.domain))
         self.assertIn(said["source"], ("a", "b"))
         self.assertEqual((said["code"], said["enhanced"]), (550, "5.7.1"), said)
-        self.assertTrue(3400 < said["in-s"] <= 3602, said)
+        self.assertTrue(3400 < said["in-s"] <= 4000, said)  # a tenth may be added
         opened = sum(seen.opened.values())
         self.submit(engine, seen.domain, 10)
         time.sleep(1.5)
