@@ -70,8 +70,7 @@ static void life_has_finished(struct scene *s)
         .broken = life_broken(&s->life),
     };
     s->sum = life_counters(&s->life);
-    s->rates_are_kept = s->plan->rates_survive && !how.broken && !how.cut_off &&
-                        s->plan->disk.fail_nth == 0 && !s->plan->disk.fills;
+    s->rates_are_kept = s->plan->rates_survive && !how.broken && !how.cut_off;
     life_end(&s->life);
     life_over(s, &how);
     s->life_is_stopped = false;

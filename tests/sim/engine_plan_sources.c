@@ -15,7 +15,7 @@ static void draw_rates(struct random *r, struct rate_limits *m, struct rate_limi
     if (percent(r, 30))
         m->items[m->count++] = (struct rate_limit){between(r, 3, 50), between(r, 1, 50) * 100000};
     if (percent(r, 30))
-        m->items[m->count++] = (struct rate_limit){between(r, 100, PLAN_RATE_COUNT_MAX),
+        m->items[m->count++] = (struct rate_limit){between(r, 20, 200),
                                                    between(r, 60, 120) * PLAN_SECOND};
     if (percent(r, 20))
         c->items[c->count++] = (struct rate_limit){between(r, 5, 20), between(r, 1, 50) * 100000};
@@ -48,11 +48,19 @@ static void draw_sources(struct plan *p, struct random *r)
         p->rules[i].limits.sources = list;
 }
 
+// Else nobody can say what was written down.
+static bool disk_is_good(const struct plan *p)
+{
+    const struct world_faults *f = &p->world.faults;
+    return p->disk.fail_nth == 0 && !p->disk.fills && f->no_space == 0 && f->write_failure == 0 &&
+           f->sync_failure == 0 && f->read_failure == 0;
+}
+
 void plan_draw_sources(struct plan *p)
 {
     struct random r;
     random_init(&r, p->seed ^ SOURCES_SEED);
-    p->rates_survive = percent(&r, 50);
+    p->rates_survive = percent(&r, 50) && disk_is_good(p);
     if (percent(&r, 50))
         draw_sources(p, &r);
     for (uint32_t i = 0; i < p->domain_count; i++) {
