@@ -36,7 +36,6 @@ static void on_ready(struct load_session *s, struct load_worker *w)
     struct tls_info info = tls_info(s->tls);
     struct load_counters *counters = &w->stats.counters;
     s->tls_ready = true;
-    w->good_us = w->now_us;
     counters->handshakes++;
     counters->handshakes_resumed += info.resumed;
     counters->handshakes_tls13 += strcmp(info.version, "TLSv1.3") == 0;
