@@ -48,7 +48,7 @@ static char *lines_of(struct tls_tally *t, uint32_t today)
     while (rest.len > 0) {
         struct slice line = slice_cut(&rest, '\n');
         CHECK(line_count < COUNT_OF(lines));
-        lines[line_count++] = strndup(line.data, line.len);
+        CHECK(asprintf(&lines[line_count++], "%.*s", (int)line.len, line.data) >= 0);
     }
     qsort(lines, line_count, sizeof(lines[0]), compare);
     for (uint32_t i = 0; i < line_count; i++) {
