@@ -3,9 +3,12 @@
 #include "engine/command/ask.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #define WORD_BYTES 64
 #define NAME_BYTES 340
+
+#define NICENESS 10
 
 static const char help[] =
     "usage: posthaste queue [list|count] [SELECTOR...] [--limit N] [--brief] [--json]\n"
@@ -110,6 +113,7 @@ enum command_exit command_queue(int argc, char **argv)
                                     .print = print_job};
     const struct ask *ask = &list;
     bool named = argc > 1 && argv[1][0] != '-';
+    (void)!nice(NICENESS); // who only looks takes no processor from who delivers
     if (named && strcmp(argv[1], "count") == 0)
         ask = &count;
     else if (named && strcmp(argv[1], "show") == 0)
