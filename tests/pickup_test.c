@@ -338,8 +338,9 @@ static void turn_until(struct world *w, uint64_t crash_at)
     struct wheel_timer *t;
     uint64_t due_us = wheel_next_us(&w->wheel);
     uint64_t completions = w->completions;
-    if (due_us > io_now_us(w->io) + 20000)
-        due_us = io_now_us(w->io) + 20000;
+    uint64_t rest_us = files.hurries ? 2000 : 20000;
+    if (due_us > io_now_us(w->io) + rest_us)
+        due_us = io_now_us(w->io) + rest_us;
     if (pickup_busy(w->pickup) || (w->waiting_count > 0 && !w->holds))
         due_us = 0;
     io_wait(w->io, due_us < files.later_us ? 0 : due_us - files.later_us);

@@ -16,6 +16,7 @@ size_t deliver_domain_bytes(void)
 
 int deliver_new(struct deliver **ret, const struct deliver_options *options)
 {
+    CHECK(options->tls); // without it nothing could be kept from going in the clear
     struct deliver *d = calloc(1, sizeof(*d));
     if (!d)
         return -ENOMEM;

@@ -25,8 +25,6 @@ static bool plain_is_kept(const struct deliver *d, const struct conn *c)
 static struct tls_facts facts_of(const struct deliver *d, const struct conn *c)
 {
     struct tls_facts f = site_tls_facts(c->site, c->host);
-    if (!d->o.tls)
-        f.level = TLS_LEVEL_NONE;
     f.plain_kept = plain_is_kept(d, c);
     return f;
 }
