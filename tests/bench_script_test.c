@@ -30,6 +30,8 @@ static const struct rule_case rule_cases[] = {
     {.text = "STARTTLS delay 1h", .want = {SINK_STARTTLS, SINK_USUAL, 1, 3600000000, ""}},
     {.text = "TLS 20% disconnect", .want = {SINK_TLS, SINK_DISCONNECT, 0.2, 0, ""}},
     {.text = "tls silence", .want = {SINK_TLS, SINK_SILENCE, 1, 0, ""}},
+    {.text = "TLS 3% tear", .want = {SINK_TLS, SINK_TEAR, 0.03, 0, ""}},
+    {.text = ". delay 1s tear", .want = {SINK_END, SINK_TEAR, 1, 1000000, ""}},
     {.text = "AUTH 535 5.7.8 no", .want = {SINK_AUTH, SINK_REPLY, 1, 0, "535 5.7.8 no"}},
     {.text = "HELO 0% 502 no", .want = {SINK_EHLO, SINK_REPLY, 0, 0, "502 no"}},
 

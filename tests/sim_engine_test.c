@@ -1,7 +1,10 @@
 // tests/sim_engine_test.c: the whole engine between its clients and their recipients' exchangers,
 // in a simulated world, many seeds: whatever goes wrong, what was acknowledged reaches an end,
-// nothing arrives twice without a doubt, nothing is changed, no limit is passed, and nothing is
-// left over.
+// nothing arrives twice without a doubt, nothing is changed, no limit is passed, no mail is said to
+// an exchanger in the clear, or to one that did not prove who he is, where its domain forbids that,
+// and nothing is left over.
+//
+// In a third of the worlds exchangers offer TLS, by real OpenSSL (tests/sim/engine_plan_tls.h).
 //
 //     sim_engine_test                 POSTHASTE_SEEDS scenarios (POSTHASTE_LONG: 20 times as many)
 //     sim_engine_test SEED [TRACE]    one scenario; a trace of it goes to the file TRACE
@@ -56,6 +59,13 @@ static void add(struct scene_result *sum, const struct scene_result *r)
     sum->lives += r->lives;
     sum->moved += r->moved;
     sum->at_rate += r->at_rate;
+    sum->secrecy.verified += r->secrecy.verified;
+    sum->secrecy.encrypted += r->secrecy.encrypted;
+    sum->secrecy.sealed += r->secrecy.sealed;
+    sum->secrecy.fallen_back += r->secrecy.fallen_back;
+    sum->handshakes += r->handshakes;
+    sum->handshakes_resumed += r->handshakes_resumed;
+    sum->handshakes_failed += r->handshakes_failed;
     sum->us += r->us;
     sum->sum.messages += r->sum.messages;
     sum->sum.messages_left += r->sum.messages_left;
@@ -84,6 +94,19 @@ static void print(const struct scene_result *r)
            r->sum.jobs_crossed, r->sum.deliver.transactions_ahead, r->sum.deliver.lent,
            r->sum.deliver.signatures, r->sum.deliver.encoded, r->sum.deliver.connections_opened,
            r->lives, r->left_in_doubt, r->moved, r->reports, r->at_rate);
+    printf("  %" PRIu64 " handshakes, %" PRIu64 " resumed, %" PRIu64
+           " failed; recipients told to exchangers: %" PRIu64 " verified, %" PRIu64
+           " encrypted, %" PRIu64 " encrypted since they could be, %" PRIu64
+           " in the clear since they could not\n",
+           r->handshakes, r->handshakes_resumed, r->handshakes_failed, r->secrecy.verified,
+           r->secrecy.encrypted, r->secrecy.sealed, r->secrecy.fallen_back);
+}
+
+// All that can become of TLS did.
+static bool tls_was_foul(const struct scene_result *r)
+{
+    return r->handshakes_resumed > 0 && r->handshakes_failed > 0 && r->secrecy.verified > 0 &&
+           r->secrecy.encrypted > 0 && r->secrecy.sealed > 0 && r->secrecy.fallen_back > 0;
 }
 
 static bool went_well(const struct scene_result *r)
@@ -113,7 +136,7 @@ static void test_seeds(void)
               (sum.duplicates > 0 && sum.sum.messages_left > 0 && sum.sum.deliver.deferred > 0 &&
                sum.sum.jobs_crossed > 0 && sum.sum.deliver.transactions_ahead > 0 &&
                sum.sum.deliver.lent > 0 && sum.reports > 0 && sum.sum.deliver.signatures > 0 &&
-               sum.sum.deliver.encoded > 0 && sum.at_rate > 0));
+               sum.sum.deliver.encoded > 0 && sum.at_rate > 0 && tls_was_foul(&sum)));
 }
 
 static int replay(const char *seed, const char *trace_path)

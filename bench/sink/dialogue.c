@@ -32,6 +32,17 @@ static void disconnect(struct sink_session *s, struct sink_worker *w, uint64_t d
     sink_session_end(s, w, delay_us);
 }
 
+// What has just been said leaves as the outcome wants it.
+static void say_last(struct sink_session *s, struct sink_worker *w, const struct sink_outcome *o)
+{
+    if (o->deed == SINK_TEAR) {
+        w->stats.disconnects++;
+        sink_session_tear(s, w, o->delay_us);
+    } else if (o->delay_us > 0) {
+        sink_session_say(s, w, o->delay_us);
+    }
+}
+
 // Answers the event just told as the outcome wants it.
 static void answer(struct sink_session *s, struct sink_worker *w, const struct sink_outcome *o)
 {
@@ -39,11 +50,10 @@ static void answer(struct sink_session *s, struct sink_worker *w, const struct s
         disconnect(s, w, o->delay_us);
         return;
     }
-    if (o->delay_us > 0)
-        sink_session_say(s, w, 0); // what was said before is not late
+    if (o->delay_us > 0 || o->deed == SINK_TEAR)
+        sink_session_say(s, w, 0); // what was said before is not late, and whole
     smtp_server_answer(&s->server, o->reply, &w->replies);
-    if (o->delay_us > 0)
-        sink_session_say(s, w, o->delay_us);
+    say_last(s, w, o);
 }
 
 // ---------------------------------------------------------------------------------- commands
@@ -158,11 +168,10 @@ static void on_message(struct sink_session *s, struct sink_worker *w,
         disconnect(s, w, o.delay_us);
         return;
     }
-    if (o.delay_us > 0)
+    if (o.delay_us > 0 || o.deed == SINK_TEAR)
         sink_session_say(s, w, 0);
     smtp_server_verdict(&s->server, verdict, &w->replies);
-    if (o.delay_us > 0)
-        sink_session_say(s, w, o.delay_us);
+    say_last(s, w, &o);
 }
 
 static void on_step(struct sink_session *s, struct sink_worker *w, enum sink_step step)
@@ -315,6 +324,10 @@ static void greet_smtp(struct sink_session *s, struct sink_worker *w)
         return;
     }
     smtp_server_greet(&s->server, o.reply, &w->replies);
+    if (o.deed == SINK_TEAR) {
+        say_last(s, w, &o);
+        return;
+    }
     sink_session_say(s, w, o.delay_us);
     if (o.reply && strncmp(o.reply, "421", 3) == 0)
         sink_session_end(s, w, 0);

@@ -83,12 +83,12 @@ static bool is_line(struct slice text)
 static const char *read_reply(struct slice text, struct sink_rule *rule)
 {
     if (rule->step == SINK_TLS)
-        return "the handshake has no reply: disconnect or silence";
+        return "the handshake has no reply: disconnect, tear or silence";
     uint64_t code;
     struct slice words = text;
     struct slice number = next_word(&words);
     if (number.len != 3 || !slice_to_u64(number, 599, &code) || code < 200)
-        return "expected a reply such as \"450 4.2.1 later\", disconnect, or accept-disconnect";
+        return "expected a reply such as \"450 4.2.1 later\", disconnect, tear, or accept-disconnect";
     if (!code_fits(rule->step, code))
         return "this step cannot be answered with such a code";
     if (!is_line(words))
@@ -129,12 +129,16 @@ static const char *read_deed(struct slice rest, struct sink_rule *rule)
         rule->deed = SINK_ACCEPT_DISCONNECT;
         return rule->step == SINK_END ? NULL : "accept-disconnect goes with the step \".\"";
     }
+    if (slice_equal_nocase(rest, SLICE("tear"))) {
+        rule->deed = SINK_TEAR;
+        return NULL;
+    }
     if (slice_equal_nocase(rest, SLICE("silence"))) {
         rule->deed = SINK_SILENCE;
         return rule->step == SINK_TLS ? NULL : "silence goes with the step TLS";
     }
     if (rest.len == 0 && rule->delay_us > 0)
-        return rule->step == SINK_TLS ? "the handshake is not delayed: disconnect or silence"
+        return rule->step == SINK_TLS ? "the handshake is not delayed: disconnect, tear or silence"
                                       : NULL;
     return read_reply(rest, rule);
 }

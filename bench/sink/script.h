@@ -1,7 +1,7 @@
 // bench/sink/script.h: what the sink answers instead of the usual, and how often.
 //
-// A rule: STEP [SHARE%] [delay TIME] [REPLY | disconnect | accept-disconnect | silence | inject
-// TEXT]
+// A rule: STEP [SHARE%] [delay TIME] [REPLY | disconnect | accept-disconnect | tear | silence |
+//         inject TEXT]
 //   'RCPT 10% 450 4.2.1 later'    '. 2% delay 3s'    'DATA 1% disconnect'    'EHLO delay 100ms'
 // Rules of one step are tried in the order in which they were given, each with dice of its own. One
 // that only delays adds its delay and lets the next ones be tried; any other decides.
@@ -34,6 +34,7 @@ enum sink_deed {
     SINK_REPLY,             // says `reply`
     SINK_DISCONNECT,        // says nothing, closes
     SINK_ACCEPT_DISCONNECT, // takes the message, writes the ledger, closes without a word
+    SINK_TEAR,              // does as usual, says a part of it (under TLS: of the record), closes
     SINK_SILENCE,           // of a handshake: hears everything, says nothing
     SINK_INJECT, // after STARTTLS: the usual 220, and `reply` right behind it in the clear
 };

@@ -22,7 +22,8 @@ bool sink_secure_start(struct sink_session *s, struct sink_worker *w)
 // What TLS itself has to say goes as late as any reply. False without memory.
 static bool put_sealed(struct sink_session *s, struct sink_worker *w, uint64_t due_us)
 {
-    bool fine = w->sealed.len == 0 || delay_line_put(&s->line, buffer_slice(&w->sealed), due_us);
+    struct slice sealed = sink_session_rest(s, w, buffer_slice(&w->sealed));
+    bool fine = sealed.len == 0 || delay_line_put(&s->line, sealed, due_us);
     buffer_clear(&w->sealed);
     sink_worker_dirty(w, s);
     return fine;
@@ -41,11 +42,19 @@ static bool begin(struct sink_session *s, struct sink_worker *w)
     s->tls_begun = true;
     struct sink_outcome o = sink_script_throw(&w->plan->script, SINK_TLS, &w->dice);
     s->tls_silent = o.deed == SINK_SILENCE;
+    s->torn = o.deed == SINK_TEAR;
     if (o.deed == SINK_DISCONNECT) {
         w->stats.disconnects++;
         sink_session_end(s, w, 0);
     }
-    return o.deed == SINK_USUAL;
+    return o.deed == SINK_USUAL || o.deed == SINK_TEAR;
+}
+
+// Of its answer to the handshake a part is on its way, and no more.
+static void on_torn(struct sink_session *s, struct sink_worker *w)
+{
+    w->stats.disconnects++;
+    sink_session_end(s, w, 0);
 }
 
 static void on_ready(struct sink_session *s, struct sink_worker *w)
@@ -67,8 +76,11 @@ void sink_secure_feed(struct sink_session *s, struct sink_worker *w, struct slic
     while (s->state == SINK_TALKING && (status == TLS_READY || status == TLS_FULL)) {
         buffer_clear(&w->plain);
         status = tls_feed(s->tls, &sealed, &w->plain, &w->sealed);
+        bool answers = w->sealed.len > 0;
         if (!put_sealed(s, w, due_us_of(w)))
             sink_session_close(s, w);
+        else if (s->torn && answers)
+            on_torn(s, w);
         else if (status == TLS_READY)
             on_ready(s, w);
         if (s->state == SINK_TALKING && w->plain.len > 0)

@@ -64,9 +64,17 @@ void sink_session_close(struct sink_session *s, struct sink_worker *w)
 
 // ---------------------------------------------------------------------------------- replies
 
+struct slice sink_session_rest(const struct sink_session *s, struct sink_worker *w,
+                               struct slice bytes)
+{
+    bool is_cut = s->torn && bytes.len > 0;
+    return is_cut ? slice_take(bytes, random_below(&w->dice, (uint32_t)bytes.len)) : bytes;
+}
+
 static bool put(struct sink_session *s, struct sink_worker *w, struct slice text, uint64_t due_us)
 {
-    return s->tls ? sink_secure_say(s, w, text, due_us) : delay_line_put(&s->line, text, due_us);
+    return s->tls ? sink_secure_say(s, w, text, due_us)
+                  : delay_line_put(&s->line, sink_session_rest(s, w, text), due_us);
 }
 
 void sink_session_say(struct sink_session *s, struct sink_worker *w, uint64_t delay_us)
@@ -93,6 +101,13 @@ void sink_session_end(struct sink_session *s, struct sink_worker *w, uint64_t de
     if (delay_us > 0 && !delay_line_put(&s->line, SLICE_EMPTY, w->now_us + delay_us))
         sink_session_close(s, w);
     sink_worker_dirty(w, s);
+}
+
+void sink_session_tear(struct sink_session *s, struct sink_worker *w, uint64_t delay_us)
+{
+    s->torn = true;
+    sink_session_say(s, w, delay_us);
+    sink_session_end(s, w, 0);
 }
 
 void sink_session_hang_up(struct sink_session *s, struct sink_worker *w)

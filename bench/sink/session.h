@@ -46,6 +46,7 @@ struct sink_session {
     bool tls_silent; // as the script wants it: nothing that comes is answered
     bool tls_due;    // right behind the reply to STARTTLS
     bool spoiled;    // the message under way could not be kept: it will be refused
+    bool torn;       // of what is said next only a part leaves
     int fd;
     uint32_t listener;
     uint32_t dirty_next, held_next;
@@ -69,6 +70,11 @@ void sink_session_on_done(struct sink_session *s, struct sink_worker *w,
 void sink_session_on_timer(struct sink_session *s, struct sink_worker *w);
 // Moves the worker's `replies` into the delay line, `delay_us` later than the line itself is long.
 void sink_session_say(struct sink_session *s, struct sink_worker *w, uint64_t delay_us);
+// Only a part of the `replies` leaves, or of the record that they make; then it ends.
+void sink_session_tear(struct sink_session *s, struct sink_worker *w, uint64_t delay_us);
+// As much of the bytes as still leaves: all, or what the dice of a torn session say.
+struct slice sink_session_rest(const struct sink_session *s, struct sink_worker *w,
+                               struct slice bytes);
 // Nothing more is read; what was said still leaves. `delay_us`: of the end itself.
 void sink_session_end(struct sink_session *s, struct sink_worker *w, uint64_t delay_us);
 // Sends what is due, closes when all is said, and sees to the next timer.

@@ -201,6 +201,8 @@ class Scripted(unittest.TestCase):
     def test_broken_off(self):
         self.fails("TLS disconnect", "TLS 0 closed by the server")
         self.fails("STARTTLS disconnect", "closed by the server")
+        self.fails("TLS tear", "TLS 0 closed by the server")
+        self.fails("EHLO tear", "closed by the server")
 
     def test_silent(self):
         self.fails("TLS silence", "TLS 0 no reply in time", "--timeout", "300ms")

@@ -1,6 +1,7 @@
 #include "tests/sim/engine_cast.h"
 
 #include "engine/base/check.h"
+#include "tests/sim/engine_certificates.h"
 #include "tests/sim/engine_rates.h"
 
 #include <stdlib.h>
@@ -65,6 +66,41 @@ void cast_move_domains(struct scene *s, uint64_t acknowledged_count)
     }
 }
 
+// --- exchangers' TLS
+
+static void show(struct scene *s, uint32_t nth, const struct plan_sink_tls_state *state)
+{
+    const struct plan_sink_tls *t = &s->plan->sink_tls[nth];
+    struct scene_sink *k = &s->sinks[nth];
+    if (!s->plan->has_tls)
+        return;
+    k->plan.smtp.starttls = state->is_offered && !t->is_implicit;
+    k->plan.tls = t->is_implicit                 ? SINK_TLS_IMPLICIT
+                  : t->is_required && !s->healed ? SINK_TLS_REQUIRED
+                                                 : SINK_TLS_OFFERED;
+    k->worker->tls = certificates_context(state->certificate);
+}
+
+void cast_turn_tls(struct scene *s)
+{
+    uint64_t now_us = world_now_us(s->world);
+    for (uint32_t i = 0; s->plan->has_tls && !s->healed && i < s->plan->sink_count; i++) {
+        const struct plan_sink_tls *t = &s->plan->sink_tls[i];
+        if (t->later_us == 0 || s->sinks[i].tls_is_late || now_us < s->began_us + t->later_us)
+            continue;
+        s->sinks[i].tls_is_late = true;
+        show(s, i, &t->later);
+    }
+}
+
+// No handshake comes to its end.
+static void break_tls(struct scene *s, uint32_t nth)
+{
+    const char *why;
+    if (s->plan->sink_tls[nth].breaks)
+        CHECK(sink_script_add(&s->sinks[nth].plan.script, SLICE("TLS tear"), &why));
+}
+
 void cast_heal(struct scene *s)
 {
     const struct plan *p = s->plan;
@@ -75,6 +111,8 @@ void cast_heal(struct scene *s)
         s->sinks[i].plan.script = (struct sink_script){0};
         s->sinks[i].plan.limits_options.messages_per_s_max = 0;
         s->sinks[i].plan.silence_us_max = PLAN_PATIENCE_US;
+        break_tls(s, i);
+        show(s, i, &p->sink_tls[i].end);
     }
 }
 
@@ -118,6 +156,8 @@ static void start_sink(struct scene *s, uint32_t nth)
         CHECK(sink_mailbox_new(&k->mailbox, MAILBOX_BYTES_MAX) == 0);
     k->plan.mailbox = k->mailbox;
     CHECK(sink_worker_new(&k->worker, k->io, &k->plan, &k->listeners, 0) == 0);
+    break_tls(s, nth);
+    show(s, nth, &p->sink_tls[nth].first);
     io_wait(k->io, sink_worker_due_us(k->worker));
 }
 
@@ -125,6 +165,7 @@ static void free_sink(struct scene *s, uint32_t nth)
 {
     struct scene_sink *k = &s->sinks[nth];
     io_close(k->io, k->plan.ledger_fd);
+    k->worker->tls = NULL; // it is everybody's
     sink_worker_free(k->worker);
     sink_limits_free(k->plan.limits);
     sink_mailbox_free(k->mailbox);
@@ -223,6 +264,7 @@ static void start_engine(struct scene *s)
 
 void cast_start(struct scene *s)
 {
+    s->began_us = world_now_us(s->world);
     furnish(s);
     start_engine(s);
     write_content(s);

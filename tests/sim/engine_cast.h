@@ -26,6 +26,7 @@ struct scene_sink {
     struct sink_listeners listeners;
     struct sink_worker *worker;
     struct sink_mailbox *mailbox; // of whom reports go to
+    bool tls_is_late;             // in its later state
     bool done;
 };
 
@@ -36,6 +37,7 @@ struct scene {
     struct books books;
     enum phase phase;
     uint64_t phase_us; // when it began
+    uint64_t began_us;
     uint64_t turns;
     uint32_t moves_done;
 
@@ -75,6 +77,8 @@ void cast_heal(struct scene *s);
 void cast_life(struct scene *s);
 // Domains move when so many messages were acknowledged.
 void cast_move_domains(struct scene *s, uint64_t acknowledged_count);
+// What exchangers offer of TLS changes when it is time.
+void cast_turn_tls(struct scene *s);
 // When all have had their last turn. Complains of what is left.
 void cast_free(struct scene *s);
 

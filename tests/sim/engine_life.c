@@ -2,6 +2,7 @@
 
 #include "engine/base/check.h"
 #include "engine/rates_file.h"
+#include "tests/sim/engine_certificates.h"
 #include "tests/sim/engine_memory.h"
 
 #include <stdarg.h>
@@ -190,18 +191,6 @@ static void remember_rates(struct life *l)
     l->shared.rate_memory = l->rate_memory = m;
 }
 
-// Somebody's: all worlds speak in the clear, and reading the system's anchors for each worker of
-// each life would take most of a scenario's time.
-static char anchor[] = "-----BEGIN CERTIFICATE-----\n"
-                       "MIIBRDCB96ADAgECAhQdjyXc6RTlBRpMu7Con3sp4SnbujAFBgMrZXAwFzEVMBMG\n"
-                       "A1UEAwwMcm9vdC5leGFtcGxlMCAXDTI2MTEyOTAwMDk1OVoYDzIxMjYxMTA1MDAw\n"
-                       "OTU5WjAXMRUwEwYDVQQDDAxyb290LmV4YW1wbGUwKjAFBgMrZXADIQBZtjv7FHNa\n"
-                       "JyBw7URD8tN7JcFX3o90y538+dTtCwCtuaNTMFEwHQYDVR0OBBYEFNndH2awXMuB\n"
-                       "0+swFZCCeyuaVSJMMB8GA1UdIwQYMBaAFNndH2awXMuB0+swFZCCeyuaVSJMMA8G\n"
-                       "A1UdEwEB/wQFMAMBAf8wBQYDK2VwA0EAGR2xHNS8M59ZZZlLLw8x/4IfgPIcCC79\n"
-                       "6qgfEZDeEHMWFjf+hpuMMya8MmgvGzGA7Heibv7dJz9cY0+sL0/hDg==\n"
-                       "-----END CERTIFICATE-----\n";
-
 void life_begin(struct life *l, struct world *w, struct io *keeper, const struct config *config,
                 uint32_t number, uint32_t worker_count, bool rates_survive,
                 struct io_address *addresses)
@@ -213,8 +202,8 @@ void life_begin(struct life *l, struct world *w, struct io *keeper, const struct
                        .worker_count = worker_count,
                        .replay_fd = -1,
                        .began_us = world_now_us(w)};
-    l->config.tls.trusted_pem = anchor;
-    l->config.tls.trusted_bytes = sizeof(anchor) - 1;
+    l->config.tls.trusted_pem = certificates_anchor; // the system's take most of a scenario's time
+    l->config.tls.trusted_bytes = strlen(certificates_anchor);
     l->config.worker_count = worker_count;
     memory_enter();
     CHECK(shared_init(&l->shared, &l->config, worker_count) == 0);

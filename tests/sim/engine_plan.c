@@ -10,6 +10,7 @@
 
 #define ORDERS_SEED UINT64_C(0x6f7264657273)
 #define LOGIN_SEED UINT64_C(0x6c6f67696e)
+#define SINKS_FIRST_MAX 3 // the sender's comes behind them, and one with implicit TLS
 #define LISTS_SEED UINT64_C(0x6c69737473)
 
 // --- the world
@@ -259,7 +260,7 @@ static void draw_sink(struct plan *p, struct random *r, uint32_t nth, bool fair)
                  .dsn = percent(r, 50),
                  .enhanced_codes = percent(r, 70)},
         .silence_us_max = PLAN_PATIENCE_US,
-        .seed = p->seed * PLAN_SINKS_MAX + nth,
+        .seed = p->seed * (SINKS_FIRST_MAX + 1) + nth,
         .worker_count = 1,
     };
     s->latency_us = percent(r, 40) ? between(r, 1, 200000) : 0;
@@ -486,7 +487,7 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     random_init(&r, seed);
     *p = (struct plan){.seed = seed};
     draw_world(p, &r, fair);
-    p->sink_count = between(&r, 1, PLAN_SINKS_MAX - 1);
+    p->sink_count = between(&r, 1, SINKS_FIRST_MAX);
     draw_domains(p, &r, fair);
     draw_provider(p, &r);
     for (uint32_t i = 0; i < p->sink_count; i++)
@@ -511,6 +512,7 @@ void plan_draw(struct plan *p, uint64_t seed, bool fair)
     p->retries = percent(&r, 50);
     if (percent(&r, 40))
         draw_dkim(p);
+    plan_draw_tls(p, fair);
 }
 
 struct io_address plan_io_address(const struct plan_address *a)

@@ -11,11 +11,12 @@
 #include "bench/load/plan.h"
 #include "bench/sink/plan.h"
 #include "engine/config.h"
+#include "tests/sim/engine_plan_tls.h"
 #include "tests/sim/world.h"
 
 #define PLAN_WORKERS_MAX 3
 #define PLAN_LOADS_MAX 3
-#define PLAN_SINKS_MAX 4
+#define PLAN_SINKS_MAX 5
 #define PLAN_DOMAINS_MAX 60
 #define PLAN_SITES_MAX (2 * PLAN_DOMAINS_MAX + 1)
 #define PLAN_SENDER "sender@example.org"
@@ -138,8 +139,7 @@ struct plan {
     uint32_t shared_site_count; // the first ones: others belong to one domain without MX each
     uint32_t site_count;
     struct plan_site sites[PLAN_SITES_MAX];
-    // Where reports go: the last of the sites, with the last of the exchangers for itself, which
-    // takes all mail.
+    // Where reports go: the last of the sites, with an exchanger for itself, which takes all mail.
     uint32_t sender_site, sender_sink;
     bool events_only;                      // there are none
     bool verp;                             // each goes to an address that names its recipient
@@ -152,6 +152,8 @@ struct plan {
     struct plan_move moves[PLAN_MOVES_MAX];
     uint32_t sink_count;
     struct sink_plan sinks[PLAN_SINKS_MAX];
+    bool has_tls; // else no exchanger offers it
+    struct plan_sink_tls sink_tls[PLAN_SINKS_MAX];
 
     uint32_t message_count; // of all loads
     uint32_t load_count;

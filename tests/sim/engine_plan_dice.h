@@ -29,5 +29,6 @@ static inline uint32_t rate(struct random *r, uint32_t per_million_max)
 struct plan;
 void plan_draw_journal(struct plan *p, struct random *r, bool fair); // of engine_plan_journal.c
 void plan_draw_sources(struct plan *p);                              // of engine_plan_sources.c
+void plan_draw_tls(struct plan *p, bool fair);                       // of engine_plan_tls.c
 
 #endif

@@ -4,6 +4,7 @@
 #include "tests/sim/engine_fate.h"
 #include "tests/sim/engine_operator.h"
 #include "tests/sim/engine_rates.h"
+#include "tests/sim/tls_dice.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -191,6 +192,20 @@ static void check_limits(struct scene *s)
         books_complain(&s->books, "%u times too fast: %s", seen.excess_count, seen.excess);
 }
 
+static void check_secrecy(struct scene *s, struct scene_result *r)
+{
+    r->secrecy = secrecy_seen();
+    if (r->secrecy.breach_count > 0)
+        books_complain(&s->books, "%u times too open: %s", r->secrecy.breach_count,
+                       r->secrecy.breach);
+    for (uint32_t i = 0; i < s->plan->sink_count; i++) {
+        const struct sink_stats *stats = &s->sinks[i].worker->stats;
+        r->handshakes += stats->handshakes;
+        r->handshakes_resumed += stats->handshakes_resumed;
+        r->handshakes_failed += stats->handshakes_failed;
+    }
+}
+
 static struct slice file_text(struct scene *s, const char *name, FILE *trace)
 {
     struct slice text = world_file(s->world, name);
@@ -241,6 +256,7 @@ static struct scene_result scene_end(struct scene *s, FILE *trace)
     read_reports(s);
     books_audit(&s->books, &result.sum);
     check_limits(s);
+    check_secrecy(s, &result);
     for (uint32_t i = 0; i < p->load_count; i++)
         result.unanswered += s->loads[i].worker->stats.counters.messages_lost;
     result.trace = world_trace(s->world);
@@ -280,12 +296,15 @@ struct scene_result scene_play(const struct plan *p, FILE *trace)
     life_log_to(trace);
     s->world = world_new(&options);
     rates_watch(p, s->world);
+    secrecy_watch(p);
+    tls_dice_init(p->seed);
     cast_start(s);
     enter(s, PHASE_LOADING);
     while (s->phase != PHASE_OVER && world_next(s->world, &io)) {
         owner_has_turn(s, io);
         s->turns++;
         fate_look(s);
+        cast_turn_tls(s);
         operator_look(s);
         look(s);
         if (world_now_us(s->world) - s->phase_us > PHASE_US_MAX)

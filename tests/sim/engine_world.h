@@ -10,6 +10,7 @@
 
 #include "tests/sim/engine_books.h"
 #include "tests/sim/engine_plan.h"
+#include "tests/sim/engine_secrecy.h"
 
 struct scene_result {
     uint32_t complaint_count;
@@ -18,7 +19,9 @@ struct scene_result {
     uint64_t reports; // to senders
     uint64_t arrivals, duplicates, in_doubt, left_in_doubt, moved;
     uint64_t at_rate; // messages and connections that were as early as their rate allows
-    uint32_t lives;   // of the engine
+    struct secrecy_seen secrecy;
+    uint64_t handshakes, handshakes_resumed, handshakes_failed; // of the exchangers
+    uint32_t lives;                                             // of the engine
     uint64_t file_operations, file_failures;
     bool last_acknowledged; // the last message of all
     // Since the world began:
