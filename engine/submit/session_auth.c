@@ -91,14 +91,24 @@ const char *session_may_send(const struct session *s, struct session_room *room,
     return users_due_us(room->users, user, now_us) > now_us ? SESSION_TOO_MANY : NULL;
 }
 
-// What is in From: decides about signatures, and is what people see.
+// What is in From: decides about signatures, and is what people see: all of it.
 static bool may_be_author(const struct user *user, const struct message *m)
 {
     char text[ADDRESS_LIST_ADDRESS_BYTES_MAX];
+    struct author_walk walk = author_walk(message_content(m));
+    struct slice author;
     struct address a;
-    const struct slice author = author_address(message_content(m), text);
-    return author.len > 0 && address_parse(author, true, &a) == ADDRESS_OK &&
-           user_may_send_as(user, &a);
+    bool any = false;
+    for (;;)
+        switch (author_next(&walk, text, &author)) {
+        case AUTHOR_ADDRESS:
+            if (address_parse(author, true, &a) != ADDRESS_OK || !user_may_send_as(user, &a))
+                return false;
+            any = true;
+            break;
+        case AUTHOR_UNKNOWN: return false;
+        case AUTHOR_END: return any;
+        }
 }
 
 enum fate session_may_finish(const struct session *s, struct session_room *room,

@@ -378,6 +378,10 @@ class Rights(Arriving):
         self.assertEqual(self.says(client, sender=""), 553)
         self.assertEqual(self.says(client, other), 550)
         self.assertEqual(self.says(client, b"Subject: x\r\n\r\nno author\r\n"), 550)
+        also = CONTENT.replace(b"example>", b"example>, Boss <ceo@bank.example>", 1)
+        self.assertEqual(self.says(client, also), 550)
+        self.assertEqual(self.says(client, CONTENT.replace(b"To:", b"From: ceo@bank.example\r\nTo:")),
+                         550)
         self.assertEqual(self.says(self.session("joe"), other, "ceo@bank.example"), 250)
 
     def test_rate(self):
