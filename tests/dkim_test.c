@@ -195,6 +195,12 @@ static void fields(void)
         {"from+ x",
          "X:?\r\nX:1\r\nX:2\r\nX:3\r\nX:4\r\nX:5\r\nX:6\r\nX:7\r\nX:9\r\nFrom: a@b\r\n\r\n", NULL,
          false},
+        // One more than there are would be one of these.
+        {"from+ x+",
+         "X:?\r\nX:1\r\nX:2\r\nX:3\r\nX:4\r\nX:5\r\nX:6\r\nX:7\r\nX:8\r\nFrom: a@b\r\n\r\n",
+         "h=from:from:x:x:x:x:x:x:x:x;", false},
+        {"from+ x+", "X:1\r\nX:2\r\nX:3\r\nX:4\r\nX:5\r\nX:6\r\nX:7\r\nX:8\r\nFrom: a@b\r\n\r\n",
+         "h=from:from:x:x:x:x:x:x:x:x:x;", false},
         // What looks like a field of the section, and stands in the body.
         {"from+ to", "From: a@b\r\n\r\nTo: x@y\r\n", "h=from:from;", false},
         {"from+ to", "From: a@b\r\nno field\r\nTo: x@y\r\n", "h=from:from;", false},
@@ -227,7 +233,7 @@ static void the_longest(void)
     for (unsigned i = 1; i < DKIM_NAMES_MAX; i++) {
         snprintf(text, sizeof(text), "x-%036u", i);
         CU_ASSERT_TRUE(dkim_names_add(&s.names, slice_of_text(text), true));
-        for (unsigned nth = 0; nth <= DKIM_INSTANCES_MAX; nth++)
+        for (unsigned nth = 0; nth < DKIM_INSTANCES_MAX; nth++)
             len += (size_t)sprintf(content + len, "%s: %u\r\n", text, nth);
     }
     CU_ASSERT_FALSE(dkim_names_add(&s.names, SLICE("one-more"), false));
@@ -339,6 +345,62 @@ static void authors(void)
     }
 }
 
+// Every address that others may take for the author's; "?": nobody can say.
+static void all_authors(void)
+{
+    static const struct {
+        const char *content;
+        const char *want;
+    } rows[] = {
+        {"From: a@b\r\n\r\n", "a@b "},
+        {"From: a@b", "a@b "},
+        {"From: a@b, (c) Joe <c@d>\r\n\r\nFrom: e@f\r\n", "a@b c@d "},
+        {"from : a@b\r\nTo: x@y\r\nFROM: c@d\r\n\r\n", "a@b c@d "},
+        {"From: a@b, people: c@d, <e@f>;\r\n\r\n", "a@b c@d e@f "},
+        {"From: a@b, c d <\r\n\r\n", "a@b ?"},
+        {"From: a@b, <>\r\n\r\n", "a@b ?"},
+        {"From: a@b\r\nno field\r\nFrom: c@d\r\n\r\n", "a@b ?"},
+        {"To: x@y\r\n\r\n", ""},
+        {"", ""},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char text[ADDRESS_LIST_ADDRESS_BYTES_MAX], got[256] = "";
+        struct author_walk w = author_walk(slice_of_text(rows[i].content));
+        enum author_step step;
+        struct slice a;
+        while ((step = author_next(&w, text, &a)) == AUTHOR_ADDRESS) {
+            strncat(got, a.data, a.len);
+            strcat(got, " ");
+        }
+        strcat(got, step == AUTHOR_UNKNOWN ? "?" : "");
+        if (strcmp(got, rows[i].want) != 0)
+            printf("\n%s\nwant %s\ngot  %s\n", rows[i].content, rows[i].want, got);
+        CU_ASSERT_STRING_EQUAL(got, rows[i].want);
+    }
+}
+
+// A second From: at the end of what is looked at, and a field that is longer.
+static void authors_far_down(void)
+{
+    const size_t room = AUTHOR_HEADER_BYTES_MAX + 1024;
+    char *content = malloc(room), text[ADDRESS_LIST_ADDRESS_BYTES_MAX];
+    CU_ASSERT_PTR_NOT_NULL_FATAL(content);
+    for (int bytes = AUTHOR_HEADER_BYTES_MAX - 64; bytes < AUTHOR_HEADER_BYTES_MAX + 64; bytes++) {
+        int len = snprintf(content, room, "From: a@b\r\nX: %0*d\r\nFrom: c@d\r\n\r\n", bytes, 0);
+        struct author_walk w = author_walk(slice_make(content, (size_t)len));
+        enum author_step step;
+        struct slice a, last = SLICE_EMPTY;
+        while ((step = author_next(&w, text, &a)) == AUTHOR_ADDRESS)
+            last = a;
+        CU_ASSERT_TRUE(step == AUTHOR_UNKNOWN || slice_equal(last, SLICE("c@d")));
+    }
+    int len = snprintf(content, room, "From: a@b,%*s c@d\r\n\r\n", AUTHOR_FIELD_BYTES_MAX, "");
+    struct author_walk w = author_walk(slice_make(content, (size_t)len));
+    struct slice a;
+    CU_ASSERT_EQUAL(author_next(&w, text, &a), AUTHOR_UNKNOWN);
+    free(content);
+}
+
 static void whose_keys(void)
 {
     static const struct {
@@ -403,6 +465,8 @@ static const struct suite_test tests[] = {
     {"names of fields", names},
     {"keys", keys},
     {"authors", authors},
+    {"all authors", all_authors},
+    {"authors far down", authors_far_down},
     {"whose keys", whose_keys},
 };
 SUITE_MAIN("dkim", tests)

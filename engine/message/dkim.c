@@ -294,7 +294,8 @@ static void put_names(struct writer *w, const struct dkim_names *names,
     put(w, SLICE("h="));
     for (uint32_t i = 0; i < names->count; i++) {
         const struct dkim_name *n = &names->items[i];
-        for (unsigned nth = 0; nth < (unsigned)fields->counts[i] + n->over; nth++) {
+        const unsigned count = fields->counts[i] + (n->over && !fields->more[i]);
+        for (unsigned nth = 0; nth < count; nth++) {
             if (!first)
                 put(w, SLICE(":"));
             fold_for(w, n->len + 1u);

@@ -43,8 +43,10 @@ bool dkim_names_add(struct dkim_names *names, struct slice name, bool over)
 static void keep(struct dkim_fields *f, uint32_t name, struct slice body)
 {
     uint8_t count = f->counts[name];
-    if (count == DKIM_INSTANCES_MAX)
+    if (count == DKIM_INSTANCES_MAX) {
+        f->more[name] = true;
         count--;
+    }
     memmove(&f->bodies[name][1], &f->bodies[name][0], count * sizeof(f->bodies[name][0]));
     f->bodies[name][0] = body;
     f->counts[name] = (uint8_t)(count + 1);
@@ -67,6 +69,7 @@ void dkim_fields_find(const struct dkim_names *names, struct slice front, struct
                       struct dkim_fields *ret)
 {
     memset(ret->counts, 0, sizeof(ret->counts));
+    memset(ret->more, 0, sizeof(ret->more));
     find(names, front, ret);
     find(names, content, ret);
 }

@@ -1,9 +1,8 @@
 // engine/message/dkim_fields.h: which header fields of a message are signed.
 //
 // Owns:         the list of names, and which fields of a header section it means: all of a name,
-// from
-//               the last one up (RFC 6376 5.4.2), and with `over` one more than there are, so that
-//               none can be added (8.15).
+//               from the last one up (RFC 6376 5.4.2), and with `over` one more than there are, so
+//               that none can be added (8.15).
 // Knows not of: canonical forms, keys.
 #ifndef POSTHASTE_MESSAGE_DKIM_FIELDS_H
 #define POSTHASTE_MESSAGE_DKIM_FIELDS_H
@@ -33,6 +32,7 @@ bool dkim_names_add(struct dkim_names *names, struct slice name, bool over);
 // slices of either.
 struct dkim_fields {
     uint8_t counts[DKIM_NAMES_MAX];
+    bool more[DKIM_NAMES_MAX]; // stand above those: one more in the list would be one of them
     struct slice bodies[DKIM_NAMES_MAX][DKIM_INSTANCES_MAX]; // the last one first
 };
 
