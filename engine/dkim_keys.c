@@ -8,7 +8,7 @@
 // False: refused. A file that cannot be read leaves *ret NULL.
 static bool read_key(const char *path, uid_t uid, struct dkim_key **ret, struct refusal *why)
 {
-    static const struct private_kind kind = {"a private key", PRIVATE_FOR_OWNER};
+    static const struct private_kind kind = {"a private key", PRIVATE_FOR_OWNER, true};
     char pem[DKIM_KEY_FILE_BYTES_MAX + 1];
     const char *fault;
     size_t len = 0;

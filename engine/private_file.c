@@ -47,7 +47,12 @@ static enum private_file missing(const char *path, struct refusal *why)
 enum private_file private_file_read(const char *path, uid_t uid, const struct private_kind *kind,
                                     char *to, size_t room, size_t *ret_len, struct refusal *why)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const int follows = kind->refuses_links ? O_NOFOLLOW : 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | follows);
+    if (fd < 0 && errno == ELOOP && follows) {
+        refuse(why, "%s: %s must be no symbolic link", path, kind->what);
+        return PRIVATE_FILE_REFUSED;
+    }
     if (fd < 0)
         return missing(path, why);
     if (!is_private(fd, path, uid, kind, why)) {

@@ -19,6 +19,7 @@ enum private_file {
 struct private_kind {
     const char *what;   // in a complaint: "a private key"
     unsigned forbidden; // bits of its mode
+    bool refuses_links; // it must stand at its path itself: a link there may be anybody's next time
 };
 #define PRIVATE_FOR_OWNER 0077u    // others could use it
 #define PRIVATE_FROM_OTHERS 0027u  // they could guess at it; its group may read it

@@ -304,6 +304,9 @@ class Refused(unittest.TestCase):
         for mode in (0o640, 0o604, 0o620, 0o601):
             os.chmod(path, mode)
             self.refuses(path, f"has mode {mode:04o}: chmod 0600 it")
+        link = place().path("link.pem")
+        os.symlink(path, link)
+        self.refuses(link, "a private key must be no symbolic link")
         for mode in (0o600, 0o400):
             os.chmod(path, mode)
             self.assertEqual(self.says("check", path).returncode, 0)
