@@ -79,7 +79,8 @@ static const struct {
     {TLS_LEVEL_DANE, DANE_NONE, true, true, "always name"},
     {TLS_LEVEL_DANE, DANE_NONE, true, false, "-"},
     {TLS_LEVEL_DANE, DANE_AUTHENTICATE, true, false, "always dane"}, // RFC 8461 2
-    {TLS_LEVEL_DANE, DANE_ENCRYPT, true, false, "always"},
+    {TLS_LEVEL_DANE, DANE_ENCRYPT, true, false, "-"}, // records of no use take nothing away
+    {TLS_LEVEL_DANE, DANE_ENCRYPT, true, true, "always name"},
     {TLS_LEVEL_DANE, DANE_LATER, true, true, "-"},
 };
 

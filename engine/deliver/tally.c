@@ -5,10 +5,12 @@
 
 #define POLICY_BYTES_MAX TLS_TALLY_POLICY_BYTES_MAX
 
+// Not records that are of no use, where MTA-STS asks for more (policy/tls.h).
 static bool has_dane(const struct conn *c)
 {
     const struct host_dane *h = c->site->hosts[c->host].dane;
-    return h && (h->decision.step == DANE_AUTHENTICATE || h->decision.step == DANE_ENCRYPT);
+    return h && (h->decision.step == DANE_AUTHENTICATE ||
+                 (h->decision.step == DANE_ENCRYPT && !c->site->need.sts));
 }
 
 static bool allows(const struct sts_policy *p, const struct mx_host *host)

@@ -5,22 +5,19 @@ bool tls_level_heeds_sts(enum tls_level level)
     return level == TLS_LEVEL_MAY || level == TLS_LEVEL_ENCRYPT || level == TLS_LEVEL_DANE;
 }
 
-static bool dane_holds(const struct tls_facts *f)
-{
-    return f->dane == DANE_AUTHENTICATE || f->dane == DANE_ENCRYPT;
-}
-
 // What all of that comes to. TLS_LEVEL_DANE: a certificate that fits a record.
 static enum tls_level level_now(const struct tls_facts *f)
 {
     bool by_dane = f->level == TLS_LEVEL_DANE || f->level == TLS_LEVEL_DANE_ONLY;
-    if (by_dane && dane_holds(f))
-        return f->dane == DANE_AUTHENTICATE ? TLS_LEVEL_DANE : TLS_LEVEL_ENCRYPT;
+    if (by_dane && f->dane == DANE_AUTHENTICATE)
+        return TLS_LEVEL_DANE;
     if (f->level == TLS_LEVEL_DANE_ONLY)
         return TLS_LEVEL_DANE; // no session begins so; if one did, nothing would fit
     if (f->sts)
         return TLS_LEVEL_VERIFY;
-    return by_dane ? TLS_LEVEL_MAY : f->level;
+    if (by_dane)
+        return f->dane == DANE_ENCRYPT ? TLS_LEVEL_ENCRYPT : TLS_LEVEL_MAY;
+    return f->level;
 }
 
 enum tls_bar tls_bar(const struct tls_facts *f)
@@ -30,7 +27,7 @@ enum tls_bar tls_bar(const struct tls_facts *f)
         return TLS_BAR_DANE_LATER;
     if (f->level == TLS_LEVEL_DANE_ONLY && f->dane != DANE_AUTHENTICATE)
         return TLS_BAR_DANE_NONE;
-    if (f->sts && !f->sts_host && !dane_holds(f))
+    if (f->sts && !f->sts_host && f->dane != DANE_AUTHENTICATE)
         return TLS_BAR_STS;
     return TLS_BAR_NONE;
 }

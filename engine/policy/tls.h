@@ -6,7 +6,8 @@
 // begins (tls_plan()), and when TLS comes to nothing (tls_trouble_means()).
 //
 // What receivers publish comes in as facts: DANE (policy/dane.h) and MTA-STS. DANE wins where it
-// has something to say of an exchanger (RFC 8461 2); what neither asks for is left to the level.
+// says who an exchanger is (RFC 8461 2); where its records are of no use, a policy asks for more.
+// What neither asks for is left to the level.
 //
 // Falls back to plain text: `may` alone, by a new connection, and only when a handshake has failed.
 // It is remembered for TLS_PLAIN_KEPT_US, so that not each connection fails first.
