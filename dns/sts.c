@@ -14,16 +14,22 @@
 
 enum step { STEP_RECORD, STEP_ADDRESS, STEP_FETCH_WAITS, STEP_FETCH, STEP_OVER };
 
+// Lookups in a line, first come, first served.
+enum queue {
+    QUEUE_FETCH, // those that wait for a fetch
+    QUEUE_READY, // those with an answer
+    QUEUES,
+};
+
 struct lookup {
     uint64_t tag;
     uint64_t deadline_us;
     uint32_t patient_next, patient_prev; // those whose asker waits, the longest first
-    uint32_t line_next;                  // those that wait for a fetch
-    uint32_t ready_next;
+    uint32_t next[QUEUES];
     uint8_t step; // enum step
     bool waits;   // its asker has had no answer yet, and none is ready
     bool is_ready;
-    struct sts_fetch *fetch; // from STEP_FETCH_WAITS on
+    struct errand *errand; // from STEP_FETCH_WAITS on
     enum sts_trouble trouble;
     char why[STS_WHY_BYTES];
     char id[STS_ID_BYTES_MAX + 1]; // that the record says
@@ -35,17 +41,20 @@ struct list {
     uint32_t first, last;
 };
 
-// What goes to a thread, and comes back.
+// What goes to a thread, and comes back. Many may wait for their turn: what is fetched has no place
+// in it.
 struct errand {
-    struct sts_fetch fetch; // first: a lookup points to it
+    struct sts_fetch fetch;
     struct sts_store *store;
-    struct sts_known known;
+    uint64_t fetched_s;
+    char id[STS_ID_BYTES_MAX + 1];
 };
 
 struct sts {
     struct sts_options o;
     struct slab lookups;
-    struct list patient, line, ready;
+    struct list patient;
+    struct list queues[QUEUES];
     uint32_t fetch_count;
     _Atomic bool stopping;
     struct sts_known lent;
@@ -97,6 +106,26 @@ static void patient_remove(struct sts *s, uint32_t i)
         at(s, k->patient_next)->patient_prev = k->patient_prev;
 }
 
+static void push(struct sts *s, enum queue q, uint32_t i)
+{
+    struct list *l = &s->queues[q];
+    at(s, i)->next[q] = SLAB_NONE;
+    if (l->first == SLAB_NONE)
+        l->first = i;
+    else
+        at(s, l->last)->next[q] = i;
+    l->last = i;
+}
+
+// SLAB_NONE: nobody is in it.
+static uint32_t pop(struct sts *s, enum queue q)
+{
+    uint32_t i = s->queues[q].first;
+    if (i != SLAB_NONE)
+        s->queues[q].first = at(s, i)->next[q];
+    return i;
+}
+
 static void make_ready(struct sts *s, uint32_t i)
 {
     struct lookup *k = at(s, i);
@@ -105,12 +134,7 @@ static void make_ready(struct sts *s, uint32_t i)
     if (k->is_ready)
         return; // one answer says it all
     k->is_ready = true;
-    k->ready_next = SLAB_NONE;
-    if (s->ready.first == SLAB_NONE)
-        s->ready.first = i;
-    else
-        at(s, s->ready.last)->ready_next = i;
-    s->ready.last = i;
+    push(s, QUEUE_READY, i);
 }
 
 static void over(struct sts *s, uint32_t i, enum sts_trouble trouble, const char *why)
@@ -126,70 +150,81 @@ static void over(struct sts *s, uint32_t i, enum sts_trouble trouble, const char
 
 // --- the policy itself
 
-static void on_thread(void *argument, unsigned thread)
+static void take_text(struct errand *e)
 {
-    struct errand *e = argument;
+    struct sts_known known = {.fetched_s = e->fetched_s};
     const char *why = "";
-    (void)thread;
-    sts_fetch_get(&e->fetch);
-    if (e->fetch.trouble != STS_NO_TROUBLE)
-        return;
-    struct slice text = slice_make(e->fetch.text, e->fetch.text_bytes);
-    if (!sts_policy_parse(text, &e->known.policy, &why)) {
+    if (!sts_policy_parse(buffer_slice(&e->fetch.text), &known.policy, &why)) {
         e->fetch.trouble = STS_TROUBLE_INVALID;
         memcpy(e->fetch.why, why, strlen(why) + 1);
         return;
     }
+    memcpy(known.id, e->id, sizeof(known.id));
     // On a disk that is full it is known until the end of this process.
-    (void)sts_store_put(e->store, slice_of_text(e->fetch.domain), &e->known);
+    (void)sts_store_put(e->store, slice_of_text(e->fetch.domain), &known);
+}
+
+static void on_thread(void *argument, unsigned thread)
+{
+    struct errand *e = argument;
+    (void)thread;
+    sts_fetch_get(&e->fetch);
+    if (e->fetch.trouble == STS_NO_TROUBLE)
+        take_text(e);
+    buffer_release(&e->fetch.text);
 }
 
 static void begin_fetches(struct sts *s)
 {
-    while (s->line.first != SLAB_NONE && s->fetch_count < STS_FETCHES_MAX) {
-        uint32_t i = s->line.first;
+    uint32_t i;
+    while (s->fetch_count < STS_FETCHES_MAX && (i = pop(s, QUEUE_FETCH)) != SLAB_NONE) {
         struct lookup *k = at(s, i);
-        s->line.first = k->line_next;
         if (atomic_load(&s->stopping)) {
             over(s, i, STS_TROUBLE_FETCH, "the engine stops");
             continue;
         }
         k->step = STEP_FETCH;
+        k->errand->fetched_s = wall_s(s);
         s->fetch_count++;
-        io_offload(s->o.io, on_thread, k->fetch,
+        io_offload(s->o.io, on_thread, k->errand,
                    (struct io_token){i, slab_generation(&s->lookups, i), s->o.io_owner, 0});
     }
 }
 
-static void on_address(struct sts *s, uint32_t i, const struct dns_address_answer *a)
+// NULL: it has no address that may be asked, or there is no memory.
+static struct errand *errand_new(struct sts *s, const struct lookup *k,
+                                 const struct dns_address_answer *a)
 {
-    struct lookup *k = at(s, i);
     struct errand *e = a->status == DNS_FOUND ? calloc(1, sizeof(*e)) : NULL;
-    struct sts_fetch *f = e ? &e->fetch : NULL;
-    for (uint32_t n = 0; f && n < a->address_count; n++)
-        if (f->address_count < STS_FETCH_ADDRESSES_MAX &&
-            (s->o.private_targets || !io_address_is_private(&a->addresses[n])))
+    if (!e)
+        return NULL;
+    struct sts_fetch *f = &e->fetch;
+    for (uint32_t n = 0; n < a->address_count && f->address_count < STS_FETCH_ADDRESSES_MAX; n++)
+        if (s->o.private_targets || !io_address_is_private(&a->addresses[n]))
             f->addresses[f->address_count++] = a->addresses[n];
-    if (!f || f->address_count == 0) {
+    if (f->address_count == 0) {
         free(e);
-        over(s, i, STS_TROUBLE_FETCH, "its host has no address");
-        return;
+        return NULL;
     }
     memcpy(f->domain, k->domain, k->domain_bytes);
     f->port = s->o.port;
     f->trusted_file = s->o.trusted_file;
     f->cancelled = &s->stopping;
     e->store = s->o.store;
-    e->known.fetched_s = wall_s(s);
-    memcpy(e->known.id, k->id, sizeof(k->id));
-    k->fetch = f;
+    memcpy(e->id, k->id, sizeof(k->id));
+    return e;
+}
+
+static void on_address(struct sts *s, uint32_t i, const struct dns_address_answer *a)
+{
+    struct lookup *k = at(s, i);
+    k->errand = errand_new(s, k, a);
+    if (!k->errand) {
+        over(s, i, STS_TROUBLE_FETCH, "its host has no address");
+        return;
+    }
     k->step = STEP_FETCH_WAITS;
-    k->line_next = SLAB_NONE;
-    if (s->line.first == SLAB_NONE)
-        s->line.first = i;
-    else
-        at(s, s->line.last)->line_next = i;
-    s->line.last = i;
+    push(s, QUEUE_FETCH, i);
     begin_fetches(s);
 }
 
@@ -202,7 +237,7 @@ void sts_on_done(struct sts *s, const struct io_done *done)
     if (done->result < 0)
         over(s, i, STS_TROUBLE_FETCH, "no thread to fetch it");
     else
-        over(s, i, k->fetch->trouble, k->fetch->why);
+        over(s, i, k->errand->fetch.trouble, k->errand->fetch.why);
     begin_fetches(s);
 }
 
@@ -280,12 +315,11 @@ bool sts_ask(struct sts *s, struct slice domain, uint64_t tag)
 
 bool sts_next(struct sts *s, struct sts_answer *ret)
 {
-    uint32_t i = s->ready.first;
+    uint32_t i = pop(s, QUEUE_READY);
     if (i == SLAB_NONE)
         return false;
     struct lookup *k = at(s, i);
     bool found = sts_store_find(s->o.store, domain_of(k), wall_s(s), &s->lent);
-    s->ready.first = k->ready_next;
     k->is_ready = false;
     *ret = (struct sts_answer){
         .tag = k->tag,
@@ -297,7 +331,7 @@ bool sts_next(struct sts *s, struct sts_answer *ret)
     memcpy(s->lent_why, k->why, sizeof(k->why));
     if (!ret->last)
         return true;
-    free(k->fetch); // the errand begins with it
+    free(k->errand);
     slab_give(&s->lookups, i);
     return true;
 }
@@ -320,7 +354,9 @@ int sts_new(struct sts **ret, const struct sts_options *options)
         return -ENOMEM;
     s->o = *options;
     slab_init(&s->lookups, sizeof(struct lookup), STS_LOOKUPS_MAX);
-    s->patient = s->line = s->ready = (struct list){SLAB_NONE, SLAB_NONE};
+    s->patient = (struct list){SLAB_NONE, SLAB_NONE};
+    for (int q = 0; q < QUEUES; q++)
+        s->queues[q] = s->patient;
     *ret = s;
     return 0;
 }
@@ -331,7 +367,7 @@ void sts_free(struct sts *s)
         return;
     CHECK(s->fetch_count == 0);
     for (uint32_t i = 0; (i = slab_next(&s->lookups, i)) != SLAB_NONE; i++)
-        free(at(s, i)->fetch);
+        free(at(s, i)->errand);
     slab_release(&s->lookups);
     free(s);
 }

@@ -20,11 +20,7 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *argument)
 {
     struct sts_fetch *f = argument;
     size_t len = size * count;
-    if (len > sizeof(f->text) - f->text_bytes)
-        return 0; // ends it
-    memcpy(f->text + f->text_bytes, bytes, len);
-    f->text_bytes += len;
-    return len;
+    return buffer_append(&f->text, slice_make(bytes, len)) ? len : 0; // which ends it
 }
 
 static int on_progress(void *argument, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
@@ -64,7 +60,7 @@ static bool set_up(CURL *c, struct sts_fetch *f, const struct curl_slist *place,
     bad |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
     if (f->trusted_file)
         bad |= curl_easy_setopt(c, CURLOPT_CAINFO, f->trusted_file);
-    bad |= curl_easy_setopt(c, CURLOPT_MAXFILESIZE, (long)sizeof(f->text));
+    bad |= curl_easy_setopt(c, CURLOPT_MAXFILESIZE, (long)STS_TEXT_BYTES_MAX);
     bad |= curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_bytes);
     bad |= curl_easy_setopt(c, CURLOPT_WRITEDATA, f);
     bad |= curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -109,7 +105,7 @@ void sts_fetch_get(struct sts_fetch *f)
     CURL *c = curl_easy_init();
     struct curl_slist *place = place_of(f);
     f->trouble = STS_NO_TROUBLE;
-    f->text_bytes = 0;
+    buffer_init(&f->text, STS_TEXT_BYTES_MAX);
     if (c && place && set_up(c, f, place, why))
         judge(c, f, curl_easy_perform(c), why);
     else

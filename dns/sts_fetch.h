@@ -31,8 +31,7 @@ struct sts_fetch {
     // What came of it:
     enum sts_trouble trouble;
     char why[STS_WHY_BYTES];
-    size_t text_bytes;
-    char text[STS_TEXT_BYTES_MAX];
+    struct buffer text; // whoever asked releases it
 };
 
 // Once, before any thread calls sts_fetch_get(). False: the library cannot be used.

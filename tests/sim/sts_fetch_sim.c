@@ -10,5 +10,5 @@ void sts_fetch_get(struct sts_fetch *f)
 {
     f->trouble = STS_TROUBLE_FETCH;
     f->why[0] = '\0';
-    f->text_bytes = 0;
+    buffer_init(&f->text, STS_TEXT_BYTES_MAX);
 }
