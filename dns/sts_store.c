@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ struct entry {
     struct entry *next;
     uint64_t expires_s;
     char *domain;
-    struct sts_known known;
+    struct sts_known known; // as far as it goes: see known_bytes()
 };
 
 struct sts_store {
@@ -32,6 +33,11 @@ struct sts_store {
 };
 
 // --- the table
+
+static size_t known_bytes(const struct sts_known *k)
+{
+    return offsetof(struct sts_known, policy.mx) + k->policy.mx_bytes;
+}
 
 static struct entry **find_link(struct sts_store *s, struct slice domain)
 {
@@ -56,7 +62,8 @@ static void drop(struct sts_store *s, struct entry **link)
     entry_free(e);
 }
 
-static void drop_soonest(struct sts_store *s)
+// Returns its domain, which is the caller's.
+static char *drop_soonest(struct sts_store *s)
 {
     struct entry **soonest = NULL;
     for (uint32_t i = 0; i < BUCKETS; i++)
@@ -64,26 +71,40 @@ static void drop_soonest(struct sts_store *s)
             if (!soonest || (*link)->expires_s < (*soonest)->expires_s)
                 soonest = link;
     CHECK(soonest);
+    char *domain = (*soonest)->domain;
+    (*soonest)->domain = NULL;
     drop(s, soonest);
+    return domain;
 }
 
-static bool put(struct sts_store *s, struct slice domain, const struct sts_known *known)
+static struct entry *entry_new(struct slice domain, const struct sts_known *known)
 {
-    struct entry *e = calloc(1, sizeof(*e));
+    struct entry *e = calloc(1, offsetof(struct entry, known) + known_bytes(known));
     if (e)
         e->domain = strndup(domain.data, domain.len);
     if (!e || !e->domain) {
         entry_free(e);
-        return false;
+        return NULL;
     }
-    e->known = *known;
+    memcpy(&e->known, known, known_bytes(known));
     e->expires_s = known->fetched_s + known->policy.max_age_s;
+    return e;
+}
+
+// *ret_dropped: the domain that had to make room, for the caller to free; NULL: none.
+static bool put(struct sts_store *s, struct slice domain, const struct sts_known *known,
+                char **ret_dropped)
+{
+    struct entry *e = entry_new(domain, known);
+    *ret_dropped = NULL;
+    if (!e)
+        return false;
     pthread_mutex_lock(&s->lock);
     struct entry **link = find_link(s, domain);
     if (*link)
         drop(s, link);
     else if (s->count == STS_POLICIES_MAX)
-        drop_soonest(s);
+        *ret_dropped = drop_soonest(s);
     link = find_link(s, domain);
     e->next = *link;
     *link = e;
@@ -99,7 +120,7 @@ bool sts_store_find(struct sts_store *s, struct slice domain, uint64_t wall_s,
     const struct entry *e = *find_link(s, domain);
     bool found = e && e->expires_s > wall_s;
     if (found)
-        *ret = e->known;
+        memcpy(ret, &e->known, known_bytes(&e->known));
     pthread_mutex_unlock(&s->lock);
     return found;
 }
@@ -142,6 +163,7 @@ static void load_file(struct sts_store *s, const char *name, uint64_t wall_s)
 {
     char text[FILE_BYTES_MAX];
     struct sts_known known;
+    char *dropped;
     struct slice domain = slice_of_text(name);
     if (!dns_name_is_host(domain))
         return;
@@ -152,10 +174,10 @@ static void load_file(struct sts_store *s, const char *name, uint64_t wall_s)
     close(fd);
     if (len <= 0 || !read_known(slice_make(text, (size_t)len), &known))
         return;
-    if (known.fetched_s + known.policy.max_age_s > wall_s)
-        (void)put(s, domain, &known);
-    else
+    if (known.fetched_s + known.policy.max_age_s <= wall_s)
         (void)unlinkat(s->dir_fd, name, 0);
+    else if (put(s, domain, &known, &dropped))
+        CHECK(!dropped); // no more are read than there is room for
 }
 
 static void load(struct sts_store *s, uint64_t wall_s)
@@ -193,25 +215,41 @@ static int write_file(struct sts_store *s, const char *name, struct slice text)
     return error;
 }
 
+static bool is_there(struct sts_store *s, const char *domain)
+{
+    pthread_mutex_lock(&s->lock);
+    bool is = *find_link(s, slice_of_text(domain));
+    pthread_mutex_unlock(&s->lock);
+    return is;
+}
+
+// With the disk's lock: so nobody writes it meanwhile who has put it there again.
+static void forget_file(struct sts_store *s, const char *domain)
+{
+    if (domain && !is_there(s, domain))
+        (void)unlinkat(s->dir_fd, domain, 0);
+}
+
 int sts_store_put(struct sts_store *s, struct slice domain, const struct sts_known *known)
 {
-    char name[DNS_NAME_BYTES_MAX + 1];
+    char name[DNS_NAME_BYTES_MAX + 1], *dropped;
     struct buffer text;
     CHECK(dns_name_is_host(domain));
-    if (!put(s, domain, known))
+    if (!put(s, domain, known, &dropped))
         return -ENOMEM;
-    if (s->dir_fd < 0)
-        return 0;
     memcpy(name, domain.data, domain.len);
     name[domain.len] = '\0';
     buffer_init(&text, FILE_BYTES_MAX);
-    int error = -ENOMEM;
-    if (print_known(known, &text)) {
+    int error = s->dir_fd < 0 || print_known(known, &text) ? 0 : -ENOMEM;
+    if (s->dir_fd >= 0) {
         pthread_mutex_lock(&s->disk_lock);
-        error = write_file(s, name, buffer_slice(&text));
+        forget_file(s, dropped);
+        if (error == 0)
+            error = write_file(s, name, buffer_slice(&text));
         pthread_mutex_unlock(&s->disk_lock);
     }
     buffer_release(&text);
+    free(dropped);
     return error;
 }
 

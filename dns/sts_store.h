@@ -3,7 +3,7 @@
 // Owns:    a table by domain, and a folder with a file for each: its name is the domain's, its text
 //          the policy, and two lines more: "id" of the record that it was fetched for, and
 //          "fetched", in seconds since 1970. A file is written beside, synced, and renamed.
-// Bounds:  STS_POLICIES_MAX; a full table drops what expires soonest.
+// Bounds:  STS_POLICIES_MAX; a full table drops what expires soonest, with its file.
 // Threads: for all, since a domain may go from one worker to another, and whoever forges its MX
 //          records must not make us forget its policy. A lock guards the table; it is taken when a
 //          domain's exchangers are looked up, never for a message. Only sts_store_put() waits for
@@ -24,9 +24,9 @@ int sts_store_open(struct sts_store **ret, int dir_fd, uint64_t wall_s);
 void sts_store_free(struct sts_store *s); // NULL is fine
 
 struct sts_known {
-    struct sts_policy policy;
     char id[STS_ID_BYTES_MAX + 1];
-    uint64_t fetched_s; // since 1970
+    uint64_t fetched_s;       // since 1970
+    struct sts_policy policy; // last: of its names, only those that there are take memory
 };
 // False: nothing is known of it, or no longer (max_age).
 bool sts_store_find(struct sts_store *s, struct slice domain, uint64_t wall_s,
