@@ -616,6 +616,50 @@ static void bad_files(void)
     identity_release(&other);
 }
 
+// Its name is its subject's common name alone: with a name to be checked that is none (RFC
+// 8461 4.2).
+static const char common_name_chain[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBLDCB0wIUbSmL/z0sq57g73/x0GPttrk4O7AwCgYIKoZIzj0EAwIwGTEXMBUG\n"
+    "A1UEAwwObXguZXhhbXBsZS5uZXQwHhcNMjYxMTI5MDExNjQzWhcNNDYxMTI0MDEx\n"
+    "NjQzWjAZMRcwFQYDVQQDDA5teC5leGFtcGxlLm5ldDBZMBMGByqGSM49AgEGCCqG\n"
+    "SM49AwEHA0IABDYiFSIvfxst87Z3ivUcrxD0R3PMLotMN9lPDoenaSDtiABK3hzT\n"
+    "YAYFC5q9Bo8VNt3MDU3JvtQhKv4dHY7KutwwCgYIKoZIzj0EAwIDSAAwRQIgCoGr\n"
+    "f7NHPQkTv9kqzIGV5B45hSFQGPFycU8KaiVeHiACIQCqMtcXsoYkmQiaWk2Jmckk\n"
+    "z/nLcckdtJ7EZ4RzHeXtlA==\n"
+    "-----END CERTIFICATE-----\n";
+static const char common_name_key[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghU9xgUmKnOErT9BW\n"
+    "A1PiT2lyD5ksXrYhCWYlIeLBOjChRANCAAQ2IhUiL38bLfO2d4r1HK8Q9EdzzC6L\n"
+    "TDfZTw6Hp2kg7YgASt4c02AGBQuavQaPFTbdzA1Nyb7UISr+HR2Oyrrc\n"
+    "-----END PRIVATE KEY-----\n";
+#define WHEN_IT_IS_GOOD_S UINT64_C(1800000000)
+
+static void common_names(void)
+{
+    struct identity i;
+    buffer_init(&i.chain, 8192);
+    buffer_init(&i.key, 8192);
+    CU_ASSERT_TRUE_FATAL(buffer_append(&i.chain, slice_of_text(common_name_chain)) &&
+                         buffer_append(&i.key, slice_of_text(common_name_key)));
+    struct tls_context *client = client_that_trusts(&i), *server = server_of(&i, "in");
+    for (int check = TLS_CHECK_NONE; check <= TLS_CHECK_NAME; check++) {
+        struct tls_client_session o = by_name(NAME);
+        struct pair p;
+        o.check = (enum tls_check)check;
+        o.wall_s = WHEN_IT_IS_GOOD_S;
+        pair_open(&p, client, server, &o);
+        talk(&p, SIZE_MAX);
+        CU_ASSERT_EQUAL(p.client.ready, check == TLS_CHECK_NONE);
+        CU_ASSERT_EQUAL(tls_info(p.client.tls).verdict, TLS_PEER_WRONG_NAME);
+        pair_release(&p);
+    }
+    tls_context_unref(client);
+    tls_context_unref(server);
+    identity_release(&i);
+}
+
 // Names that cannot be one, and a check without a name to check.
 static void bad_names(void)
 {
@@ -654,5 +698,6 @@ static const struct suite_test tests[] = {
     {"noise under TLS", noise_under_tls},
     {"bad files", bad_files},
     {"bad names", bad_names},
+    {"common names", common_names},
 };
 SUITE_MAIN("tls", tests)

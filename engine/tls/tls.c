@@ -73,7 +73,10 @@ static bool name_text(struct slice name, char ret[TLS_NAME_BYTES_MAX + 1])
 static bool expect_names(SSL *ssl, const struct tls_client_session *o)
 {
     char name[TLS_NAME_BYTES_MAX + 1];
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+    if (o->check != TLS_CHECK_DANE) // a name is among the alternative ones (RFC 8461 4.2)
+        flags |= X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+    SSL_set_hostflags(ssl, flags);
     for (uint32_t i = 0; i < o->name_count; i++)
         if (!name_text(o->names[i], name) || !SSL_add1_host(ssl, name))
             return false;

@@ -82,7 +82,7 @@ void tls_context_turn_ticket_key(struct tls_context *c);
 // What the peer's certificate must be, for the handshake to succeed.
 enum tls_check {
     TLS_CHECK_NONE, // anything: the verdict is told all the same (tls_info), for who wants to know
-    TLS_CHECK_NAME, // a chain to a trust anchor, and one of `names`
+    TLS_CHECK_NAME, // a chain to a trust anchor, and one of `names` among its alternative names
     TLS_CHECK_DANE, // one of `tlsa` (RFC 7672: DANE-EE without dates and names; DANE-TA with both)
 };
 
