@@ -68,15 +68,22 @@ static const char *time_text(uint32_t day, bool is_end, char out[TIME_TEXT_BYTES
     return out;
 }
 
-static void put_policy_lines(const struct tls_row *r, struct json *j)
+// What stands behind `start` on the lines of the policy that begin so. Nothing where none does.
+static void put_policy_lines(const struct tls_row *r, const char *key, struct slice start,
+                             struct json *j)
 {
-    struct slice rest = slice_of_text(r->policy);
-    if (rest.len == 0)
-        return;
-    json_array(j, "policy-string");
-    while (rest.len > 0)
-        json_text(j, NULL, slice_cut(&rest, '\n'));
-    json_end(j);
+    bool any = false;
+    for (struct slice rest = slice_of_text(r->policy); rest.len > 0;) {
+        struct slice line = slice_cut(&rest, '\n');
+        if (!slice_starts(line, start))
+            continue;
+        if (!any)
+            json_array(j, key);
+        any = true;
+        json_text(j, NULL, slice_skip(line, start.len));
+    }
+    if (any)
+        json_end(j);
 }
 
 static void put_failures(const struct tls_row *r, struct json *j)
@@ -102,8 +109,10 @@ static void put_row(const struct tls_row *r, struct json *j)
     json_object(j, NULL);
     json_object(j, "policy");
     json_text(j, "policy-type", slice_of_text(tls_policy_type_word(r->type)));
-    put_policy_lines(r, j);
+    put_policy_lines(r, "policy-string", SLICE_EMPTY, j);
     json_text(j, "policy-domain", slice_of_text(r->domain));
+    if (r->type == TLS_POLICY_STS)
+        put_policy_lines(r, "mx-host", SLICE("mx: "), j);
     json_end(j);
     json_object(j, "summary");
     json_u64(j, "total-successful-session-count", r->good_count);

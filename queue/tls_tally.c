@@ -190,26 +190,26 @@ struct tls_tally *tls_tally_new(void)
     return t;
 }
 
-static void drop_before(struct tls_tally *t, uint32_t day)
+static void drop_before(struct tls_tally *t, uint32_t bucket, uint32_t day)
 {
-    for (uint32_t i = 0; i < TLS_TALLY_BUCKETS; i++)
-        for (struct tls_row **link = &t->buckets[i]; *link;) {
-            struct tls_row *r = *link;
-            if (r->day >= day) {
-                link = &r->next;
-                continue;
-            }
-            *link = r->next;
-            t->row_count--;
-            row_free(r);
+    for (struct tls_row **link = &t->buckets[bucket]; *link;) {
+        struct tls_row *r = *link;
+        if (r->day >= day) {
+            link = &r->next;
+            continue;
         }
+        *link = r->next;
+        t->row_count--;
+        row_free(r);
+    }
 }
 
 void tls_tally_free(struct tls_tally *t)
 {
     if (!t)
         return;
-    drop_before(t, UINT32_MAX);
+    for (uint32_t i = 0; i < TLS_TALLY_BUCKETS; i++)
+        drop_before(t, i, UINT32_MAX);
     pthread_mutex_destroy(&t->lock);
     free(t);
 }
@@ -280,12 +280,13 @@ bool tls_tally_print(struct tls_tally *t, uint64_t wall_s, struct buffer *out)
 {
     uint32_t today = (uint32_t)(wall_s / SECONDS_A_DAY);
     bool good = true;
-    pthread_mutex_lock(&t->lock);
-    drop_before(t, today > TLS_TALLY_DAYS ? today - TLS_TALLY_DAYS : 0);
-    for (uint32_t i = 0; i < TLS_TALLY_BUCKETS && good; i++)
+    for (uint32_t i = 0; i < TLS_TALLY_BUCKETS && good; i++) {
+        pthread_mutex_lock(&t->lock); // a bucket at a time: who ends a session waits for no more
+        drop_before(t, i, today > TLS_TALLY_DAYS ? today - TLS_TALLY_DAYS : 0);
         for (const struct tls_row *r = t->buckets[i]; r && good; r = r->next)
             good = put_row(r, out);
-    pthread_mutex_unlock(&t->lock);
+        pthread_mutex_unlock(&t->lock);
+    }
     return good;
 }
 

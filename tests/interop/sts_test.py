@@ -208,7 +208,9 @@ class Policies(unittest.TestCase):
         tells("no-record", "no-policy-found", False, True, "starttls-not-supported")
         good = reports[domains["good"].domain]
         self.assertEqual(good["organization-name"], "mail.example.net")
-        self.assertIn("mode: enforce", good["policies"][0]["policy"]["policy-string"])
+        policy_told = good["policies"][0]["policy"]
+        self.assertIn("mode: enforce", policy_told["policy-string"])
+        self.assertEqual(policy_told["mx-host"], [f"mx.good.{ZONE}"])
 
 
 def tls_report(of, day):
