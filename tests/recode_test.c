@@ -124,6 +124,12 @@ static const struct recode_case cases[] = {
      "--b\r\nContent-Disposition: attachment; filename=\"=?utf-8?Q?=C3=BC=2Epdf?=\"\r\n\r\nplain\r\n"
      "--b--\r\n",
      RECODE_DONE},
+    {"header fields: names in quotes",
+     "From: \"J" UE "rgen \\\"J.\\\" M" UE "ller, Ltd\"<j@x.example>\r\n"
+     "To: \"Joe, plain\" <a@b>, \"" UE "\" <c@d>, \"" UE " open <e@f>\r\n\r\n",
+     "From: =?utf-8?Q?J=C3=BCrgen_=22J=2E=22_M=C3=BCller=2C_Ltd?= <j@x.example>\r\n"
+     "To: \"Joe, plain\" <a@b>, =?utf-8?Q?=C3=BC?= <c@d>, \"=?utf-8?Q?=C3=BC?= open <e@f>\r\n\r\n",
+     RECODE_DONE},
     {"header fields: folded", "Subject: gr" UE "n\r\n gr" UE "n\r\n x\r\n\r\n",
      "Subject: =?utf-8?Q?gr=C3=BCn_gr=C3=BCn?=\r\n x\r\n\r\n", RECODE_DONE},
 };

@@ -1,5 +1,6 @@
 #include "engine/message/encoded_words.h"
 
+#include "engine/base/check.h"
 #include "engine/base/utf8.h"
 
 #define WORD_BYTES_MAX 75  // RFC 2047 2
@@ -7,41 +8,48 @@
 #define COLUMN_MAX 900     // no word begins behind it
 #define LINE_BYTES_MAX 999 // with the CR of its end (RFC 5322 2.1.1)
 
-// What is not listed is text.
-static const char *const structured[] = {
+// Names of people stand in these: a quoted string is one word of a name (RFC 5322 3.2.5).
+static const char *const addresses[] = {
     "from",
     "to",
     "cc",
     "bcc",
     "sender",
     "reply-to",
-    "content-type",
-    "content-disposition",
-    "received",
-    "message-id",
-    "references",
-    "in-reply-to",
-    "date",
-    "mime-version",
-    "content-id",
-    "content-transfer-encoding",
-    "return-path",
     "resent-from",
     "resent-to",
     "resent-cc",
     "resent-sender",
-    "resent-date",
     "disposition-notification-to",
 };
 
+// What is listed neither there nor here is text.
+static const char *const structured[] = {
+    "content-type", "content-disposition",
+    "received",     "message-id",
+    "references",   "in-reply-to",
+    "date",         "mime-version",
+    "content-id",   "content-transfer-encoding",
+    "return-path",  "resent-date",
+};
+
+static bool is_listed(const struct header_field *f, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (header_field_is(f, slice_of_text(names[i])))
+            return true;
+    return false;
+}
+
+static bool has_addresses(const struct header_field *f)
+{
+    return is_listed(f, addresses, COUNT_OF(addresses));
+}
+
 static bool is_text(const struct header_field *f)
 {
-    if (slice_starts_nocase(f->name, SLICE("List-")))
-        return false;
-    for (size_t i = 0; i < sizeof(structured) / sizeof(structured[0]); i++)
-        if (header_field_is(f, slice_of_text(structured[i])))
-            return false;
-    return true;
+    return !slice_starts_nocase(f->name, SLICE("List-")) && !has_addresses(f) &&
+           !is_listed(f, structured, COUNT_OF(structured));
 }
 
 struct slice encoded_charset(struct slice bytes)
@@ -51,7 +59,7 @@ struct slice encoded_charset(struct slice bytes)
 
 struct field_writer {
     struct transfer *t;
-    bool text;
+    bool text, addresses;
     size_t column;
 };
 
@@ -138,7 +146,8 @@ static void word_begins(struct field_writer *w, struct slice charset)
     put(w, SLICE("?Q?"));
 }
 
-static void put_run(struct field_writer *w, struct slice run)
+// `quoted`: a backslash stands for what is behind it.
+static void put_run(struct field_writer *w, struct slice run, bool quoted)
 {
     const struct slice charset = encoded_charset(run);
     size_t start = w->column;
@@ -146,6 +155,8 @@ static void put_run(struct field_writer *w, struct slice run)
     word_begins(w, charset);
     while (run.len > 0) {
         char out[12];
+        if (quoted && run.len > 1 && run.data[0] == '\\')
+            run = slice_skip(run, 1);
         struct slice character = slice_take(run, character_bytes(run));
         run = slice_skip(run, character.len);
         if (character.data[0] == '\r' || character.data[0] == '\n')
@@ -168,17 +179,45 @@ static bool may_fold(struct slice s)
     return (s.data[0] == ' ' || s.data[0] == '\t') && s.len > 1 && !is_blank(s.data[1]);
 }
 
+// A quoted string with bytes >= 0x80 at the front, quotes and all, that is of a name. Empty: none
+// is there, or it has no end.
+static struct slice quoted_name_of(struct slice s)
+{
+    bool is_8bit = false;
+    size_t len = 1;
+    if (s.len == 0 || s.data[0] != '"')
+        return SLICE_EMPTY;
+    for (; len < s.len && s.data[len] != '"'; len++) {
+        len += s.data[len] == '\\';
+        is_8bit |= len < s.len && (unsigned char)s.data[len] >= 0x80;
+    }
+    bool is_local_part = len + 1 < s.len && s.data[len + 1] == '@';
+    return is_8bit && len < s.len && !is_local_part ? slice_take(s, len + 1) : SLICE_EMPTY;
+}
+
+// RFC 2047 5: no encoded word is within quotes; and blanks part it from what is beside it.
+static void put_quoted_name(struct field_writer *w, struct slice quoted, struct slice behind)
+{
+    put_run(w, slice_make(quoted.data + 1, quoted.len - 2), true);
+    if (behind.len > 0 && !is_blank(behind.data[0]))
+        put(w, SLICE(" "));
+}
+
 void encoded_field(struct transfer *t, const struct header_field *f)
 {
-    struct field_writer w = {.t = t, .text = is_text(f)};
+    struct field_writer w = {.t = t, .text = is_text(f), .addresses = has_addresses(f)};
     struct slice rest = f->body;
     put(&w, slice_take(f->whole, f->whole.len - rest.len));
     while (rest.len > 0 && !t->full) {
         bool is_8bit;
         struct slice next = word_of(&w, rest, &is_8bit);
-        if (is_8bit) {
+        struct slice quoted = w.addresses ? quoted_name_of(rest) : SLICE_EMPTY;
+        if (quoted.len > 0) {
+            next = quoted;
+            put_quoted_name(&w, quoted, slice_skip(rest, quoted.len));
+        } else if (is_8bit) {
             next = run_of(&w, rest);
-            put_run(&w, next);
+            put_run(&w, next, false);
         } else if (next.len > 0) {
             put(&w, next);
         } else {

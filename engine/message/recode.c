@@ -8,7 +8,8 @@
 // More than that share of bytes to escape, and base64 is the shorter.
 #define ESCAPES_PER_BYTES 6
 // Either form adds less than a half; each part may get fields beside that, and words in header
-// fields may grow by more, where many single bytes are encoded.
+// fields may grow by more: where many single bytes are encoded, and where what is between them in
+// quotes goes with them.
 #define PART_FIELDS_BYTES_MAX 128
 #define WORD_BYTES_ADDED 16
 #define MORE_BYTES 1024
@@ -55,8 +56,9 @@ size_t recode_room(struct slice content)
     struct header_field f;
     while (fields_next(&rest, &f))
         continue;
+    struct slice header = slice_take(content, content.len - rest.len);
     return content.len + content.len / 2 + count_parts(content) * PART_FIELDS_BYTES_MAX +
-           count_8bit(slice_take(content, content.len - rest.len)) * WORD_BYTES_ADDED + MORE_BYTES;
+           count_8bit(header) * WORD_BYTES_ADDED + 2 * header.len + MORE_BYTES;
 }
 
 const char *recode_text(enum recode_status status)
