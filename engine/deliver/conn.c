@@ -118,6 +118,17 @@ enum conn_news conn_on_done(struct conn *c, struct io *io, const struct io_done 
     return news;
 }
 
+bool conn_secure(struct conn *c, struct tls *t)
+{
+    c->channel = channel_new(t);
+    if (!c->channel)
+        return false;
+    // The machine has said so much in the clear. That all of it was taken, the kernel may have yet
+    // to say: the answer to it may be told before.
+    c->channel->sealed_end = c->channel->sent_end = c->sent_bytes + c->wire.bytes;
+    return true;
+}
+
 static const struct iovec *plain_pieces(struct conn *c, unsigned *ret_count)
 {
     smtp_client_fill(&c->client, &c->wire);

@@ -106,6 +106,8 @@ enum conn_news {
 enum conn_news conn_on_done(struct conn *c, struct io *io, const struct io_done *done,
                             struct slice *ret_bytes);
 
+// Takes the TLS session: from here on all goes under it. False without memory: then it is freed.
+bool conn_secure(struct conn *c, struct tls *t);
 // Fills the wire with what the machine says now, and sends it unless a send is under way.
 void conn_flush(struct conn *c, struct io *io);
 void conn_close(struct conn *c, struct io *io);

@@ -129,7 +129,8 @@ static struct tls_client_session session_wanted(const struct deliver *d, const s
                        (int)c->site->need.level);
     CHECK(len > 0 && len < SECURE_PEER_BYTES);
     return (struct tls_client_session){
-        .check = dane                  ? TLS_CHECK_DANE
+        // Without records, too: what was planned is checked, or fails.
+        .check = c->plan.checks_dane   ? TLS_CHECK_DANE
                  : c->plan.checks_name ? TLS_CHECK_NAME
                                        : TLS_CHECK_NONE,
         .tlsa = dane ? dane->tlsa : NULL,
@@ -151,13 +152,10 @@ bool secure_begin(struct deliver *d, struct conn *c)
         secure_trouble(d, c, TLS_NOT_VERIFIED, SLICE("the host has no name, only an address"));
         return false;
     }
-    c->channel = channel_new(tls_new_client(d->o.tls, &o));
-    if (!c->channel) {
+    if (!conn_secure(c, tls_new_client(d->o.tls, &o))) {
         secure_trouble(d, c, TLS_LOST, SLICE("not enough memory"));
         return false;
     }
-    // The machine has said so much in the clear.
-    c->channel->sealed_end = c->channel->sent_end = c->sent_bytes;
     conn_speaks(d, c);
     if (tls_start(c->channel->tls, &c->channel->out) != TLS_FAILED)
         return true;
