@@ -6,6 +6,7 @@ struct gathering {
     const struct route *route;
     uint32_t asked; // names, with an answer
     enum dns_status status;
+    bool insecure; // is one of those that were found
     uint64_t expires_us;
     struct mx_set set; // with room for MX_HOSTS_MAX
 };
@@ -33,6 +34,7 @@ struct slice gathering_name(const struct gathering *g)
 
 bool gathering_take(struct gathering *g, const struct dns_mx_answer *a)
 {
+    g->insecure |= a->status == DNS_FOUND && !a->secure;
     if (a->status == DNS_FOUND)
         route_adopt(g->route, g->asked, a->hosts, &g->set);
     else if (g->status != DNS_TRY_LATER)
@@ -47,5 +49,6 @@ struct dns_mx_answer gathering_answer(const struct gathering *g)
 {
     return (struct dns_mx_answer){.status = g->set.count > 0 ? DNS_FOUND : g->status,
                                   .expires_us = g->expires_us,
-                                  .hosts = &g->set};
+                                  .hosts = &g->set,
+                                  .secure = g->set.count > 0 && !g->insecure};
 }

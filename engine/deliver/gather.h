@@ -3,7 +3,8 @@
 // after the other, and what is found becomes one set, those of the first name before the others.
 //
 // Owns:    what has been found so far. A name that cannot be looked up is passed over, as long as
-//          another one leads somewhere; then the answer is kept no longer than the failure.
+//          another one leads somewhere; then the answer is kept no longer than the failure. It can
+//          be believed where each that was found can (DANE).
 // Threads: the domain's owner.
 #ifndef POSTHASTE_DELIVER_GATHER_H
 #define POSTHASTE_DELIVER_GATHER_H
