@@ -1,9 +1,8 @@
 // queue/calendar.h: jobs that wait at home for a later attempt, by due second.
 //
 // Shape:   one ring of slots; what is due a lap later stays in its slot. Adding, taking and
-// removing
-//          cost the same at any distance, and the next due second is found through a bit for each
-//          slot. Lists are linked both ways (job.next, job.prev).
+//          removing cost the same at any distance, and the next due second is found through a bit
+//          for each slot. Lists are linked both ways (job.next, job.prev).
 // Threads: one owner, the home.
 #ifndef POSTHASTE_QUEUE_CALENDAR_H
 #define POSTHASTE_QUEUE_CALENDAR_H

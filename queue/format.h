@@ -19,8 +19,7 @@
 // taken for what should be there.
 //
 // Epoch:    one for each life of each segment, never 0, given out in increasing order over the
-// whole
-//           folder. Segments are not used in that order, but in that of their turns.
+//           whole folder. Segments are not used in that order, but in that of their turns.
 // Reading:  a segment's batches are read in order until the first that is not good. Behind it
 //           nothing is interpreted, but later batch headers of the same epoch are looked for: if
 //           one claims that this place was durable, acknowledged mail is damaged; if none does, the

@@ -16,9 +16,8 @@
 //   RSET, EHLO, HELO: back to ready, the transaction is dropped
 //   bad content is read to its end and then refused: nothing half accepted
 //   a refused BDAT is read to its end and ends the transaction: what comes behind it is 503
-//   STARTTLS -> its reply -> (the owner's handshake, and smtp_server_secured()) -> greeted, all
-//   that
-//               was said before forgotten; a byte behind STARTTLS in the clear -> closing
+//   STARTTLS -> its reply -> (the owner's handshake, and smtp_server_secured()) -> greeted, and all
+//               that was said before is forgotten; a byte behind STARTTLS in the clear -> closing
 //   AUTH -> 334 ... -> the owner's answer, now or later -> as before
 //   too many errors, an endless line, a BDAT without readable size, 421 -> closing
 //

@@ -10,9 +10,9 @@
 //          "later", and says nothing about it. What is remembered is let in all the same, so that
 //          nobody can lock out a client at work by guessing at its name.
 // Names:   one that is not there costs the same crypt(3), counts the same, and gets the same
-// answer. Threads: a gate belongs to one worker; `struct gate_watch` is all workers', behind its
-// lock, which
-//          is taken for each attempt that is not remembered.
+//          answer.
+// Threads: a gate belongs to one worker; `struct gate_watch` is all workers', behind its lock,
+//          which is taken for each attempt that is not remembered.
 #ifndef POSTHASTE_SUBMIT_GATE_H
 #define POSTHASTE_SUBMIT_GATE_H
 

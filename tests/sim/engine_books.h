@@ -2,8 +2,7 @@
 // each message of a scenario, in each life of the engine, and whether that can be.
 //
 // Reports: what the engine tells senders of failures is mail of its own: its recipient is
-// PLAN_SENDER,
-//          and it counts for those that it names.
+//          PLAN_SENDER, and it counts for those that it names.
 // Sources: what the loads started (each message while it is under way), their ledgers (what the
 //          engine acknowledged), the exchangers' ledgers (what arrived), the engine's events, and
 //          what its journal held when a life had ended.
