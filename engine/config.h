@@ -196,6 +196,11 @@ struct config_place {
 };
 void config_place_now(struct config_place *ret); // of this process
 
+// The file that a command means: the one that it was told, else the usual one, where that is
+// there; NULL: the defaults alone.
+#define CONFIG_FILE_USUAL "/etc/posthaste.conf"
+const char *config_file_meant(const char *told);
+
 // Reads the file; NULL: the defaults alone. Returns NULL, with the reason ("FILE:LINE: ..."), when
 // something is wrong.
 struct config *config_load(const char *file_path, const struct config_place *place,

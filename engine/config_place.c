@@ -40,6 +40,15 @@ void config_place_now(struct config_place *ret)
     keep_absolute(ret->xdg_runtime_dir, getenv("XDG_RUNTIME_DIR"));
 }
 
+// One that is there and cannot be read is meant, too: who starts an engine must not get another
+// one than the file says.
+const char *config_file_meant(const char *told)
+{
+    if (told || access(CONFIG_FILE_USUAL, F_OK) != 0)
+        return told;
+    return CONFIG_FILE_USUAL;
+}
+
 static bool default_state_dir(struct config *c, const struct config_place *place)
 {
     if (place->is_root)

@@ -19,7 +19,8 @@ static const char *hold_word(struct order *o, struct slice key, struct slice val
     (void)value;
     if (slice_equal(key, SLICE("older")) || slice_equal(key, SLICE("newer")) ||
         slice_equal(key, SLICE("state")))
-        return "a hold stands for what comes later, too: all, domain, sender, recipient or id";
+        return "a hold stands for what comes later, too: all, domain, sender, recipient, campaign or "
+               "id";
     return SELECTOR_NOT_MINE;
 }
 

@@ -26,7 +26,7 @@ static bool find_socket(const char *name, const struct ask_place *place,
         return false;
     }
     config_place_now(&here);
-    struct config *c = config_load(place->config_file, &here, &why);
+    struct config *c = config_load(config_file_meant(place->config_file), &here, &why);
     if (!c) {
         log_line(LOG_LEVEL_ERROR, "%s", why.text);
         return false;

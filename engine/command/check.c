@@ -3,6 +3,7 @@
 #include "engine/command/command.h"
 #include "engine/config.h"
 #include "engine/dkim_keys.h"
+#include "engine/doors.h"
 #include "engine/privileges.h"
 #include "engine/secrets.h"
 
@@ -13,14 +14,30 @@ static const char help[] =
     "usage: posthaste check [-c FILE]\n"
     "\n"
     "Reads the configuration and prints all that is in force, defaults too, in the file's own\n"
-    "syntax. Or says what is wrong with it, where, and exits with 1: a DKIM key or a password\n"
-    "that may not be used is wrong; a key that is not there is told of. It changes nothing.\n"
+    "syntax. Or says what is wrong with it, where, and exits with 1: a certificate, a key, a\n"
+    "password or a file of users that may not be used is wrong, too; a DKIM key that is not there\n"
+    "is told of. It changes nothing.\n"
     "\n"
-    "  -c, --config FILE   the file; without it, the defaults\n"
+    "  -c, --config FILE   the file; without it, /etc/posthaste.conf, or the defaults\n"
+    "                      where that is not there\n"
     "  -h, --help          this\n";
 
-// As serve would, for the user that it would run as; where there is none yet, for ours.
-static bool keys_are_sound(struct config *config, struct refusal *why)
+// Certificates, their keys, and users.
+static bool doors_are_sound(const struct config *config, uid_t uid, struct refusal *why)
+{
+    struct doors doors;
+    struct users *users = NULL;
+    if (!doors_read(config, uid, &doors, why))
+        return false;
+    doors_release(&doors);
+    bool is_ok = doors_read_users(config, uid, &users, why);
+    users_free(users);
+    return is_ok;
+}
+
+// The files that it names: as serve would, for the user that it would run as; where there is none
+// yet, for ours.
+static bool files_are_sound(struct config *config, struct refusal *why)
 {
     struct privileges user;
     struct refusal no_user;
@@ -30,7 +47,7 @@ static bool keys_are_sound(struct config *config, struct refusal *why)
     if (!dkim_keys_read(config, user.uid, &dkim, why))
         return false;
     dkim_table_free(dkim);
-    return secrets_read(config, user.uid, why);
+    return secrets_read(config, user.uid, why) && doors_are_sound(config, user.uid, why);
 }
 
 enum command_exit command_check(int argc, char **argv)
@@ -44,7 +61,7 @@ enum command_exit command_check(int argc, char **argv)
         return code;
     config_place_now(&place);
     struct config *config = config_load(file, &place, &why);
-    if (!config || !keys_are_sound(config, &why)) {
+    if (!config || !files_are_sound(config, &why)) {
         log_line(LOG_LEVEL_ERROR, "%s", why.text);
         config_free(config);
         return COMMAND_FAILED;

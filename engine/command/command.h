@@ -50,7 +50,8 @@ enum command_exit command_misused(const char *name, const char *format, ...)
 enum command_exit command_option(int option, char **argv, const char *help);
 
 // The options -c FILE and --help, which is all that a subcommand about the configuration takes.
-// False: the subcommand is to exit with *ret_exit. *ret_file stays NULL without -c.
+// False: the subcommand is to exit with *ret_exit. *ret_file, which the caller has set to NULL, is
+// the file that is meant (config_file_meant()).
 bool command_config_option(int argc, char **argv, const char *help, const char **ret_file,
                            enum command_exit *ret_exit);
 

@@ -192,7 +192,7 @@ enum command_exit command_events(int argc, char **argv)
     if (!read_options(argc, argv, &o, &code))
         return code;
     config_place_now(&place);
-    struct config *c = o.file ? NULL : config_load(o.config, &place, &why);
+    struct config *c = o.file ? NULL : config_load(config_file_meant(o.config), &place, &why);
     const char *file = o.file ? o.file : c ? c->events_file : NULL;
     bool good = false;
     if (!file)

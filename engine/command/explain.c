@@ -138,7 +138,7 @@ static void look_into_events(struct explain *e)
     struct event_file f;
     struct slice line;
     config_place_now(&place);
-    struct config *c = config_load(e->place.config_file, &place, &why);
+    struct config *c = config_load(config_file_meant(e->place.config_file), &place, &why);
     if (!c)
         return; // the answer stays as it is
     if (event_file_open(&f, c->events_file) == 0)

@@ -1,6 +1,7 @@
 // posthaste feedback: a bounce or a complaint that came back puts the address that it is about on
 // the list of those that get no mail.
 #include "engine/base/check.h"
+#include "engine/base/json.h"
 #include "engine/base/log.h"
 #include "engine/command/command.h"
 #include "engine/command/suppress_list.h"
@@ -9,6 +10,7 @@
 #include "engine/policy/category.h"
 #include "engine/policy/rules.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,7 +19,7 @@
 #define TEXT_BYTES_MAX 1024
 
 static const char help[] =
-    "usage: posthaste feedback [-c FILE] < MESSAGE\n"
+    "usage: posthaste feedback [-c FILE] [--json] < MESSAGE\n"
     "\n"
     "Reads a message that came back: a bounce (multipart/report with a delivery status, RFC 3464) or\n"
     "a complaint (a feedback report, RFC 5965). Puts the address that it is about on the list of\n"
@@ -29,7 +31,9 @@ static const char help[] =
     "inactive. The address is the one that VERP has written into To:, else the original recipient,\n"
     "else the final one.\n"
     "\n"
-    "  -c, --config FILE   the configuration; without it, the defaults\n"
+    "  -c, --config FILE   the configuration; without it, /etc/posthaste.conf, or\n"
+    "                      the defaults where that is not there\n"
+    "  -j, --json          a JSON object for each address\n"
     "  -h, --help          this\n"
     "\n"
     "Exit codes: 0 it was understood, 1 it went wrong, or is neither bounce nor complaint.\n";
@@ -37,6 +41,7 @@ static const char help[] =
 struct feedback {
     const struct config *config;
     const char *config_file;
+    bool as_json;
     struct rules_reader rules;
     struct suppress_change change;
     bool changing; // `change` is open
@@ -124,14 +129,33 @@ static bool suppress(struct feedback *f, struct slice address, enum category cat
     return suppress_change_put(&f->change, &line, why);
 }
 
+static void tell(const struct feedback *f, struct slice address, enum category category, bool does)
+{
+    struct buffer out;
+    struct json j;
+    if (!f->as_json) {
+        printf("%s\t%.*s\t%s\n", does ? "suppressed" : "left", SLICE_ARG(address),
+               category_word(category));
+        return;
+    }
+    buffer_init(&out, 8 * SUPPRESSION_LINE_BYTES_MAX);
+    json_init(&j, &out);
+    json_object(&j, NULL);
+    json_text(&j, "address", address);
+    json_bool(&j, "suppressed", does);
+    json_text(&j, "category", slice_of_text(category_word(category)));
+    json_end(&j);
+    printf("%.*s\n", SLICE_ARG(buffer_slice(&out)));
+    buffer_release(&out);
+}
+
 static bool decide(struct feedback *f, struct slice address, enum category category, bool does,
                    struct refusal *why)
 {
     if (address.len == 0)
         return true;
     f->told_count++;
-    printf("%s\t%.*s\t%s\n", does ? "suppressed" : "left", SLICE_ARG(address),
-           category_word(category));
+    tell(f, address, category, does);
     return !does || suppress(f, address, category, why);
 }
 
@@ -198,19 +222,18 @@ static bool read_message(struct buffer *message)
     return !ferror(stdin);
 }
 
-static enum command_exit feedback(const struct config *c, const char *config_file)
+static enum command_exit feedback(struct feedback *f)
 {
-    struct feedback f = {.config = c, .config_file = config_file};
     struct refusal why = {0}, late = {0};
     struct buffer message = {0};
-    bool is_ok = rules_reader_init(&f.rules, c->reply_rules) && read_message(&message);
+    bool is_ok = rules_reader_init(&f->rules, f->config->reply_rules) && read_message(&message);
     if (is_ok)
-        is_ok = take(&f, buffer_slice(&message), &why);
+        is_ok = take(f, buffer_slice(&message), &why);
     else
         refuse(&why, "the message cannot be read");
     buffer_release(&message);
-    rules_reader_release(&f.rules);
-    if (f.changing && !suppress_change_end(&f.change, &late) && is_ok) {
+    rules_reader_release(&f->rules);
+    if (f->changing && !suppress_change_end(&f->change, &late) && is_ok) {
         why = late;
         is_ok = false;
     }
@@ -222,19 +245,32 @@ static enum command_exit feedback(const struct config *c, const char *config_fil
 
 enum command_exit command_feedback(int argc, char **argv)
 {
-    const char *file = NULL;
-    enum command_exit code;
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    struct feedback f = {.config = NULL};
     struct config_place place;
     struct refusal why;
-    if (!command_config_option(argc, argv, help, &file, &code))
-        return code;
+    opterr = 0; // we say it in our own words
+    for (int option; (option = getopt_long(argc, argv, ":c:jh", options, NULL)) != -1;)
+        switch (option) {
+        case 'c': f.config_file = optarg; break;
+        case 'j': f.as_json = true; break;
+        default: return command_option(option, argv, help);
+        }
+    if (optind < argc)
+        return command_misused(argv[0], "what is '%s' for?", argv[optind]);
     config_place_now(&place);
-    struct config *c = config_load(file, &place, &why);
+    struct config *c = config_load(config_file_meant(f.config_file), &place, &why);
     if (!c) {
         log_line(LOG_LEVEL_ERROR, "%s", why.text);
         return COMMAND_FAILED;
     }
-    code = feedback(c, file);
+    f.config = c;
+    enum command_exit code = feedback(&f);
     config_free(c);
     return code;
 }

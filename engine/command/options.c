@@ -1,5 +1,6 @@
 #include "engine/base/log.h"
 #include "engine/command/command.h"
+#include "engine/config.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -51,6 +52,7 @@ bool command_config_option(int argc, char **argv, const char *help, const char *
         *ret_exit = command_misused(argv[0], "what is '%s' for?", argv[optind]);
         return false;
     }
+    *ret_file = config_file_meant(*ret_file);
     return true;
 }
 

@@ -10,7 +10,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define CONFIG_FILE "/etc/posthaste.conf"
 #define CONNECT_S_MAX 30
 
 static int load(struct send_engine *e, const char *file, const struct config_place *place)
@@ -44,8 +43,8 @@ int send_engine_find(const char *config_file, struct send_engine *ret)
     config_place_now(&place);
     if (config_file)
         return load(ret, config_file, &place);
-    if (access(CONFIG_FILE, R_OK) == 0)
-        return load(ret, CONFIG_FILE, &place);
+    if (access(CONFIG_FILE_USUAL, R_OK) == 0)
+        return load(ret, CONFIG_FILE_USUAL, &place);
     return load_defaults(ret, place);
 }
 

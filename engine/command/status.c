@@ -15,7 +15,8 @@ static const char help[] =
     "\n"
     "      --json          as one line of JSON\n"
     "      --metrics       all figures, in the text format of Prometheus\n"
-    "      --campaign NAME how far that campaign has come, and when it will be through\n"
+    "      --campaign NAME\n"
+    "                      how far that campaign has come, and when it will be through\n"
     "  -c, --config FILE   the engine's configuration; it names the control socket\n"
     "      --socket PATH   the control socket itself\n"
     "  -h, --help          this\n"
@@ -56,6 +57,26 @@ static void print_status(struct slice line)
            units_print_bytes(most, json_member_u64(line, "journal-bytes-max")));
 }
 
+static void print_campaign(struct slice line)
+{
+    char name[WORD_BYTES * 2], per_s[WORD_BYTES], time[UNITS_TEXT_BYTES];
+    struct slice value;
+    uint64_t queued = json_member_u64(line, "messages-queued");
+    printf("campaign   %s\n", json_member_plain(line, "campaign", name, sizeof(name)));
+    printf("messages   %llu queued, %llu over, %s a second\n", (unsigned long long)queued,
+           (unsigned long long)json_member_u64(line, "messages-over"),
+           json_member_plain(line, "messages-per-s", per_s, sizeof(per_s)));
+    printf("recipients %llu delivered, %llu deferrals, %llu failed\n",
+           (unsigned long long)json_member_u64(line, "delivered"),
+           (unsigned long long)json_member_u64(line, "deferred"),
+           (unsigned long long)json_member_u64(line, "failed"));
+    if (queued == 0)
+        printf("it is through\n");
+    else if (json_member(line, "finished-in-s", &value))
+        printf("through in %s at this speed\n",
+               units_print_us(time, json_member_u64(line, "finished-in-s") * 1000000));
+}
+
 enum command_exit command_status(int argc, char **argv)
 {
     struct ask ask = {.request = "status", .help = help, .print = print_status};
@@ -65,7 +86,10 @@ enum command_exit command_status(int argc, char **argv)
             ask.request = "metrics";
             ask.raw = true;
         } else if (strncmp(argv[i], "--campaign", sizeof("--campaign") - 1) == 0) {
-            ask = (struct ask){.request = "campaign", .help = help, .options = ASK_SELECTOR};
+            ask = (struct ask){.request = "campaign",
+                               .help = help,
+                               .options = ASK_SELECTOR,
+                               .print = print_campaign};
             argv[left++] = argv[i];
         } else {
             argv[left++] = argv[i];

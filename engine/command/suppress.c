@@ -14,9 +14,9 @@
 static const char help[] =
     "usage: posthaste suppress list [--json]\n"
     "       posthaste suppress query [--json] ADDRESS...\n"
-    "       posthaste suppress add [--for TIME] [--category WORD] ADDRESS...\n"
-    "       posthaste suppress remove ADDRESS...\n"
-    "       posthaste suppress import [--for TIME] [--category WORD] < FILE\n"
+    "       posthaste suppress add [--for TIME] [--category WORD] [--json] ADDRESS...\n"
+    "       posthaste suppress remove [--json] ADDRESS...\n"
+    "       posthaste suppress import [--for TIME] [--category WORD] [--json] < FILE\n"
     "       posthaste suppress export > FILE\n"
     "\n"
     "The list of addresses that get no mail: mail for them is refused or dropped when it is handed\n"
@@ -26,10 +26,11 @@ static const char help[] =
     "A line of FILE is an address; behind a tab the day until which it is held (2027-02-28), and\n"
     "behind another one its category may follow. `export` and `list` print such lines.\n"
     "\n"
-    "  -c, --config FILE   the configuration; without it, the defaults\n"
+    "  -c, --config FILE   the configuration; without it, /etc/posthaste.conf, or\n"
+    "                      the defaults where that is not there\n"
     "  --for TIME          how long it is held (90d); without it, suppression { for = ... }\n"
     "  --category WORD     why: bad-mailbox, spam, ...; without it, other\n"
-    "  --json              a JSON object for each address\n"
+    "  --json              a JSON object for each address; of a change, how many there were\n"
     "  -h, --help          this\n";
 
 struct suppress {
@@ -40,6 +41,7 @@ struct suppress {
     const char *config_file, *time, *category;
     bool json;
     uint16_t until;
+    uint64_t changed_count;
     struct suppress_change change;
 };
 
@@ -139,6 +141,7 @@ static bool change(struct suppress *s, struct slice given, struct suppression_li
     line.address = suppress_address(given, text);
     if (line.address.len == 0)
         return refuse(why, "'%.*s' is no address", SLICE_ARG(given));
+    s->changed_count++;
     return suppress_change_put(&s->change, &line, why);
 }
 
@@ -192,6 +195,13 @@ static bool import(struct suppress *s, struct refusal *why)
     return is_ok && !ferror(stdin);
 }
 
+static enum command_exit tell_change(const struct suppress *s)
+{
+    printf(s->json ? "{\"action\":\"%s\",\"addresses\":%llu}\n" : "%s: %llu addresses\n", s->action,
+           (unsigned long long)s->changed_count);
+    return command_printed();
+}
+
 static enum command_exit change_all(struct suppress *s,
                                     bool (*what)(struct suppress *, struct refusal *))
 {
@@ -202,7 +212,7 @@ static enum command_exit change_all(struct suppress *s,
     bool is_safe = suppress_change_end(&s->change, &late);
     if (!is_ok)
         return fail(&why);
-    return is_safe ? COMMAND_DONE : fail(&late);
+    return is_safe ? tell_change(s) : fail(&late);
 }
 
 // --- the command line
@@ -288,7 +298,7 @@ enum command_exit command_suppress(int argc, char **argv)
     if (!read_options(&s, argc, argv, &code))
         return code;
     config_place_now(&place);
-    s.config = config_load(s.config_file, &place, &why);
+    s.config = config_load(config_file_meant(s.config_file), &place, &why);
     if (!s.config)
         return fail(&why);
     code = act(&s);

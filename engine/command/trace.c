@@ -137,7 +137,7 @@ static enum command_exit run(struct trace *t)
     if (code != COMMAND_DONE || !t->id)
         return code;
     config_place_now(&place);
-    struct config *c = config_load(t->config_file, &place, &why);
+    struct config *c = config_load(config_file_meant(t->config_file), &place, &why);
     if (!c) {
         log_line(LOG_LEVEL_ERROR, "%s", why.text);
         return COMMAND_FAILED;

@@ -483,13 +483,14 @@ class Engines(Operated):
         exchanger = self.exchanger(dict(LATER))
         message = self.submit(engine, exchanger)
         engine.outcomes(message)
-        self.assertEqual(self.run_command(engine, "drain").returncode, 0)
+        self.assertEqual(self.run_command(engine, "drain").stdout, "draining, 1 messages queued\n")
         self.assertEqual(self.status(engine)["state"], "draining")
         with Client(engine.unix) as client:
             self.assertEqual(client.say(f"MAIL FROM:<{SENDER}>")[0], 451)
-        self.assertEqual(self.run_command(engine, "drain", "--off").returncode, 0)
+        self.assertEqual(self.ask(engine, "drain", "--off")[0]["state"], "running")
         exchanger.script.clear()
-        self.assertEqual(self.run_command(engine, "drain", "--stop").returncode, 0)
+        *_, last = self.ask(engine, "drain", "--stop")
+        self.assertEqual((last["state"], last["messages-queued"]), ("draining", 0))
         self.assertEqual(engine.process.ended(10), 0)
         self.assertEqual(engine.events()[-1]["messages-left"], 0)
 

@@ -224,4 +224,7 @@ class Steered(Operated):
         progress, = self.ask(one, "status", "--campaign=spring sale")
         self.assertEqual((progress["messages-queued"], progress["messages-over"],
                           progress["failed"], progress["finished-in-s"]), (0, 2, 2, 0))
+        self.assertRegex(self.run_command(one, "status", "--campaign", "news").stdout,
+                         r"^campaign   news\nmessages   1 queued, 0 over, \S+ a second\n"
+                         r"recipients 0 delivered, 1 deferrals, 0 failed\n$")
         self.assertEqual(self.run_command(one, "status", "--campaign", "none").returncode, 1)

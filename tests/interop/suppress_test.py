@@ -1,6 +1,7 @@
 """The list of addresses that get no mail: how they come onto it, and what becomes of their mail."""
 
 import glob
+import json
 import os
 
 from client import Client
@@ -134,7 +135,8 @@ class ByHand(Suppressed):
     def test_while_it_is_stopped(self):
         engine = self.engine()
         engine.stop()
-        self.command(engine, "suppress", "add", "A@b.example", "c@d.example")
+        self.assertEqual(self.command(engine, "suppress", "add", "A@b.example", "c@d.example"),
+                         "add: 2 addresses\n")
         self.command(engine, "suppress", "import", content="# a comment\ne@f.example\r\n\n"
                      "g@h.example\t2099-01-31\tspam\ni@j.example\t2020-01-01\tspam\n")
         self.command(engine, "suppress", "remove", "c@d.example")
@@ -238,8 +240,8 @@ class ByHand(Suppressed):
 
 
 class Feedback(Suppressed):
-    def feedback(self, engine, message, ok=True):
-        done = run([PROGRAM, "feedback", "-c", engine.config], message.encode())
+    def feedback(self, engine, message, *words, ok=True):
+        done = run([PROGRAM, "feedback", "-c", engine.config, *words], message.encode())
         self.assertEqual(done.returncode == 0, ok, done.stderr)
         return done.stdout.decode()
 
@@ -263,4 +265,6 @@ class Feedback(Suppressed):
             self.assertEqual(self.feedback(engine, message), want)
         self.assertEqual(self.listed(engine),
                          ["joe@example.org", "inner@x.example", "jim@example.org"])
+        self.assertEqual(json.loads(self.feedback(engine, BOUNCE.format(verp="x", **full), "--json")),
+                         {"address": "inner@x.example", "suppressed": False, "category": "quota"})
         self.feedback(engine, "Subject: hello\n\nhello\n", ok=False)

@@ -329,7 +329,8 @@ class Configurations(unittest.TestCase):
         self.refused('listen "[::]:0" { %s }' % tls, "none of them may send mail")
         self.refused('listen "0.0.0.0:0" { relay-from = "0.0.0.0/0" }', "everybody")
         self.refused('users = "/u"\nlisten "127.0.0.9:0" { auth = "require" }', "auth wants users")
-        for good in (f'users = "/u"\nlisten "0.0.0.0:0" {{ {tls} }}',
+        users = write_users(place().path("relay-users"), {"joe": ""})
+        for good in (f'users = "{users}"\nlisten "0.0.0.0:0" {{ {tls} }}',
                      'listen "0.0.0.0:0" { relay-from = "10.0.0.0/8" }'):
             self.assertEqual(run([PROGRAM, "check", "-c", configure(more=good)]).returncode, 0)
 
