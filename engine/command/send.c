@@ -88,6 +88,25 @@ static int relay(const struct send_engine *e)
     return send_failed(EX_TEMPFAIL, "the engine is down: %s", why.text);
 }
 
+// By the subcommand that does it, for root and the engine's user.
+static enum command_exit ask_of_queue(struct send_options *o)
+{
+    char list[] = "queue", retry[] = "retry", config[] = "-c";
+    char *words[8];
+    int count = 0;
+    words[count++] = o->mode == SEND_LIST ? list : retry;
+    if (o->config_file) {
+        words[count++] = config;
+        words[count++] = o->config_file;
+    }
+    if (o->mode == SEND_RETRY)
+        words[count++] = o->retry_option;
+    if (o->mode == SEND_RETRY && o->retry_value)
+        words[count++] = o->retry_value;
+    words[count] = NULL;
+    return o->mode == SEND_LIST ? command_queue(count, words) : command_retry(count, words);
+}
+
 enum command_exit command_send(int argc, char **argv)
 {
     struct send_options o;
@@ -96,6 +115,8 @@ enum command_exit command_send(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (!send_options_parse(argc, argv, &o, &code) || o.mode == SEND_NOTHING)
         return (enum command_exit)code;
+    if (o.mode == SEND_LIST || o.mode == SEND_RETRY)
+        return ask_of_queue(&o);
     code = send_engine_find(o.config_file, &e);
     if (code == EX_OK)
         code = o.mode == SEND_RELAY ? relay(&e) : deliver(&o, &e);

@@ -42,12 +42,14 @@ int send_failed(int exit_code, const char *format, ...) __attribute__((format(pr
 enum send_mode {
     SEND_DELIVER, // -bm
     SEND_RELAY,   // -bs
+    SEND_LIST,    // -bp, mailq: what `posthaste queue` prints
+    SEND_RETRY,   // -q: as `posthaste retry`
     SEND_NOTHING, // there is nothing to do, and that is fine
 };
 
 struct send_options {
     enum send_mode mode;
-    const char *config_file;           // NULL: look for it
+    char *config_file;                 // NULL: look for it
     const char *sender;                // NULL: who calls; as typed
     const char *full_name;             // NULL: not said
     bool rcpts_from_header;            // -t
@@ -58,6 +60,8 @@ struct send_options {
     char mail_dsn[SEND_DSN_BYTES_MAX]; // "RET=... ENVID=...", or empty
     char rcpt_dsn[SEND_DSN_BYTES_MAX]; // "NOTIFY=...", or empty
     char **rcpts;                      // the arguments, up to a NULL
+    char retry_option[16];             // SEND_RETRY: which mail, "--all" or "--domain" ...
+    char *retry_value;                 // and NULL where that takes none
 };
 
 // False: exit with *ret_exit. That may be EX_OK, after --help.

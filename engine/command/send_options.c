@@ -26,6 +26,9 @@ static const char help[] =
     "  -B TYPE     7BIT or 8BITMIME\n"
     "  -XV         VERP: each recipient's address stands in the sender's\n"
     "  -bs         speak SMTP on standard input and output\n"
+    "  -bp         list the queue, as posthaste queue and mailq do\n"
+    "  -q          try deferred mail now, as posthaste retry --all; -qIID, -qRDOMAIN, -qSSENDER:\n"
+    "              that mail\n"
     "  -v          say what the engine answers\n"
     "  -C, --config FILE   the engine's configuration\n"
     "  --help              this\n"
@@ -44,9 +47,7 @@ static int unserved(const char *option)
         {"bd", EX_USAGE, "'posthaste serve' runs the engine"},
         {"bD", EX_USAGE, "'posthaste serve' runs the engine"},
         {"bl", EX_USAGE, "'posthaste serve' runs the engine"},
-        {"bp", EX_UNAVAILABLE, "the queue cannot be listed"},
         {"bv", EX_UNAVAILABLE, "addresses cannot be verified"},
-        {"q", EX_UNAVAILABLE, "the engine tries again when it is time"},
     };
     for (size_t i = 0; i < COUNT_OF(table); i++)
         if (strncmp(option, table[i].option, strlen(table[i].option)) == 0)
@@ -61,6 +62,7 @@ static int set_mode(struct send_options *o, const char *mode)
     switch (mode[0]) {
     case 'm': o->mode = SEND_DELIVER; return EX_OK;
     case 's': o->mode = SEND_RELAY; return EX_OK;
+    case 'p': o->mode = SEND_LIST; return EX_OK;
     case 'i': // there is no database of aliases
     case 'h': // or of hosts
     case 'H': o->mode = SEND_NOTHING; return EX_OK;
@@ -134,10 +136,33 @@ static int set_verp(struct send_options *o, const char *characters)
     return EX_OK;
 }
 
+// -q, -qIID, -qRSITE, -qSSENDER; or -qINTERVAL.
+static int set_queue_run(struct send_options *o, char *which)
+{
+    static const struct {
+        char letter;
+        const char *option;
+    } table[] = {{'I', "--id"}, {'R', "--domain"}, {'S', "--sender"}};
+    o->mode = SEND_RETRY;
+    strcpy(o->retry_option, "--all");
+    if (!which)
+        return EX_OK;
+    if (which[0] >= '0' && which[0] <= '9') {
+        o->mode = SEND_NOTHING; // an interval, for an engine that has its own
+        return EX_OK;
+    }
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        if (which[0] == table[i].letter && which[1] != '\0') {
+            strcpy(o->retry_option, table[i].option);
+            o->retry_value = which + 1;
+            return EX_OK;
+        }
+    return send_failed(EX_USAGE, "-q%s: I, R or S and a value, or nothing", which);
+}
+
 // What has to be seen as a whole before it is judged.
 struct seen {
     const char *ret, *envid;
-    const char *queue_run; // -q...
 };
 
 static int take_option(struct send_options *o, struct seen *seen, int option)
@@ -160,7 +185,7 @@ static int take_option(struct send_options *o, struct seen *seen, int option)
     case 'V': seen->envid = optarg; return EX_OK;
     case 'X': return optarg[0] == 'V' ? set_verp(o, optarg + 1) : EX_OK; // else a log file
     case 'b': return set_mode(o, optarg);
-    case 'q': seen->queue_run = optarg ? optarg : ""; return EX_OK;
+    case 'q': return set_queue_run(o, optarg);
     case 't': o->rcpts_from_header = true; return EX_OK;
     case 'v': o->verbose = true; return EX_OK;
     default: return EX_OK; // taken, and of no meaning here
@@ -170,10 +195,6 @@ static int take_option(struct send_options *o, struct seen *seen, int option)
 // Options that do not go together, and what is no matter of one option.
 static int judge(struct send_options *o, const struct seen *seen)
 {
-    if (seen->queue_run && seen->queue_run[0] >= '0' && seen->queue_run[0] <= '9')
-        o->mode = SEND_NOTHING; // an interval, for an engine that has its own
-    else if (seen->queue_run)
-        return unserved("q");
     if (o->mode != SEND_DELIVER && o->rcpts_from_header)
         return send_failed(EX_USAGE, "-t is for mail on standard input");
     if (o->mode != SEND_DELIVER && o->rcpts[0])
@@ -193,6 +214,8 @@ bool send_options_parse(int argc, char **argv, struct send_options *ret, int *re
     *ret_exit = EX_OK;
     if (strcmp(argv[0], "newaliases") == 0)
         ret->mode = SEND_NOTHING;
+    else if (strcmp(argv[0], "mailq") == 0)
+        ret->mode = SEND_LIST;
     opterr = 0; // we say it in our own words
     for (int option;
          (option = getopt_long(argc, argv, ":A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:tvx",
@@ -214,6 +237,6 @@ bool send_options_parse(int argc, char **argv, struct send_options *ret, int *re
             return false;
     }
     ret->rcpts = argv + optind;
-    *ret_exit = strcmp(argv[0], "mailq") == 0 ? unserved("bp") : judge(ret, &seen);
+    *ret_exit = judge(ret, &seen);
     return *ret_exit == EX_OK;
 }

@@ -122,14 +122,36 @@ class Options(Sends):
 
     def test_modes(self):
         """What cannot be done is said; what there is no need to do is done."""
-        for option, code in (("-bd", EX_USAGE), ("-bl", EX_USAGE), ("-bp", EX_UNAVAILABLE),
-                             ("-bv", EX_UNAVAILABLE), ("-q", EX_UNAVAILABLE),
-                             ("-qIabc", EX_UNAVAILABLE), ("-qRexample.org", EX_UNAVAILABLE)):
+        for option, code in (("-bd", EX_USAGE), ("-bl", EX_USAGE), ("-bv", EX_UNAVAILABLE),
+                             ("-qX", EX_USAGE), ("-qI", EX_USAGE)):
             with self.subTest(option):
                 self.says(r"\w+ \w+ \w+", option, want=code)
         for option in ("-bi", "-I", "-bh", "-bH", "-q30m"):
             with self.subTest(option):
                 self.assertEqual(self.send(option), "")
+
+    def test_queue(self):
+        """Listed, and tried again, by the names that sendmail has for it."""
+        self.exchanger.script["RCPT"] = b"450 4.2.0 later\r\n"
+        self.send("-f", SENDER, self.rcpts[0])
+        folder = place().path(place().new_name("bin"))
+        os.makedirs(folder)
+        mailq = os.path.join(folder, "mailq")
+        os.symlink(PROGRAM, mailq)
+        for command in ([PROGRAM, "send", "-bp"], [mailq]):
+            listed = eventually(lambda c=command: (done := run([*c, "-C", engine.config])).returncode == 0
+                                and b" deferred " in done.stdout and done.stdout, "a deferred message")
+            self.assertIn(self.rcpts[0].encode(), listed)
+        name = listed.split()[0].decode()
+        self.exchanger.script.clear()
+        for option in ("-qRnowhere.example", "-qSsomebody@client.example"):
+            done = run([PROGRAM, "send", "-C", engine.config, option])
+            self.assertEqual((done.returncode, done.stdout), (EX_OK, b"retry: 0 recipients\n"))
+        done = run([PROGRAM, "send", "-C", engine.config, f"-qI{name}"])
+        self.assertEqual((done.returncode, done.stdout), (EX_OK, b"retry: 1 recipients\n"))
+        self.arrived()
+        self.assertEqual(run([PROGRAM, "send", "-C", engine.config, "-q"]).stdout,
+                         b"retry: 0 recipients\n")
 
     def test_names(self):
         """The program knows the names under which a mail system is called."""
