@@ -66,7 +66,7 @@ static void run_timers(struct worker *w)
 static void take_letters(struct worker *w)
 {
     struct letter *l;
-    while ((l = inbox_pop(w->inbox))) {
+    while ((l = post_take(&w->post))) {
         switch ((enum letter_kind)l->kind) {
         case LETTER_RESULTS:
             home_take_results(&w->home, CONTAINER_OF(l, struct result_page, letter));
@@ -159,7 +159,8 @@ void worker_turn(struct worker *w)
     home_write(&w->home);
     worker_tell_fates(w);
     worker_take_messages(w); // of those who had waited for their verdicts
-    take_letters(w);         // of domains of ours that have jobs now
+    post_flush(&w->post);    // domains of others have jobs now
+    take_letters(w);         // and domains of ours
     worker_follow_trouble(w);
     worker_follow_stop(w);
     order_place_note_rates(&w->place);
@@ -171,6 +172,7 @@ void worker_turn(struct worker *w)
     worker_flush_events(w, last_letters);
     worker_tell_trouble_of_events(w);
     home_suppress_flush(&w->home);
+    post_flush(&w->post);
     worker_note_drained(w, last_letters);
     w->all_drained = last_pages;
     rates_file_turn(&w->rates_file, w->deliver, deliver_begun_count(w->deliver), w->drained);
@@ -205,7 +207,7 @@ uint64_t worker_sleeps(struct worker *w)
         (w->pickup && pickup_busy(w->pickup)) ||
         (worker_all_quiet(w) && (!w->drained || worker_finished(w))) ||
         (worker_all_drained(w) && !w->all_drained && w->number == SUPPRESSION_KEEPER) ||
-        may_accept(w) || !inbox_sleep(w->inbox))
+        may_accept(w) || !post_sleep(&w->post))
         due_us = 0;
     epoch_turn_ends(&w->shared->epochs, w->number);
     return due_us;
@@ -213,6 +215,6 @@ uint64_t worker_sleeps(struct worker *w)
 
 void worker_wakes(struct worker *w)
 {
-    inbox_wake(w->inbox);
+    post_wakes(&w->post);
     epoch_turn_begins(&w->shared->epochs, w->number);
 }

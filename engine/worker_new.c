@@ -274,8 +274,7 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
     w->shared = shared;
     w->number = number;
     w->io = io;
-    w->inbox = &shared->inboxes[number];
-    w->post = (struct post){.inboxes = shared->inboxes, .worker_count = shared->worker_count};
+    post_init(&w->post, shared->inboxes, shared->worker_count, number);
     w->deal_next = number;
     wheel_init(&w->wheel, io_now_us(io));
     rates_file_init(&w->rates_file, io, shared->rates_fd, number, shared->rate_memory, OWNER_RATES);
@@ -306,7 +305,7 @@ int worker_new(struct worker **ret, struct shared *shared, uint32_t number, stru
 static void drain_inbox(struct worker *w)
 {
     struct letter *l;
-    while ((l = inbox_pop(w->inbox)))
+    while ((l = post_take(&w->post)))
         if (l->kind == LETTER_PAGE_BACK)
             deliver_on_letter(w->deliver, l);
         else if (l->kind == LETTER_SUPPRESS)

@@ -38,7 +38,6 @@ struct worker {
     struct shared *shared;
     uint32_t number;
     struct io *io;
-    struct inbox *inbox;
     struct post post;
     struct wheel wheel;
     struct home home;

@@ -41,21 +41,22 @@
 #define DOMAIN_DRAIN_MAX 4096u // jobs taken from one domain at once
 #define DOMAIN_EPOCHS 2        // between the last that is heard of a domain and its end
 
-// Three parts, so that no cache line goes to and fro for what others do with their own: what all
-// workers read and hardly anybody writes, a short name included; what producers write, one line for
-// a whole push; and the owner's.
+// Four parts, so that no cache line goes to and fro for what others do with their own: what all
+// workers read and hardly anybody writes, a short name included; the homes' count, in the line
+// where only long names end; the crossing, one line for a whole push and for all that the owner
+// does to take the job out; and the owner's.
 struct domain {
     struct cds_lfht_node node;
     uint64_t hash;          // in the table; differs from run to run
     _Atomic uint16_t owner; // worker
     uint8_t name_len;
     char name[DOMAIN_NAME_BYTES]; // lower-case A-labels, or an address literal
+    _Atomic uint32_t job_count;   // domain_ref()
     struct cds_wfcq_tail tail __attribute__((aligned(64)));
-    _Atomic uint32_t job_count; // domain_ref()
+    struct __cds_wfcq_head head; // an empty queue's producer writes to it, too
     struct letter dirty_letter;
     struct letter handover_letter;
-    struct __cds_wfcq_head head __attribute__((aligned(64))); // the owner's, as is all behind it
-    struct ready ready;
+    struct ready ready __attribute__((aligned(64))); // the owner's, as is all behind it
     // What delivery keeps about the domain follows: see domain_table_new().
 };
 

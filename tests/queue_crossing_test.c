@@ -9,6 +9,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/random.h"
+#include "queue/post.h"
 #include "queue/result.h"
 #include "tests/suite.h"
 
@@ -54,7 +55,7 @@ struct counts {
 struct worker {
     uint32_t number;
     pthread_t thread;
-    struct inbox inbox;
+    struct post post;
     _Atomic uint32_t wake_word; // futex
     struct random dice;
     struct shared *shared;
@@ -73,6 +74,7 @@ struct shared {
     struct epochs epochs;
     _Atomic uint32_t workers_busy;
     _Atomic uint32_t failures;
+    struct inbox inboxes[WORKERS];
     struct worker workers[WORKERS];
 };
 
@@ -92,9 +94,14 @@ static void fail(struct worker *w, const char *what)
 
 static void leave(struct worker *w, uint32_t to, struct letter *l)
 {
-    if (inbox_push(&w->shared->workers[to].inbox, l)) {
+    post_leave(&w->post, to, l);
+}
+
+static void wake_others(struct worker *w)
+{
+    for (; w->post.wake; w->post.wake &= w->post.wake - 1) {
         w->counts.wakes++;
-        wake(&w->shared->workers[to]);
+        wake(&w->shared->workers[__builtin_ctzll(w->post.wake)]);
     }
 }
 
@@ -307,7 +314,7 @@ static bool serve_domains(struct worker *w)
 static void read_letters(struct worker *w)
 {
     struct letter *l;
-    while ((l = inbox_pop(&w->inbox)))
+    while ((l = post_take(&w->post)))
         switch ((enum letter_kind)l->kind) {
         case LETTER_DOMAIN_DIRTY:
             on_dirty(w, CONTAINER_OF(l, struct test_domain, domain.dirty_letter));
@@ -344,7 +351,7 @@ static bool all_over(struct shared *s)
 static void sleep_until_woken(struct worker *w)
 {
     struct timespec timeout = {.tv_sec = LOST_AFTER_S};
-    if (!inbox_sleep(&w->inbox))
+    if (!post_sleep(&w->post))
         return;
     w->counts.sleeps++;
     while (atomic_exchange_explicit(&w->wake_word, 0, memory_order_relaxed) == 0 &&
@@ -354,7 +361,7 @@ static void sleep_until_woken(struct worker *w)
             fail(w, "slept, and nobody came");
             break;
         }
-    inbox_wake(&w->inbox);
+    post_wakes(&w->post);
 }
 
 static void *worker_run(void *argument)
@@ -365,10 +372,14 @@ static void *worker_run(void *argument)
         epoch_turn_begins(&w->shared->epochs, w->number);
         read_letters(w);
         send_new(w);
+        if (random_below(&w->dice, 2) == 0)
+            post_flush(&w->post);
         bool more = serve_domains(w);
         for (uint32_t home = 0; home < WORKERS; home++)
             if (w->pages[home])
                 page_leaves(w, home);
+        post_flush(&w->post);
+        wake_others(w);
         epoch_turn_ends(&w->shared->epochs, w->number);
         urcu_qsbr_quiescent_state();
         if (!more && (w->jobs_sent == JOBS || random_below(&w->dice, 8) == 0)) {
@@ -388,7 +399,8 @@ static void worker_init(struct worker *w, struct shared *s, uint32_t number)
     w->jobs = aligned_alloc(64, JOBS * sizeof(*w->jobs));
     CHECK(w->jobs);
     memset(w->jobs, 0, JOBS * sizeof(*w->jobs));
-    inbox_init(&w->inbox);
+    inbox_init(&s->inboxes[number]);
+    post_init(&w->post, s->inboxes, WORKERS, number);
     random_init(&w->dice, number + 1);
 }
 
@@ -400,7 +412,7 @@ static void worker_release(struct worker *w, struct counts *sum)
     for (size_t i = 0; i < sizeof(w->counts) / sizeof(*from); i++)
         to[i] += from[i];
     struct letter *l;
-    while ((l = inbox_pop(&w->inbox)))
+    while ((l = post_take(&w->post)))
         if (l->kind == LETTER_RESULTS || l->kind == LETTER_PAGE_BACK)
             free(CONTAINER_OF(l, struct result_page, letter));
     for (struct result_page *p = w->free_pages, *next; p; p = next) {
@@ -473,13 +485,13 @@ static void *player_run(void *argument)
     struct player *p = argument;
     for (uint32_t thrown = 0;
          thrown < BALLS * ROUNDS && atomic_load(&p->w.shared->failures) == 0;) {
-        struct letter *ball = inbox_pop(&p->w.inbox);
+        struct letter *ball = post_take(&p->w.post);
         if (!ball) {
             sleep_until_woken(&p->w);
             continue;
         }
         thrown++;
-        if (inbox_push(&p->other->w.inbox, ball))
+        if (inbox_push(&p->w.post.inboxes[p->other->w.number], ball))
             wake(&p->other->w);
     }
     return NULL;
@@ -489,19 +501,19 @@ static void nobody_sleeps_over_a_letter(void)
 {
     struct letter balls[BALLS] = {0};
     struct shared *s = aligned_alloc(64, (sizeof(*s) + 63) / 64 * 64);
-    struct player *players = aligned_alloc(64, 2 * sizeof(*players));
+    struct player *players = calloc(2, sizeof(*players));
     CU_ASSERT_FATAL(s && players);
     memset(s, 0, sizeof(*s));
-    memset(players, 0, 2 * sizeof(*players));
     atomic_init(&s->workers_busy, 2);
     for (uint32_t i = 0; i < 2; i++) {
         players[i].other = &players[1 - i];
         players[i].w.shared = s;
         players[i].w.number = i;
-        inbox_init(&players[i].w.inbox);
+        inbox_init(&s->inboxes[i]);
+        post_init(&players[i].w.post, s->inboxes, 2, i);
     }
     for (int i = 0; i < BALLS; i++)
-        inbox_push(&players[0].w.inbox, &balls[i]);
+        inbox_push(&s->inboxes[0], &balls[i]);
     for (int i = 0; i < 2; i++)
         CHECK(pthread_create(&players[i].w.thread, NULL, player_run, &players[i]) == 0);
     for (int i = 0; i < 2; i++)

@@ -3,6 +3,7 @@
 
 #include "engine/base/check.h"
 #include "queue/domain.h"
+#include "queue/post.h"
 #include "tests/suite.h"
 
 #include <stdio.h>
@@ -88,6 +89,38 @@ static void a_dirty_letter_is_under_way_once(void)
     CU_ASSERT_PTR_NULL(inbox_pop(&b));
     CU_ASSERT(inbox_push(&b, &dirty)); // passed on
     CU_ASSERT_PTR_EQUAL(inbox_pop(&b), &dirty);
+}
+
+static void a_turns_letters_come_at_once(void)
+{
+    struct inbox inboxes[2];
+    struct post post, others;
+    struct letter dirty[3] = {0}, result = {.kind = LETTER_RESULTS}, own = result;
+    for (int i = 0; i < 2; i++)
+        inbox_init(&inboxes[i]);
+    post_init(&post, inboxes, 2, 0);
+    post_init(&others, inboxes, 2, 1);
+    for (int i = 0; i < 3; i++) {
+        dirty[i].kind = LETTER_DOMAIN_DIRTY;
+        post_leave(&post, 1, &dirty[i]);
+    }
+    post_leave(&post, 1, &dirty[0]); // is under way already
+    post_leave(&post, 0, &own);
+    CU_ASSERT(!post_sleep(&post)); // over a letter of his own
+    CU_ASSERT_PTR_EQUAL(post_take(&post), &own);
+    CU_ASSERT_PTR_NULL(post_take(&post));
+    CU_ASSERT(post_sleep(&others)); // for nobody has heard of a domain yet
+    post_flush(&post);
+    CU_ASSERT_EQUAL(post.wake, 1u << 1);
+    post_leave(&post, 1, &result); // such a one waits for nothing
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_PTR_EQUAL(post_take(&others), &dirty[i]);
+    CU_ASSERT_PTR_EQUAL(post_take(&others), &result);
+    CU_ASSERT_PTR_NULL(post_take(&others));
+    post_leave(&post, 1, &dirty[1]); // once more
+    post_flush(&post);
+    CU_ASSERT_PTR_EQUAL(post_take(&others), &dirty[1]);
+    CU_ASSERT(post_sleep(&others));
 }
 
 static void names_find_their_domain(void)
@@ -281,6 +314,7 @@ static const struct suite_test tests[] = {
     {"one sender wakes", one_sender_wakes},
     {"nobody sleeps over half a letter", nobody_sleeps_over_half_a_letter},
     {"a dirty letter is under way once", a_dirty_letter_is_under_way_once},
+    {"a turn's letters come at once", a_turns_letters_come_at_once},
     {"names find their domain", names_find_their_domain},
     {"a name too long is no domain", a_name_too_long_is_no_domain},
     {"owners are spread, and the same in every run", owners_are_spread_and_the_same_in_every_run},

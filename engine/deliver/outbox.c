@@ -114,6 +114,8 @@ static bool is_notice(const struct deliver *d, const struct job *j, uint32_t rcp
                       const struct attempt *at)
 {
     const struct message *m = j->message;
+    if (v == VERDICT_DELIVERED && (!at || at->reports))
+        return false; // without a look at the message: it may lie in another core's cache
     if (!m || m->sender_len == 0 || m->events_only)
         return !m && v == VERDICT_NEVER;
     uint32_t notify = notify_of_rcpt(message_rcpt_dsn(m, rcpt));
@@ -121,7 +123,7 @@ static bool is_notice(const struct deliver *d, const struct job *j, uint32_t rcp
     case VERDICT_NEVER: return notify & NOTIFY_FAILURE;
     case VERDICT_LATER:
         return notify & NOTIFY_DELAY || (d->o.reports_delays && !(notify & NOTIFY_ASKED));
-    case VERDICT_DELIVERED: return notify & NOTIFY_SUCCESS && at && !at->reports;
+    case VERDICT_DELIVERED: return notify & NOTIFY_SUCCESS;
     }
     return false;
 }
