@@ -103,66 +103,93 @@ static bool has_failed_lately(const struct site_address *a, uint64_t now_us)
     return a->rests_until_us > 0 && now_us - a->rests_until_us < SITE_FAILURE_KEPT_US;
 }
 
+// --- the choice of an address
+
+// One walk over the hosts: whom it is for, and what it has found so far.
+struct choosing {
+    uint8_t families;
+    uint64_t now_us;
+    bool any_address, temporary, walk_over;
+    uint8_t rested_host, rested_at;
+    const struct site_address *rested; // the longest
+    uint8_t barred_host;               // the most preferred of those that may not be used,
+    enum tls_bar bar;                  // and why
+};
+
+// What must be found out about a host first; SITE_CONNECT: nothing.
+static enum site_choice what_lacks(const struct site_host *host, uint64_t now_us)
+{
+    if (host->state == HOST_ASKED || host->dane_state == HOST_DANE_ASKED)
+        return SITE_WAIT;
+    if (host->state == HOST_UNKNOWN || host->expires_us <= now_us)
+        return SITE_ASK;
+    return host->address_count > 0 && !dane_is_known(host, now_us) ? SITE_ASK_DANE : SITE_CONNECT;
+}
+
+static bool may_be_used(struct choosing *c, const struct site *s, uint8_t host)
+{
+    const struct tls_facts facts = site_tls_facts(s, host);
+    enum tls_bar bar = s->hosts[host].address_count > 0 ? tls_bar(&facts) : TLS_BAR_NONE;
+    if (bar != TLS_BAR_NONE && c->bar == TLS_BAR_NONE) {
+        c->barred_host = host;
+        c->bar = bar;
+    }
+    return bar == TLS_BAR_NONE;
+}
+
+// An address of the host that has not failed lately. False: there is none.
+static bool find_sound(struct choosing *c, const struct site *s, uint8_t host, uint8_t *ret_address)
+{
+    for (uint8_t a = 0; a < s->hosts[host].address_count; a++) {
+        const struct site_address *at = &s->hosts[host].addresses[a];
+        if (!(source_family_of(&at->address) & c->families))
+            continue;
+        c->any_address = true;
+        if (at->rests_until_us > c->now_us)
+            continue;
+        if (!has_failed_lately(at, c->now_us)) {
+            *ret_address = a;
+            return true;
+        }
+        c->walk_over &= at->walk == s->walk;
+        if (!c->rested || at->rests_until_us < c->rested->rests_until_us) {
+            c->rested = at;
+            c->rested_host = host;
+            c->rested_at = a;
+        }
+    }
+    return false;
+}
+
 enum site_choice site_choose(struct site *s, uint8_t families, uint64_t now_us, struct random *dice,
                              uint8_t *ret_host, uint8_t *ret_address, bool *ret_temporary,
                              enum tls_bar *ret_bar)
 {
-    uint8_t barred_host = 0;
-    enum tls_bar barred = TLS_BAR_NONE;
     uint8_t order[MX_HOSTS_MAX];
-    bool any_address = false, temporary = false, walk_over = true;
-    const struct site_address *rested = NULL; // the longest
-    uint8_t rested_host = 0, rested_at = 0;
+    struct choosing c = {.families = families, .now_us = now_us, .walk_over = true};
     if (s->rests_until_us > now_us)
         return SITE_RESTING;
     mx_order(s->set, dice, order);
     for (uint32_t i = 0; i < s->set->count; i++) {
-        struct site_host *host = &s->hosts[order[i]];
         *ret_host = order[i];
-        if (host->state == HOST_ASKED || host->dane_state == HOST_DANE_ASKED)
-            return SITE_WAIT;
-        if (host->state == HOST_UNKNOWN || host->expires_us <= now_us)
-            return SITE_ASK;
-        temporary |= host->state == HOST_NONE_FOR_NOW;
-        if (host->address_count > 0 && !dane_is_known(host, now_us))
-            return SITE_ASK_DANE;
-        const struct tls_facts facts = site_tls_facts(s, order[i]);
-        enum tls_bar bar = host->address_count > 0 ? tls_bar(&facts) : TLS_BAR_NONE;
-        if (bar != TLS_BAR_NONE) {
-            barred_host = barred == TLS_BAR_NONE ? order[i] : barred_host;
-            barred = barred == TLS_BAR_NONE ? bar : barred;
-            continue;
-        }
-        for (uint8_t a = 0; a < host->address_count; a++) {
-            const struct site_address *at = &host->addresses[a];
-            if (!(source_family_of(&at->address) & families))
-                continue;
-            any_address = true;
-            if (at->rests_until_us > now_us)
-                continue;
-            if (!has_failed_lately(at, now_us)) {
-                *ret_address = a;
-                return SITE_CONNECT;
-            }
-            walk_over &= at->walk == s->walk;
-            if (!rested || at->rests_until_us < rested->rests_until_us) {
-                rested = at;
-                rested_host = order[i];
-                rested_at = a;
-            }
-        }
+        enum site_choice lacks = what_lacks(&s->hosts[order[i]], now_us);
+        if (lacks != SITE_CONNECT)
+            return lacks;
+        c.temporary |= s->hosts[order[i]].state == HOST_NONE_FOR_NOW;
+        if (may_be_used(&c, s, order[i]) && find_sound(&c, s, order[i], ret_address))
+            return SITE_CONNECT;
     }
-    if (rested && !walk_over) {
-        *ret_host = rested_host;
-        *ret_address = rested_at;
+    if (c.rested && !c.walk_over) {
+        *ret_host = c.rested_host;
+        *ret_address = c.rested_at;
         return SITE_CONNECT;
     }
-    if (any_address)
+    if (c.any_address)
         return SITE_RESTING;
-    *ret_temporary = temporary;
-    *ret_host = barred_host;
-    *ret_bar = barred;
-    return barred != TLS_BAR_NONE ? SITE_BARRED : SITE_NO_ADDRESS;
+    *ret_temporary = c.temporary;
+    *ret_host = c.barred_host;
+    *ret_bar = c.bar;
+    return c.bar != TLS_BAR_NONE ? SITE_BARRED : SITE_NO_ADDRESS;
 }
 
 // An address that is still in DNS keeps its rest.
