@@ -1,4 +1,5 @@
-// Slices, buffers, units, histograms, dice.
+// Slices, buffers, units, base64, histograms, dice.
+#include "engine/base/base64.h"
 #include "engine/base/buffer.h"
 #include "engine/base/check.h"
 #include "engine/base/histogram.h"
@@ -355,6 +356,19 @@ static void process_figures(void)
     CU_ASSERT_TRUE(process_raise_descriptors(1024) >= 256);
 }
 
+// RFC 4648 10, and bytes of all kinds.
+static void base64_groups(void)
+{
+    static const struct {
+        const char *bytes, *want;
+    } rows[] = {{"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"\xff\xef\xbe", "/+++"}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char got[BASE64_GROUP_CHARS];
+        base64_group(rows[i].bytes, strlen(rows[i].bytes), got);
+        CU_ASSERT_EQUAL(memcmp(got, rows[i].want, sizeof(got)), 0);
+    }
+}
+
 static const struct suite_test tests[] = {
     {"slice compares", slice_compares},
     {"slice cuts", slice_cuts},
@@ -366,6 +380,7 @@ static const struct suite_test tests[] = {
     {"units: durations", units_durations},
     {"units: rates", units_rates},
     {"units: print", units_print},
+    {"base64 groups", base64_groups},
     {"histogram quantiles", histogram_quantiles},
     {"random is reproducible and fair", random_is_reproducible_and_fair},
     {"random is xoshiro256**", random_is_xoshiro},

@@ -1,6 +1,9 @@
 #include "engine/message/transfer.h"
 
-#define BASE64_LINE_BYTES (TRANSFER_LINE_BYTES_MAX / 4 * 3) // that one line holds
+#include "engine/base/base64.h"
+
+// That one line holds.
+#define BASE64_LINE_BYTES (TRANSFER_LINE_BYTES_MAX / BASE64_GROUP_CHARS * BASE64_GROUP_BYTES)
 
 static bool is_blank(char c)
 {
@@ -66,27 +69,16 @@ void transfer_quoted(struct transfer *t, struct slice bytes)
     }
 }
 
-static void put_three(struct transfer *t, struct slice bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned char in[3] = {0};
-    memcpy(in, bytes.data, bytes.len);
-    const char text[] = {
-        digits[in[0] >> 2],
-        digits[(in[0] & 3) << 4 | in[1] >> 4],
-        bytes.len > 1 ? digits[(in[1] & 15) << 2 | in[2] >> 6] : '=',
-        bytes.len > 2 ? digits[in[2] & 63] : '=',
-    };
-    transfer_put(t, slice_make(text, sizeof(text)));
-}
-
 void transfer_base64(struct transfer *t, struct slice bytes)
 {
     while (bytes.len > 0 && !t->full) {
         struct slice line = slice_take(bytes, BASE64_LINE_BYTES);
         bytes = slice_skip(bytes, line.len);
-        for (; line.len > 0; line = slice_skip(line, 3))
-            put_three(t, slice_take(line, 3));
+        for (; line.len > 0; line = slice_skip(line, BASE64_GROUP_BYTES)) {
+            char four[BASE64_GROUP_CHARS];
+            base64_group(line.data, slice_take(line, BASE64_GROUP_BYTES).len, four);
+            transfer_put(t, slice_make(four, sizeof(four)));
+        }
         if (bytes.len > 0)
             transfer_put(t, SLICE("\r\n"));
     }

@@ -1,4 +1,5 @@
 // What the client says, and when: smtp_client_fill().
+#include "engine/base/base64.h"
 #include "engine/smtp/address.h"
 #include "engine/smtp/client_state.h"
 #include "engine/smtp/octets.h"
@@ -169,27 +170,28 @@ static inline void say_hello(struct smtp_client *c, struct line *l, struct slice
     put(l, SLICE("\r\n"));
 }
 
-// RFC 4648 4, of all parts together.
+static void put_group(struct line *l, const char *bytes, size_t count)
+{
+    char four[BASE64_GROUP_CHARS];
+    base64_group(bytes, count, four);
+    put(l, slice_make(four, sizeof(four)));
+}
+
+// Of all parts together.
 static void put_base64(struct line *l, const struct slice *parts, unsigned count)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint32_t bits = 0, octets = 0;
+    char group[BASE64_GROUP_BYTES];
+    size_t len = 0;
     for (unsigned part = 0; part < count; part++)
         for (size_t i = 0; i < parts[part].len; i++) {
-            bits = bits << 8 | (uint8_t)parts[part].data[i];
-            if (++octets % 3 > 0)
+            group[len++] = parts[part].data[i];
+            if (len < sizeof(group))
                 continue;
-            const char four[4] = {digits[bits >> 18 & 63], digits[bits >> 12 & 63],
-                                  digits[bits >> 6 & 63], digits[bits & 63]};
-            put(l, slice_make(four, sizeof(four)));
-            bits = 0;
+            put_group(l, group, len);
+            len = 0;
         }
-    if (octets % 3 == 0)
-        return;
-    bits <<= octets % 3 == 1 ? 16 : 8;
-    const char four[4] = {digits[bits >> 18 & 63], digits[bits >> 12 & 63],
-                          octets % 3 == 1 ? '=' : digits[bits >> 6 & 63], '='};
-    put(l, slice_make(four, sizeof(four)));
+    if (len > 0)
+        put_group(l, group, len);
 }
 
 // The next line of it: PLAIN has one, LOGIN three.
