@@ -75,11 +75,20 @@ static void secure_trouble(struct deliver *d, struct conn *c, enum tls_mishap m,
         falls_back(d, c, slice_make(c->failure.text, c->failure.text_len));
 }
 
+// By who wants our password, or should. RFC 3463 3.8: x.7.4 features not supported.
+static void login_refused(struct conn *c, const struct smtp_event *e)
+{
+    c->failure.reason = REASON_AUTH_REFUSED;
+    c->failure.category = CATEGORY_AUTH;
+    if (!e->reply && !e->broke_rules) // AUTH is not offered
+        c->failure.enhanced = (struct enhanced_code){4, 7, 4};
+}
+
 // The session has ended in the machine, over STARTTLS or AUTH.
 void secure_closed(struct deliver *d, struct conn *c, const struct smtp_event *e)
 {
     if (e->phase == SMTP_PHASE_AUTH && c->failure.code != 421)
-        c->failure.reason = REASON_AUTH_REFUSED;
+        login_refused(c, e);
     if (e->phase != SMTP_PHASE_STARTTLS || c->failure.code == 421)
         return;
     struct slice said = SLICE_EMPTY;

@@ -55,6 +55,7 @@ keep:
   envelope_to_add
   return_path_add
 {transport}
+{authenticators}
 """
 SMART_ROUTER = """
 smart:
@@ -79,31 +80,62 @@ plain:
   public_name = PLAIN
   client_send = ^{user}^{password}
 """
+LOGGED_IN = "\nacl_smtp_data = accept authenticated = *\n"
+PLAIN = """
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = ${{if and {{{{eq {{$auth2}}{{{user}}}}}{{eq {{$auth3}}{{{password}}}}}}}}}
+  server_set_id = $auth2
+"""
+LOGIN = """
+login:
+  driver = plaintext
+  public_name = LOGIN
+  server_prompts = User Name : Password
+  server_condition = ${{if and {{{{eq {{$auth1}}{{{user}}}}}{{eq {{$auth2}}{{{password}}}}}}}}}
+  server_set_id = $auth1
+"""
 
 
 class Exim(MailServer):
     """The whole server, in a user namespace of its own: it needs a user of the name Debian-exim,
     and no rights. It offers PIPELINING and CHUNKING unless told otherwise. A local part that begins
     with "refused" is refused. With a `smarthost`, (host, port, "smtp" or "smtps", user, password,
-    certificate), it keeps nothing, and hands all to that under TLS."""
+    certificate), it keeps nothing, and hands all to that under TLS. `login`: (user, password); it
+    takes content from nobody else. `implicit`: TLS from the first byte on."""
 
     ends_headers = True
     files = "mail/new/*"
     rcpt_field = "Envelope-to"
     sender_field = "Return-path"
 
-    def __init__(self, settings="", tls="tls_advertise_hosts =", smarthost=None):
+    def __init__(self, settings="", tls="tls_advertise_hosts =", smarthost=None, login=None,
+                 mechanisms=(PLAIN, LOGIN), implicit=False):
         program = os.path.join(unpacked("exim4-daemon-light"), "usr/sbin/exim4")
         super().__init__()
         for name in ("spool", "log", "mail"):
             self.make_folder(name, owner=0)
         config = self.write("exim.conf", CONFIG.format(
-            program=program, folder=self.folder, settings=settings, tls=tls,
+            program=program, folder=self.folder, settings=settings + LOGGED_IN * bool(login),
+            tls=tls, authenticators=self.authenticators(login, mechanisms),
             **self.route(smarthost)))
         self.start([CONTAINED, self.write("passwd", PASSWD), self.write("group", GROUP),
                     "--user --map-user=65534 --map-group=65534 --keep-caps",
-                    program, "-bdf", "-C", config, "-oX", ":".join(map(str, self.address))],
-                   stdin=subprocess.PIPE)
+                    program, "-bdf", "-C", config, "-oX", ":".join(map(str, self.address)),
+                    *["-tls-on-connect"] * implicit], greets=not implicit, stdin=subprocess.PIPE)
+
+    def log(self):
+        with open(os.path.join(self.folder, "log/mainlog"), encoding="utf-8") as file:
+            return file.read()
+
+    @staticmethod
+    def authenticators(login, mechanisms):
+        if not login:
+            return ""
+        return "begin authenticators" + "".join(mechanism.format(user=login[0], password=login[1])
+                                                for mechanism in mechanisms)
 
     @staticmethod
     def route(smarthost):

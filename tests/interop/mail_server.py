@@ -19,10 +19,10 @@ from place import IS_ROOT, NOBODY, Process, eventually, place
 CONTAINED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "contained")
 
 
-def _accepts(address):
+def _accepts(address, greets):
     try:
         with socket.create_connection(address, timeout=5) as probe:
-            return probe.recv(100).startswith(b"220")
+            return not greets or probe.recv(100).startswith(b"220")
     except OSError:
         return False
 
@@ -54,13 +54,14 @@ class MailServer:
             file.write(text)
         return path
 
-    def start(self, command, **options):
+    def start(self, command, greets=True, **options):
+        """`greets`: it says something in the clear when it is connected to."""
         self.process = Process(command, **options)
 
         def ready():
             if not self.process.running():
                 raise unittest.SkipTest(f"{type(self).__name__}: {self.process.output}")
-            return _accepts(self.address)
+            return _accepts(self.address, greets)
         eventually(ready, lambda: f"{type(self).__name__}: {self.process.output}")
 
     def close(self):

@@ -70,6 +70,7 @@ tlsmgr unix - - n 1000 1 tlsmgr
 anvil unix - - n - 1 anvil
 proxymap unix - - n - - proxymap
 postlog unix-dgram n - n - 1 postlogd
+{services}
 """
 # What `postfix start` would do, and takes seconds for.
 START = """
@@ -93,30 +94,37 @@ exec {package}/usr/lib/postfix/sbin/master -d
 class Postfix(MailServer):
     """The whole server. It needs root, to become the user postfix of its namespace. It offers
     PIPELINING and CHUNKING unless told otherwise. A local part that begins with "refused" is
-    refused."""
+    refused. `services` are lines of its master.cf, `sasl` what its
+    services learn of users, {smtpd_sasl_path: text}: Debian's looks for that beside main.cf."""
 
     ends_headers = True
     files = "mail/all/new/*"
     rcpt_field = "Delivered-To"
     sender_field = "Return-Path"
 
-    def __init__(self, settings=""):
+    def __init__(self, settings="", services="", sasl=None):
         self.sudo = [] if IS_ROOT else ["sudo", "-n"]
         if self.sudo and not (shutil.which("sudo") and
                               run([*self.sudo, "true"]).returncode == 0):
             raise unittest.SkipTest("Postfix as a server needs root")
         super().__init__()
         package = unpacked("postfix")
-        for name in ("etc", "spool", "data", "mail"):
+        for name in ("etc", "etc/sasl", "spool", "data", "mail"):
             self.make_folder(name)
         values = {"folder": self.folder, "package": package, "nobody": NOBODY,
-                  "address": self.address[0], "port": self.address[1], "settings": settings}
+                  "address": self.address[0], "port": self.address[1], "settings": settings,
+                  "services": services}
         self.write("etc/main.cf", MAIN.format_map(values))
         self.write("etc/refused", "/^refused/ 550 5.1.1 no such user here\n")
         self.write("etc/master.cf", MASTER.format_map(values))
+        for name, text in (sasl or {}).items():
+            self.write(f"etc/sasl/{name}.conf", text)
         self.start([*self.sudo, CONTAINED, self.write("passwd", PASSWD),
                     self.write("group", GROUP), "", "sh", "-c", START.format_map(values)],
                    stdin=subprocess.PIPE)
+
+    def log(self):
+        return run([*self.sudo, "cat", f"{self.folder}/log"]).stdout.decode()
 
     def contents(self):
         if self.sudo:
