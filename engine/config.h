@@ -104,6 +104,7 @@ struct config_delivery {
     char helo[SETTING_TEXT_BYTES];
     char rules_file[SETTING_TEXT_BYTES]; // about replies; empty: those that ship alone
     uint64_t connect_us_max;
+    uint64_t tls_us_max;  // of silence, when TLS is to begin
     uint64_t idle_us_max; // how long a connection is kept for more mail
     uint32_t connection_count_max;
     uint32_t spread_above; // ready messages of one site, beyond which all workers serve it

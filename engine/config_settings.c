@@ -99,6 +99,8 @@ static const struct setting delivery_settings[] = {
     {"rules", SETTING_PATH, AT(config_delivery, rules_file)},
     {"connect-timeout", SETTING_DURATION, AT(config_delivery, connect_us_max),
      WITHIN(SECOND / 10, 10 * MINUTE), .usual = "30s"},
+    {"tls-timeout", SETTING_DURATION, AT(config_delivery, tls_us_max),
+     WITHIN(SECOND / 10, 10 * MINUTE), .usual = "5m"},
     {"idle-timeout", SETTING_DURATION, AT(config_delivery, idle_us_max), WITHIN(0, 5 * MINUTE),
      .usual = "2s"},
     {"connections", SETTING_COUNT, AT(config_delivery, connection_count_max), WITHIN(1, 1000000),

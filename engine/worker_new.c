@@ -98,6 +98,7 @@ static struct deliver_options deliver_options_of(struct worker *w)
         .private_targets = c->delivery.private_targets,
         .conn_count_max = share_of(c->delivery.connection_count_max, w->shared->worker_count),
         .connect_timeout_us = c->delivery.connect_us_max,
+        .tls_timeout_us = c->delivery.tls_us_max,
         .idle_us = c->delivery.idle_us_max,
         .spread_above = c->delivery.spread_above,
         .reports_delays = c->delivery.delay_reports == DELAYS_ALL,

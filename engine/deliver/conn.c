@@ -263,12 +263,12 @@ bool conn_takes_domain(struct conn *c, struct slice domain)
     return true;
 }
 
-uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uint64_t idle_us)
+uint64_t conn_patience_us(const struct conn *c, const struct conn_patience *p)
 {
     enum smtp_phase phase;
     switch ((enum conn_state)c->state) {
-    case CONN_CONNECTING: return connect_timeout_us;
-    case CONN_IDLE: return idle_us;
+    case CONN_CONNECTING: return p->connect_us;
+    case CONN_IDLE: return p->idle_us;
     case CONN_OPENING:
     case CONN_BUSY:
     case CONN_QUITTING:
@@ -278,5 +278,7 @@ uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uin
         return patience_send_us(conn_unsent(c));
     if (!smtp_client_awaits(&c->client, &phase))
         phase = SMTP_PHASE_GREETING;
+    if (phase == SMTP_PHASE_STARTTLS || (c->channel && !c->channel->ready))
+        return p->tls_us;
     return patience_us(phase);
 }

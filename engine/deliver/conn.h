@@ -124,7 +124,13 @@ bool conn_offers(const struct conn *c, enum smtp_extension extension);
 // Does it take recipients of this domain, too? If so it is counted.
 bool conn_takes_domain(struct conn *c, struct slice domain);
 
+// How long each wait may take that no RFC has a number for.
+struct conn_patience {
+    uint64_t connect_us;
+    uint64_t tls_us; // for the answer to STARTTLS, and in the handshake
+    uint64_t idle_us;
+};
 // When the peer must have moved by, given what the session waits for.
-uint64_t conn_patience_us(const struct conn *c, uint64_t connect_timeout_us, uint64_t idle_us);
+uint64_t conn_patience_us(const struct conn *c, const struct conn_patience *p);
 
 #endif

@@ -83,6 +83,7 @@ struct deliver_options {
     bool private_targets; // loopback and private addresses may be exchangers
     uint32_t conn_count_max;
     uint64_t connect_timeout_us;
+    uint64_t tls_timeout_us; // of silence, when TLS is to begin
     uint64_t idle_us;        // an unused connection is kept this long
     uint64_t domain_idle_us; // an unused domain is forgotten after this
     uint32_t spread_above;   // ready jobs of a site, beyond which other workers help

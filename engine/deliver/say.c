@@ -49,7 +49,8 @@ static void conn_say(struct deliver *d, struct conn *c)
         return;
     c->moved = false;
     crowd_moved(d, c);
-    c->deadline_us = io_now_us(d->io) + conn_patience_us(c, d->o.connect_timeout_us, d->o.idle_us);
+    const struct conn_patience p = {d->o.connect_timeout_us, d->o.tls_timeout_us, d->o.idle_us};
+    c->deadline_us = io_now_us(d->io) + conn_patience_us(c, &p);
     if (!wheel_armed(&c->timer) || c->timer.due_us > c->deadline_us)
         wheel_arm(d->o.wheel, &c->timer, c->deadline_us);
 }

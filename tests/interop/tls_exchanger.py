@@ -23,7 +23,8 @@ class _Ended(Exception):
 
 
 class TlsExchanger:
-    """Listens at place().address(number). `fault`: a word of the table (tests/tls_table.txt)."""
+    """Listens at place().address(number). `fault`: a word of the table (tests/tls_table.txt); with
+    those that begin with "implicit" it speaks TLS from the first byte on."""
 
     def __init__(self, number, fault="good", certificate=None):
         self.fault = fault
@@ -149,12 +150,20 @@ class _Session:
         self.exchanger.sealed_sessions += 1
         self.exchanger.versions.append(tls.version())
 
+    def listen_only(self):
+        while True:
+            self.receive()
+
     def reset(self):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raise _Ended
 
     def talk(self):
         fault = self.exchanger.fault
+        if fault == "implicit-silent":
+            self.listen_only()
+        if fault.startswith("implicit"):
+            self.handshake()
         self.say(b"220 exchanger ESMTP\r\n")
         while True:
             line = self.line()
@@ -201,7 +210,11 @@ class _Session:
                 "injected": b"220 go\r\n250 injected\r\n"}.get(fault, b"220 go\r\n")
         if fault == "closed-by-starttls":
             raise _Ended
+        if fault == "silent-to-starttls":
+            self.listen_only()
         self.connection.sendall(said)
+        if fault == "silent-in-handshake":
+            self.listen_only()
         if fault.startswith(("refused", "answer")):
             if fault == "refused-421":
                 raise _Ended

@@ -20,6 +20,7 @@ POLICY_SERVER = 2
 LEVELS = {"none": "none", "may": "may", "encrypt": "encrypt", "verify": "verify", "dane": "dane",
           "ta": "dane", "other": "dane", "unusable": "dane", "nodane": "dane",
           "only": "dane-only", "sts": "may", "testing": "may"}
+TLS_TIMEOUT_S = 6  # all handshakes are made at once, and one process answers them
 MARK = b"what nobody else may read"
 
 
@@ -75,6 +76,14 @@ class Case:
                       f"mta-sts.{self.label} A {policies}"]
         return lines
 
+    def section(self):
+        """What the engine is told of it. By implicit TLS nothing goes without a route."""
+        level = LEVELS[self.column]
+        if not self.fault.startswith("implicit"):
+            return f'domain "{self.domain}" {{ tls = "{level}" }}'
+        return (f'route "{self.label}" {{ host = "{self.host}:{place().port}" tls-implicit = yes '
+                f'tls = "{level}" }}\ndomain "{self.domain}" {{ via = "{self.label}" }}')
+
     def has_policy(self):
         return self.column in ("sts", "testing")
 
@@ -107,14 +116,14 @@ def setUpModule():
     policies.answers = {case.domain: policy("enforce" if case.column == "sts" else "testing",
                                             [case.host]) for case in cases}
     zone = [line for case in cases for line in case.zone(policies.address)]
-    domains = "\n".join(f'domain "{case.domain}" {{ tls = "{LEVELS[case.column]}" }}'
-                        for case in cases)
+    sections = "\n".join(case.section() for case in cases)
     trusted = authority().authority_file()
-    engine = Engine(resolver=signed_dns.resolver(zone, []), domain="retry-first = 1h", more=f"""
+    engine = Engine(resolver=signed_dns.resolver(zone, []), domain="retry-first = 1h",
+                    delivery=f"tls-timeout = {TLS_TIMEOUT_S}s", more=f"""
 resolver {{ trusted = yes }}
 tls {{ trusted = "{trusted}" }}
 mta-sts {{ use = yes  port = {policies.port} }}
-{domains}
+{sections}
 """)
     unittest.addModuleCleanup(engine.end)
     for case in cases:

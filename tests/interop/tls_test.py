@@ -3,13 +3,14 @@ side may do wrong; and AUTH to smarthosts."""
 
 import json
 import os
+import socket
 import threading
 import time
 import unittest
 
 from client import Client
 from engine import PROGRAM, Engine
-from exchanger import Exchanger
+from exchanger import QUIET, Exchanger
 from exim import Exim
 from messages import harm, made
 from place import IS_ROOT, NOBODY, eventually, place, run
@@ -130,6 +131,36 @@ class Falling(WithEngine):
         server = self.exchanger({"STARTTLS": (b"220 go\r\n", CLOSE)})
         self.delivered(self.engine(), server)
         self.assertEqual(server.connection_count, 2)
+
+    def test_silence(self):
+        """As good as a failure, once the time is over."""
+        for words, action in (("TLS is refused: no answer in time", QUIET),
+                              ("TLS handshake failed: no answer in time", (b"220 go\r\n", QUIET))):
+            with self.subTest(words):
+                server = self.exchanger({"STARTTLS": action})
+                strict = f"strict.{server.domain}"
+                engine = self.engine(f'domain "{strict}" {{ tls = "encrypt" }}',
+                                     delivery="tls-timeout = 500ms")
+                event, = self.send(engine, f"a@{strict}")
+                self.assertEqual((event["event"], event["text"]), ("deferred", words), event)
+                self.assertEqual(server.transactions, [])
+                self.delivered(engine, server)
+                self.assertEqual(server.connection_count, 3)
+                self.assertIn(f"in the clear for an hour: {words}", engine.log())
+
+    def test_silence_of_implicit_tls(self):
+        """There is nothing to fall back to."""
+        with socket.create_server((place().address(number := next(Exchanger.numbers)),
+                                   place().port)) as server:
+            engine = self.engine(f'route "relay" {{ host = "mx{number}.example:{place().port}"\n'
+                                 'tls-implicit = yes }\ndomain "routed.example" { via = "relay" }',
+                                 delivery="tls-timeout = 500ms")
+            event, = self.send(engine, "a@routed.example")
+            self.assertEqual((event["event"], event["enhanced"], event["text"]), (
+                "deferred", "4.7.5", "TLS handshake failed: no answer in time"), event)
+            with server.accept()[0] as connection:
+                said = connection.recv(65536)
+            self.assertTrue(said.startswith(b"\x16\x03"), said)
 
     def test_bytes_behind_the_220(self):
         """Whoever put them there wants what comes next: nothing does."""
