@@ -40,6 +40,8 @@ struct dns_mx_answer {
     // addresses): the domain itself. Valid until the next call into the resolver.
     const struct mx_set *hosts;
     bool secure;
+    // Where the domain's CNAMEs lead, when MX records stand there; empty: it has none. As long.
+    struct slice canonical;
 };
 
 struct dns_address_answer {

@@ -109,7 +109,7 @@ static struct dns_entry *entry_without_query(const struct dns_lookups *l, enum d
     if (kind == DNS_ANSWER_MX) {
         struct mx_host host = {.len = (uint8_t)name.len};
         memcpy(host.name, name.data, name.len);
-        packed_bytes = packed_write_mx(&host, 1, packed);
+        packed_bytes = packed_write_mx(SLICE_EMPTY, &host, 1, packed);
     } else {
         bool is_v6 = address.as.any.sa_family == AF_INET6;
         struct dns_ip ip = {.len = is_v6 ? 16 : 4};
@@ -281,10 +281,11 @@ static struct dns_entry *mx_entry(const struct lookup *k, const struct dns_respo
         // with an implicit MX RR, with a preference of 0, pointing to that host" (RFC 5321 5.1).
         struct mx_host host = {.len = k->name_bytes};
         memcpy(host.name, k->name, k->name_bytes);
-        packed_bytes = packed_write_mx(&host, 1, packed);
+        packed_bytes = packed_write_mx(SLICE_EMPTY, &host, 1, packed);
         status = DNS_FOUND;
     } else if (status == DNS_FOUND) {
-        packed_bytes = packed_write_mx(response->mx, response->mx_count, packed);
+        struct slice canonical = slice_make(response->canonical, response->canonical_len);
+        packed_bytes = packed_write_mx(canonical, response->mx, response->mx_count, packed);
         if (response->mx_count == 0)
             status = DNS_NO_RECORDS;
     }
@@ -434,8 +435,16 @@ static struct dns_answer unpack_records(struct dns_lookups *l, const struct aske
     };
 }
 
+// A name out of an entry, which the answer may outlive.
+static struct slice lend_name(struct dns_lookups *l, struct slice name)
+{
+    memcpy(l->lent_bytes, name.data, name.len);
+    return slice_make(l->lent_bytes, name.len);
+}
+
 static struct dns_answer unpack(struct dns_lookups *l, const struct asker *a)
 {
+    struct slice canonical;
     enum dns_status status = a->entry ? (enum dns_status)a->entry->status : DNS_TRY_LATER;
     uint64_t expires_us = a->entry ? a->entry->expires_us : 0;
     struct slice packed = a->entry ? dns_entry_packed(a->entry) : SLICE_EMPTY;
@@ -444,19 +453,18 @@ static struct dns_answer unpack(struct dns_lookups *l, const struct asker *a)
         return unpack_records(l, a, status, expires_us);
     if (a->kind == DNS_ANSWER_MX) {
         struct mx_set *set = (struct mx_set *)l->lent_mx;
-        set->count = packed_read_mx(packed, set->hosts);
+        set->count = packed_read_mx(packed, &canonical, set->hosts);
         return (struct dns_answer){
             .kind = DNS_ANSWER_MX,
-            .mx = {a->tag, status, expires_us, set, secure},
+            .mx = {a->tag, status, expires_us, set, secure, lend_name(l, canonical)},
         };
     }
     uint32_t count = packed_read_addresses(packed, l->lent_addresses);
-    struct slice canonical = packed_read_canonical(packed);
-    memcpy(l->lent_bytes, canonical.data, canonical.len);
-    canonical.data = l->lent_bytes;
+    canonical = packed_read_canonical(packed);
     return (struct dns_answer){
         .kind = DNS_ANSWER_ADDRESS,
-        .address = {a->tag, status, expires_us, l->lent_addresses, count, secure, canonical},
+        .address = {a->tag, status, expires_us, l->lent_addresses, count, secure,
+                    lend_name(l, canonical)},
     };
 }
 

@@ -5,10 +5,13 @@
 
 _Static_assert(PACKED_BYTES_MAX >= DNS_ADDRESSES_MAX * 17, "a full set of addresses fits");
 
-size_t packed_write_mx(const struct mx_host *hosts, uint32_t count, char out[PACKED_BYTES_MAX])
+size_t packed_write_mx(struct slice canonical, const struct mx_host *hosts, uint32_t count,
+                       char out[PACKED_BYTES_MAX])
 {
-    size_t at = 0;
-    CHECK(count <= MX_HOSTS_MAX);
+    size_t at = 1 + canonical.len;
+    CHECK(count <= MX_HOSTS_MAX && canonical.len <= DNS_NAME_BYTES_MAX);
+    out[0] = (char)canonical.len;
+    memcpy(out + 1, canonical.data, canonical.len);
     for (uint32_t i = 0; i < count; i++) {
         CHECK(hosts[i].len <= DNS_NAME_BYTES_MAX);
         out[at++] = (char)(hosts[i].preference >> 8);
@@ -41,9 +44,13 @@ size_t packed_write_canonical(struct slice name, char out[2 + DNS_NAME_BYTES_MAX
     return 2 + name.len;
 }
 
-uint32_t packed_read_mx(struct slice packed, struct mx_host *ret)
+uint32_t packed_read_mx(struct slice packed, struct slice *ret_canonical, struct mx_host *ret)
 {
     uint32_t count = 0;
+    size_t canonical_len = packed.len > 0 ? (unsigned char)packed.data[0] : 0;
+    packed = slice_skip(packed, 1);
+    *ret_canonical = slice_take(packed, canonical_len);
+    packed = slice_skip(packed, canonical_len);
     while (packed.len > 0 && count < MX_HOSTS_MAX) {
         const unsigned char *p = (const unsigned char *)packed.data;
         struct mx_host *host = &ret[count++];

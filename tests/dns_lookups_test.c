@@ -384,6 +384,35 @@ static void test_records(void)
     }
 }
 
+// Where CNAMEs led to the MX records is told with them, also from the cache.
+static void test_mx_by_alias(void)
+{
+    for (int aliased = 0; aliased < 2; aliased++) {
+        struct dns_lookups *l = new_lookups(10);
+        struct dns_response *r = calloc(1, sizeof(*r));
+        struct dns_query q;
+        ask(l, DNS_ANSWER_MX, "a.org", 1, 0);
+        CU_ASSERT_TRUE_FATAL(dns_lookups_next_query(l, &q));
+        dns_response_clear(r, DNS_FOUND);
+        r->ttl_s = 30;
+        r->mx_count = 1;
+        r->mx[0] = (struct mx_host){.preference = 10, .len = 6, .name = "mx.org"};
+        r->canonical_len = aliased ? 5 : 0;
+        memcpy(r->canonical, "b.org", 5);
+        dns_lookups_on_response(l, &q, r, 0);
+        for (int again = 0; again < 2; again++) {
+            struct dns_answer a = dns_lookups_next_answer(l);
+            CU_ASSERT_EQUAL_FATAL(a.mx.hosts->count, 1);
+            CU_ASSERT_EQUAL(a.mx.hosts->hosts[0].preference, 10);
+            CU_ASSERT_EQUAL(a.mx.hosts->hosts[0].len, 6);
+            CU_ASSERT_TRUE(slice_equal(a.mx.canonical, aliased ? SLICE("b.org") : SLICE_EMPTY));
+            ask(l, DNS_ANSWER_MX, "a.org", 1, SECOND); // from the cache
+        }
+        free(r);
+        free_lookups(l);
+    }
+}
+
 // Both halves of an address must be secure; one that failed says nothing of it.
 static void test_secure_address(void)
 {
@@ -428,6 +457,7 @@ static void test_secure_address(void)
 
 static const struct suite_test tests[] = {
     {"mx", test_mx},
+    {"mx by alias", test_mx_by_alias},
     {"records", test_records},
     {"secure address", test_secure_address},
     {"address", test_address},

@@ -30,7 +30,8 @@ static void begin(struct world *w, const uint16_t *preferences, uint32_t count)
         set->hosts[i].len = 1;
         set->hosts[i].name[0] = (char)('a' + i);
     }
-    CU_ASSERT_TRUE_FATAL(site_init(&w->site, set, 1, &limits));
+    const struct site_need need = {0};
+    CU_ASSERT_TRUE_FATAL(site_init(&w->site, set, 1, &limits, &need));
     free(set);
 }
 
@@ -349,7 +350,33 @@ static void test_many_addresses_are_bounded(void)
     end(&w);
 }
 
+// Whose certificate may bear a domain's name is that domain's alone. The site keeps the names.
+static void test_needs_of_one_domain(void)
+{
+    char name[] = "d.example", alias[] = "e.example";
+    const struct site_need shared = {.level = TLS_LEVEL_DANE, .mx_secure = true};
+    struct site_need its = shared, other = shared, by_alias = shared;
+    struct mx_set *set = calloc(1, sizeof(*set) + sizeof(set->hosts[0]));
+    struct site s = {0};
+    set->count = 1;
+    its.domain = slice_of_text(name);
+    other.domain = SLICE("f.example");
+    by_alias.domain = its.domain;
+    by_alias.canonical = slice_of_text(alias);
+    CU_ASSERT_TRUE(site_need_equal(&its, &its));
+    CU_ASSERT_FALSE(site_need_equal(&its, &shared));
+    CU_ASSERT_FALSE(site_need_equal(&its, &other));
+    CU_ASSERT_FALSE(site_need_equal(&its, &by_alias));
+    CU_ASSERT_TRUE_FATAL(site_init(&s, set, 1, &limits, &by_alias));
+    name[0] = alias[0] = 'x';
+    CU_ASSERT_TRUE(slice_equal(s.need.domain, SLICE("d.example")));
+    CU_ASSERT_TRUE(slice_equal(s.need.canonical, SLICE("e.example")));
+    site_release(&s);
+    free(set);
+}
+
 static const struct suite_test tests[] = {
+    {"needs of one domain", test_needs_of_one_domain},
     {"barred by a policy", test_barred_by_a_policy},
     {"DANE first", test_dane_first},
     {"asks the preferred first", test_asks_the_preferred_first},

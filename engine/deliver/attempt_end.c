@@ -92,7 +92,7 @@ void attempt_fail(struct deliver *d, struct conn *c)
     conn_enter(d, c, CONN_CLOSING);
     wheel_disarm(d->o.wheel, &c->timer);
     conn_broke_off(d, c);
-    if (refused && !d->stopping && !c->retries_plain)
+    if (refused && !d->stopping && !c->tries_anew)
         conn_refused(d, c);
     if (let_down && !d->stopping)
         conn_let_us_down(d, c);

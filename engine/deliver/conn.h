@@ -48,7 +48,7 @@ struct conn {
     bool willing;       // in its site's list of those that may be given one more message
     bool moved;         // since the deadline was set: a reply, a change of state
     bool sends_sealed;  // what is being sent is the channel's, not the wire's
-    bool retries_plain; // it ended since TLS cannot be had: the next one goes without
+    bool tries_anew;    // it ended since TLS began in the wrong way: the next one takes another
     bool send_broke;    // nothing more goes out; what the server has said is still read
     bool broke_rules;   // it ended since the server said what fits no command
     bool timed_out;     // it was silent for too long

@@ -69,7 +69,10 @@ struct target {
     struct epoch_mark *mark;
     struct setback *setback; // NULL: none is known
     // target_sts.c's:
-    bool mx_secure;                // the answer that its exchangers are from
+    bool mx_secure;           // the answer that its exchangers are from
+    uint8_t mx_canonical_len; // and where CNAMEs led to it; 0: they did not
+    char *mx_canonical;
+    uint64_t apart_until_us;       // its mail goes on sessions of its own: target_apart.c's
     bool sts_waits;                // for the first answer about its policy
     struct question *sts_question; // under way; NULL: none
     struct sts_policy *sts;        // NULL: none is known
@@ -361,6 +364,11 @@ void dane_on_records(struct deliver *d, struct site *s, uint8_t host,
                      const struct dns_record_answer *a);
 void dane_forget(struct site_host *at);
 struct slice dane_name(const struct site *s, uint8_t host); // whose records count
+
+// target_apart.c
+// A certificate was good but for its name. True: it may bear each domain's, and so they go their
+// own ways. Nothing is held against the host.
+bool apart_begins(struct deliver *d, struct conn *c);
 
 // target_sts.c
 void target_on_sts(struct deliver *d, const struct sts_answer *a);

@@ -53,7 +53,7 @@ static void falls_back(struct deliver *d, struct conn *c, struct slice text)
     struct site_address *a = site_address_of(c->site, &c->peer);
     log_line(LOG_LEVEL_INFO, "%.*s: %s: mail goes there in the clear for an hour: %.*s",
              (int)host_of(c)->len, host_of(c)->name, c->peer_text, SLICE_ARG(text));
-    c->retries_plain = a != NULL;
+    c->tries_anew = a != NULL;
     if (a) // else it is no longer in the DNS
         a->plain_until_us = io_now_us(d->io) + TLS_PLAIN_KEPT_US;
 }
@@ -110,7 +110,8 @@ static void session_failed(struct deliver *d, struct conn *c)
         m = TLS_NOT_VERIFIED;
     else if (f.in_handshake)
         m = TLS_HANDSHAKE_FAILED;
-    secure_trouble(d, c, m, slice_of_text(f.text));
+    if (!apart_begins(d, c))
+        secure_trouble(d, c, m, slice_of_text(f.text));
 }
 
 // It went away, or silent, in the middle of that: as some do whom a handshake is too much for.
@@ -128,16 +129,31 @@ void secure_lost(struct deliver *d, struct conn *c)
 
 // --- the handshake
 
+// What else a certificate by DANE's usage 2 may be for (RFC 7672 3.2.2): the domain, where secure
+// MX records led here; a host that we were told of, where its CNAME did.
+static void add_names(const struct conn *c, struct tls_client_session *o)
+{
+    const struct mx_host *host = host_of(c);
+    const struct site_need *need = &c->site->need;
+    const struct slice more[] = {host->configured ? slice_make(host->name, host->len) : SLICE_EMPTY,
+                                 need->domain, need->canonical};
+    for (size_t i = 0; i < COUNT_OF(more); i++)
+        if (more[i].len > 0 && o->name_count > 0)
+            o->names[o->name_count++] = more[i];
+}
+_Static_assert(TLS_NAMES_MAX >= 4, "that of the host, and these");
+
 static struct tls_client_session session_wanted(const struct deliver *d, const struct conn *c,
                                                 char peer[SECURE_PEER_BYTES])
 {
+    const struct site_need *need = &c->site->need;
     struct slice name = dane_name(c->site, c->host);
     const struct host_dane *dane = c->plan.checks_dane ? c->site->hosts[c->host].dane : NULL;
     bool is_literal = name.len > 0 && name.data[0] == '[';
     int len = snprintf(peer, SECURE_PEER_BYTES, "%s %.*s %d", c->peer_text, SLICE_ARG(name),
-                       (int)c->site->need.level);
+                       (int)need->level);
     CHECK(len > 0 && len < SECURE_PEER_BYTES);
-    return (struct tls_client_session){
+    struct tls_client_session o = {
         // Without records, too: what was planned is checked, or fails.
         .check = c->plan.checks_dane   ? TLS_CHECK_DANE
                  : c->plan.checks_name ? TLS_CHECK_NAME
@@ -150,6 +166,9 @@ static struct tls_client_session session_wanted(const struct deliver *d, const s
         .peer = slice_make(peer, (size_t)len),
         .wall_s = io_wall_us(d->io) / 1000000,
     };
+    if (dane)
+        add_names(c, &o);
+    return o;
 }
 
 bool secure_begin(struct deliver *d, struct conn *c)

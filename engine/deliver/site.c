@@ -16,13 +16,32 @@ void failure_set(struct failure *f, uint16_t code, struct enhanced_code enhanced
     memcpy(f->text, text.data, text.len);
 }
 
-bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const struct limits *l)
+// False without memory.
+static bool keep_need(struct site *s, const struct site_need *need)
+{
+    size_t domain_len = need->domain.len, canonical_len = need->canonical.len;
+    s->need = *need;
+    if (domain_len == 0)
+        return true;
+    s->need_names = malloc(domain_len + canonical_len);
+    if (!s->need_names)
+        return false;
+    memcpy(s->need_names, need->domain.data, domain_len);
+    if (canonical_len > 0)
+        memcpy(s->need_names + domain_len, need->canonical.data, canonical_len);
+    s->need.domain = slice_make(s->need_names, domain_len);
+    s->need.canonical = slice_make(s->need_names + domain_len, canonical_len);
+    return true;
+}
+
+bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const struct limits *l,
+               const struct site_need *need)
 {
     size_t set_bytes = sizeof(*set) + set->count * sizeof(set->hosts[0]);
     CHECK(set->count > 0 && set->count <= MX_HOSTS_MAX);
     s->set = malloc(set_bytes);
     s->hosts = calloc(set->count, sizeof(*s->hosts));
-    if (!s->set || !s->hosts || !allowance_init(&s->allowance, l)) {
+    if (!s->set || !s->hosts || !keep_need(s, need) || !allowance_init(&s->allowance, l)) {
         site_release(s);
         return false;
     }
@@ -46,8 +65,10 @@ void site_release(struct site *s)
     allowance_release(&s->allowance);
     free(s->hosts);
     free(s->set);
+    free(s->need_names);
     s->hosts = NULL;
     s->set = NULL;
+    s->need_names = NULL;
 }
 
 struct site_need site_need_of(const struct limits *domain, const struct mx_set *set)
@@ -71,7 +92,8 @@ static bool same_login(const struct route *a, const struct route *b)
 bool site_need_equal(const struct site_need *a, const struct site_need *b)
 {
     return a->level == b->level && a->implicit == b->implicit && a->mx_secure == b->mx_secure &&
-           a->sts == b->sts && a->sts_hosts == b->sts_hosts && same_login(a->login, b->login);
+           a->sts == b->sts && a->sts_hosts == b->sts_hosts && same_login(a->login, b->login) &&
+           slice_equal(a->domain, b->domain) && slice_equal(a->canonical, b->canonical);
 }
 
 bool site_asks_dane(const struct site *s)

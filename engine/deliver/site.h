@@ -82,6 +82,9 @@ struct site_need {
     bool sts;                  // an MTA-STS policy of the domain's is enforced,
     uint64_t sts_hosts;        // and names these, a bit for each host of the set
     const struct route *login; // who we are there; NULL: nobody
+    // RFC 7672 3.2.2: a certificate by DANE's usage 2 may bear these names, too: that whose MX
+    // records led here, and where its CNAMEs lead. Empty: the hosts' names alone are asked for.
+    struct slice domain, canonical;
 };
 // There. A password is for the hosts that its route names, and for no others.
 struct site_need site_need_of(const struct limits *domain, const struct mx_set *set);
@@ -104,6 +107,7 @@ struct site {
     struct site *bucket_next;
     struct mx_set *set;
     struct site_need need;
+    char *need_names;           // what the names in it point to
     struct site_host *hosts;    // set->count of them, in its order
     struct limits limits;       // the tightest of its domains'
     uint32_t limits_turn;       // of the table that these are from (deliver.limits_turn)
@@ -167,8 +171,9 @@ struct site {
     struct site *starved_next;
 };
 
-// A site with a copy of the set; its sources are still to come. False without memory.
-bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const struct limits *l);
+// A site with copies of set and need; its sources are still to come. False without memory.
+bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const struct limits *l,
+               const struct site_need *need);
 void site_release(struct site *s);
 
 enum site_choice {

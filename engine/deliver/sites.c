@@ -28,6 +28,8 @@ static uint64_t place_of_site(uint64_t hash, const struct site_group *g,
     uint64_t place = slice_hash(slice_make(kind, sizeof(kind)), hash ^ (g ? g->place : 0));
     if (need->login)
         place = slice_hash(slice_of_text(need->login->login.user), place);
+    if (need->domain.len > 0)
+        place = slice_hash(need->domain, place);
     for (uint32_t i = 0; i < sources->count; i++)
         place = slice_hash(slice_of_text(sources->items[i].name), place);
     return place;
@@ -41,7 +43,7 @@ struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t has
     struct limits within = g ? limits_within_site(l, g->limits) : *l;
     if (!s)
         return NULL;
-    if (!site_init(s, set, hash, &within)) {
+    if (!site_init(s, set, hash, &within, need)) {
         slab_give(&d->sites, index);
         return NULL;
     }
@@ -54,7 +56,6 @@ struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t has
         return NULL;
     }
     s->index = index;
-    s->need = *need;
     s->limits_turn = d->limits_turn;
     sisters_join(g);
     struct io_token timer = {index, slab_generation(&d->sites, index), d->o.io_owner,

@@ -93,7 +93,7 @@ void targets_sweep(struct deliver *d, uint64_t now_us)
         target_leave_site(d, t); // a late job may have placed it again
         free(t->mark);
         setback_forget(d, t);
-        target_forget_sts(t);
+        target_forget_answers(t);
         domain_free(d->o.domains, &t->domain);
     }
 }
@@ -105,7 +105,7 @@ void targets_release(struct deliver *d)
         d->unlinked_first = t->idle_next;
         free(t->mark);
         setback_forget(d, t);
-        target_forget_sts(t);
+        target_forget_answers(t);
         domain_discard(d->o.domains, &t->domain);
     }
 }

@@ -119,6 +119,7 @@ static void target_found(struct deliver *d, struct target *t, const struct dns_m
     bool ours = true;
     if (a->status == DNS_FOUND) {
         t->mx_secure = a->secure;
+        target_keep_canonical(t, a->canonical);
         ours = target_move_to_found(d, t, a->hosts, is_gathered);
     } else if (!(t->site && a->status == DNS_TRY_LATER)) { // else what was known still serves
         target_end_locally(d, t, target_verdict_of_mx(d, t, a->status));

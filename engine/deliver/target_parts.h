@@ -36,13 +36,19 @@ struct mx_set *target_copy_set(const struct mx_set *set); // on the heap
 void target_ask_sts(struct deliver *d, struct target *t);
 // No answer comes to it any more: it goes over to another worker, or ends.
 void target_leave_sts(struct target *t);
-void target_forget_sts(struct target *t); // and what it knows
+void target_forget_answers(struct target *t); // at its end
 // What a session must be for its mail to go to one of these.
 struct site_need target_need(const struct deliver *d, const struct target *t,
                              const struct mx_set *set, const struct limits *l);
 // An answer that has come before the policy: true when it was kept until then.
 bool target_holds_mx(struct target *t, const struct dns_mx_answer *a);
 void target_hear_held_mx(struct deliver *d, struct target *t, const struct dns_mx_answer *a);
+
+// target_apart.c
+void target_keep_canonical(struct target *t, struct slice name);
+// The names of its need, where secure MX records lead to hosts and sessions are not for all.
+void target_add_names(const struct deliver *d, const struct target *t, const struct route *r,
+                      struct site_need *need);
 
 // target_end.c
 // Ends what can be ended now; for the rest their messages are read back first.

@@ -15,6 +15,8 @@
 struct held_mx {
     uint64_t expires_us;
     bool secure;
+    uint8_t canonical_len;
+    char canonical[DNS_NAME_BYTES_MAX];
     struct mx_set *set;
 };
 
@@ -64,7 +66,12 @@ bool target_holds_mx(struct target *t, const struct dns_mx_answer *a)
     CHECK(!t->held_mx);
     t->held_mx = malloc(sizeof(*t->held_mx));
     CHECK(t->held_mx); // a few kilobytes at most, with its set
-    *t->held_mx = (struct held_mx){a->expires_us, a->secure, target_copy_set(a->hosts)};
+    *t->held_mx = (struct held_mx){.expires_us = a->expires_us,
+                                   .secure = a->secure,
+                                   .canonical_len = (uint8_t)a->canonical.len,
+                                   .set = target_copy_set(a->hosts)};
+    if (a->canonical.len > 0)
+        memcpy(t->held_mx->canonical, a->canonical.data, a->canonical.len);
     return true;
 }
 
@@ -74,7 +81,8 @@ static void go_on(struct deliver *d, struct target *t)
     const struct dns_mx_answer a = {.status = DNS_FOUND,
                                     .expires_us = held.expires_us,
                                     .hosts = held.set,
-                                    .secure = held.secure};
+                                    .secure = held.secure,
+                                    .canonical = slice_make(held.canonical, held.canonical_len)};
     free(t->held_mx);
     t->held_mx = NULL;
     target_hear_held_mx(d, t, &a);
@@ -117,15 +125,17 @@ void target_leave_sts(struct target *t)
     t->sts_waits = false;
 }
 
-void target_forget_sts(struct target *t)
+void target_forget_answers(struct target *t)
 {
     target_leave_sts(t);
     if (t->held_mx)
         free(t->held_mx->set);
     free(t->held_mx);
     free(t->sts);
+    free(t->mx_canonical);
     t->held_mx = NULL;
     t->sts = NULL;
+    t->mx_canonical = NULL;
 }
 
 struct site_need target_need(const struct deliver *d, const struct target *t,
@@ -137,6 +147,8 @@ struct site_need target_need(const struct deliver *d, const struct target *t,
         need.level = TLS_LEVEL_MAY;
     bool by_dane = need.level == TLS_LEVEL_DANE || need.level == TLS_LEVEL_DANE_ONLY;
     need.mx_secure = by_dane && (t->mx_secure || is_named);
+    if (need.mx_secure)
+        target_add_names(d, t, l->route, &need);
     if (!is_asked_for(d, t) || !t->sts || t->sts->mode != STS_ENFORCE)
         return need;
     need.sts = true;

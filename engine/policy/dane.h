@@ -48,8 +48,8 @@ enum dane_step {
 
 struct dane_decision {
     enum dane_step step;
-    bool there; // DANE_ENCRYPT, DANE_AUTHENTICATE: the records of that name, which is also what
-                // the certificate is held against; else the exchanger's own
+    bool there;      // DANE_ENCRYPT, DANE_AUTHENTICATE: the records of that name, which is also the
+                     // first that the certificate may bear; else the exchanger's own
     const char *why; // constant, for people; of the last four
 };
 

@@ -1,13 +1,14 @@
 """DANE (RFC 7672) as it is on the Internet: a signed zone, served by NSD, behind unbound, and
 exchangers whose certificates fit its TLSA records, or do not."""
 
+import os
 import unittest
 
 import signed_dns
 from certificates import Certificate, authority, stranger
 from client import Client
 from engine import Engine
-from place import place
+from place import IS_ROOT, NOBODY, place, run
 from tls_exchanger import TlsExchanger
 
 SIGNED, PLAIN = signed_dns.SIGNED, signed_dns.PLAIN
@@ -50,15 +51,25 @@ def of(usage, selector, matching, whose=None):
 
 class Case:
     """Domains NAME.SIGNED (or PLAIN) with these hosts as exchangers, and what becomes of mail:
-    SEALED or CLEAR (delivered so), or an enhanced code (deferred). `to`: the host that has it."""
+    SEALED or CLEAR (delivered so), or an enhanced code (deferred). `to`: the host that has it.
+    `mx_owner`: the label that has the MX records, where NAME is a CNAME. `route`: the host that the
+    configuration sends its mail to."""
 
     def __init__(self, name, hosts, want, zone=SIGNED, more=(), more_plain=(), mx=None, spoil=(),
-                 level="dane", to=None):
+                 level="dane", to=None, mx_owner=None, route=None):
         self.name, self.hosts, self.want, self.zone = name, hosts, want, zone
         self.domain = f"{name}.{zone}"
         self.more, self.more_plain, self.spoil, self.level = more, more_plain, spoil, level
-        self.mx = mx or [host.name for host in hosts]
+        self.mx = [host.name for host in hosts] if mx is None else mx
+        self.mx_owner = mx_owner or name
+        self.route = route
         self.to = to or (hosts[0] if hosts else None)
+
+    def sections(self):
+        if not self.route:
+            return f'domain "{self.domain}" {{ tls = "{self.level}" }}'
+        return (f'route "{self.name}" {{ host = "{self.route}" }}\n'
+                f'domain "{self.domain}" {{ tls = "{self.level}" via = "{self.name}" }}')
 
 
 def digest_of(record):
@@ -139,7 +150,54 @@ def make_cases():
     aliased(cases)
     # Several exchangers.
     several(cases)
+    # Names of a certificate by usage 2 (3.2.2).
+    named(cases)
     return cases
+
+
+def named(cases):
+    """Certificates that bear other names than the exchanger's."""
+    anchor = [of(2, 0, 1, authority)]
+
+    def host(name, names, label=None, tlsa=None):
+        return Host(label or f"mx.{name}", tlsa=tlsa or anchor,
+                    certificate=Certificate([f"{n}.{SIGNED}" for n in names], authority()))
+
+    def one(name, want, names, **options):
+        cases.append(Case(name, [host(name, names)], want, **options))
+
+    one("by-domain", SEALED, ["by-domain"])
+    one("by-domain-among-others", SEALED, ["x.y", "by-domain-among-others"])
+    one("by-wildcard", SEALED, ["*"])  # *.dane.example: the domain, and not mx.DOMAIN (3.2.3)
+    one("far.by-wildcard", "4.7.5", ["*"])  # which stands for one label
+    one("by-sibling", "4.7.5", ["by-domain"])
+    cases.append(Case("by-domain-or-key", [host("by-domain-or-key", ["by-domain-or-key"],
+                                                tlsa=[other_ee, *anchor])], SEALED))
+    # A domain that is a CNAME: its own name will do, and that where its MX records stand.
+    one("cname-by-domain", SEALED, ["cname-by-domain"], mx_owner="end.cname-by-domain",
+        more=[f"cname-by-domain CNAME end.cname-by-domain.{SIGNED}."])
+    one("cname-by-end", SEALED, ["end.cname-by-end"], mx_owner="end.cname-by-end",
+        more=[f"cname-by-end CNAME end.cname-by-end.{SIGNED}."])
+    one("cname-by-none", "4.7.5", ["x.cname-by-none"], mx_owner="end.cname-by-none",
+        more=[f"cname-by-none CNAME end.cname-by-none.{SIGNED}."])
+    # No MX records: the name that leads to the host.
+    cases.append(Case("no-mx", [host("no-mx", ["no-mx"], "end.no-mx")], SEALED, mx=[],
+                      more=[f"no-mx CNAME end.no-mx.{SIGNED}."]))
+    # A host that the configuration names; the recipient's domain says nothing of it.
+    cases.append(Case("routed", [host("routed", ["mx.routed"], "end.routed")], SEALED, mx=[],
+                      route=f"mx.routed.{SIGNED}:{place().port}", more=[f"mx.routed CNAME end.routed.{SIGNED}."]))
+    cases.append(Case("routed-by-domain", [host("routed-by-domain", ["routed-by-domain"])], "4.7.5",
+                      mx=[], route=f"mx.routed-by-domain.{SIGNED}:{place().port}"))
+    # The exchangers of a name that the configuration has.
+    hub = host("hub", ["hub"])
+    cases.append(Case("hub", [hub], None))
+    cases.append(Case("by-hub", [], SEALED, route=f'hub.{SIGNED}:{place().port}" lookup = "mx', to=hub))
+    # An exchanger of several domains whose certificate bears the name of one.
+    shared = host("shared", ["shared"])
+    cases.append(Case("shared", [shared], SEALED))
+    cases.append(Case("shares", [], "4.7.5", mx=[shared.name]))
+    cases.append(Case("shared-and-signed", [host("shared-and-signed", ["shared-and-signed"])],
+                      None))
 
 
 def aliased(cases):
@@ -183,7 +241,7 @@ def zones(cases):
     lines = {SIGNED: [], PLAIN: []}
     for case in cases:
         for preference, host in enumerate(case.mx):
-            lines[case.zone].append(f"{case.name} MX {10 + preference} {host}.")
+            lines[case.zone].append(f"{case.mx_owner} MX {10 + preference} {host}.")
         for host in case.hosts:
             lines[host.zone] += host.lines()
         lines[SIGNED] += case.more
@@ -197,18 +255,30 @@ def setUpModule():
     lines = zones(cases)
     resolver = signed_dns.resolver(lines[SIGNED], lines[PLAIN],
                                    [change for case in cases for change in case.spoil])
-    levels = "\n".join(f'domain "{case.domain}" {{ tls = "{case.level}" }}' for case in cases)
+    sections = "\n".join(case.sections() for case in cases)
     engine = Engine(resolver=resolver, domain="retry-first = 1h",
-                    more=f'resolver {{ trusted = yes }}\n{levels}')
+                    more=f'resolver {{ trusted = yes }}\n{sections}\n{signing()}')
     unittest.addModuleCleanup(engine.end)
     for case in cases:
         for host in case.hosts:
             unittest.addModuleCleanup(host.exchanger.close)
 
 
-def send(to, domain):
+def signing():
+    """The configuration by which mail of signed.example is."""
+    key = place().path("dkim.key")
+    done = run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key])
+    assert done.returncode == 0, done.stderr
+    os.chmod(key, 0o600)
+    if IS_ROOT:
+        os.chown(key, NOBODY, NOBODY)
+    return f'dkim "signed.example" {{ selector = "s"  key = "{key}" }}'
+
+
+def send(to, domain, author="a@client.example"):
     with Client(to.unix) as client:
-        return client.submit("a@client.example", [f"x@{domain}"], b"Subject: x\r\n\r\nx\r\n")
+        return client.submit(author, [f"x@{domain}"],
+                             f"From: {author}\r\nSubject: x\r\n\r\nx\r\n".encode())
 
 
 class Dane(unittest.TestCase):
@@ -235,6 +305,29 @@ class Dane(unittest.TestCase):
                            ("alias", f"target.alias.{SIGNED}")):
             send_once(self, named[name].domain)
             self.assertEqual(set(named[name].hosts[0].exchanger.names), {host})
+
+    def test_what_is_shared_and_what_is_not(self):
+        """No session that is good for one domain alone takes another's mail."""
+        host = {case.name: case for case in cases}["shared"].hosts[0]
+        for _ in range(3):
+            event = engine.outcomes(send(engine, f"shared.{SIGNED}"))[0]
+            self.assertEqual(event["event"], "delivered", event)
+        rcpts = [line for line in host.exchanger.opened if line.startswith(b"RCPT")]
+        self.assertEqual(set(rcpts), {f"RCPT TO:<x@shared.{SIGNED}>".encode()})
+        self.assertEqual(set(host.exchanger.names), {host.name})
+
+    def test_what_is_made_ready_goes_along(self):
+        """Mail that is being signed when its domain goes apart is not put off."""
+        sent = [send(engine, f"shared-and-signed.{SIGNED}", "a@signed.example")
+                for _ in range(30)]
+        for message_id in sent:
+            event = engine.outcomes(message_id)[0]
+            self.assertEqual(event["event"], "delivered", event)
+        host = {case.name: case for case in cases}["shared-and-signed"].hosts[0]
+        self.assertEqual(len(host.exchanger.contents), len(sent))
+        for sealed, content in host.exchanger.contents:
+            self.assertTrue(sealed)
+            self.assertEqual(content.count(b"DKIM-Signature:"), 1)
 
     def test_a_resolver_that_is_not_trusted(self):
         """Whatever it says, nothing is secure: no TLSA record counts."""
