@@ -186,7 +186,8 @@ static void cut_rate(struct throttle *t, uint64_t now_us)
         uint64_t seen = measured(t, now_us);
         uint64_t good = seen > t->rate_before ? seen : t->rate_before;
         least = good < least ? good : least;
-    }
+    } else if (t->calm > 0) // a small step: what was good before is good
+        least = t->rate_before;
     t->rate = least;
     t->calm = 0;
 }

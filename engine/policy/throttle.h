@@ -5,8 +5,9 @@
 // itself: how many messages a second it takes, and how many connections at a time.
 //
 //   first complaint   a second's rest; the rate becomes what it took in the second before
-//   another one       a sixteenth less. Soon after the last: an eighth. Nothing taken in between: a
-//                     quarter, then half, and a rest that doubles, up to a minute
+//   another one       the last step back, or else a sixteenth less. Soon after the last: an eighth.
+//                     Nothing taken in between: a quarter, then half, and a rest that doubles, up
+//                     to a minute
 //   a calm round      5 s, 40 messages, no complaint, and mail waited for the rate: a twentieth
 //                     more; from the third round on in a row more and more, up to twice as much
 //   ten minutes calm  the rate is forgotten
