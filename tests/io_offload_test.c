@@ -54,7 +54,7 @@ static void each_once(void)
         for (uint32_t i = 0; i < PIECES; i++) {
             pieces[i].clock = &clock;
             pieces[i].slow = i % 50 == 0;
-            io_offload(me->io, work, &pieces[i], token(i));
+            (i % 3 == 0 ? io_offload : io_offload_brief)(me->io, work, &pieces[i], token(i));
             if (i % 100 == 99)
                 turn(me, 0); // hands over what there is, while others are done
         }
@@ -96,6 +96,50 @@ static void the_loop_goes_on(void)
     CU_ASSERT_EQUAL(me->slots[0].last, 0);
     close(pipe_fds[0]);
     close(pipe_fds[1]);
+    asker_free(me);
+}
+
+static uint32_t ended_count(const struct asker *me, uint32_t count)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++)
+        sum += ended(me, i);
+    return sum;
+}
+
+// Many brief ones are told of together, and the last as soon as it is done.
+static void brief_ones_together(void)
+{
+    struct asker *me = asker_with(1);
+    struct piece pieces[PIECES] = {{0}};
+    _Atomic unsigned clock = 0;
+    uint64_t start_us = io_now_us(me->io);
+    for (uint32_t i = 0; i < PIECES; i++) {
+        pieces[i].clock = &clock;
+        io_offload_brief(me->io, work, &pieces[i], token(i));
+    }
+    while (ended_count(me, PIECES) == 0)
+        turn(me, PATIENCE_US);
+    CU_ASSERT_TRUE(ended_count(me, PIECES) >= 64 ||
+                   io_now_us(me->io) - start_us >= IO_OFFLOAD_UNTOLD_US);
+    TURN_UNTIL(me, all_ended(me, PIECES));
+    CU_ASSERT_TRUE(io_now_us(me->io) - start_us < PATIENCE_US / 2);
+    asker_free(me);
+}
+
+// A brief one does not wait for what may take long.
+static void brief_before_long(void)
+{
+    struct asker *me = asker_with(1);
+    _Atomic unsigned clock = 0;
+    _Atomic bool gate = false;
+    struct piece brief = {.clock = &clock}, late = {.clock = &clock, .gate = &gate};
+    io_offload_brief(me->io, work, &brief, token(0));
+    io_offload(me->io, work, &late, token(1));
+    TURN_UNTIL(me, ended(me, 0));
+    CU_ASSERT_FALSE(ended(me, 1));
+    atomic_store(&gate, true);
+    TURN_UNTIL(me, ended(me, 1));
     asker_free(me);
 }
 
@@ -152,6 +196,8 @@ static void the_end(void)
 static const struct suite_test tests[] = {
     {"each once", each_once},
     {"the loop goes on", the_loop_goes_on},
+    {"brief ones together", brief_ones_together},
+    {"brief before long", brief_before_long},
     {"completions not taken are kept", completions_not_taken_are_kept},
     {"the end", the_end},
 };

@@ -297,9 +297,12 @@ static bool ask(struct deliver *d, struct job *j, const struct wants *w)
     }
     *bucket_of(d, j->message) = p;
     add_job(p, j);
-    io_offload(d->io, work, p,
-               (struct io_token){index, slab_generation(&d->dressings, index), d->o.io_owner,
-                                 DELIVER_OP_DRESS});
+    const struct io_token token = {index, slab_generation(&d->dressings, index), d->o.io_owner,
+                                   DELIVER_OP_DRESS};
+    if (w->encoding) // of all its content
+        io_offload(d->io, work, p, token);
+    else
+        io_offload_brief(d->io, work, p, token);
     return true;
 }
 

@@ -146,6 +146,10 @@ typedef void io_work(void *argument, unsigned thread);
 // there is no thread for it and it was not done. It is not cancelled: io_free() waits for what has
 // begun.
 void io_offload(struct io *io, io_work *work, void *argument, struct io_token token);
+// The same for work of a millisecond or so, of which there is much. While more of it waits its
+// completion may come up to IO_OFFLOAD_UNTOLD_US late, together with others.
+void io_offload_brief(struct io *io, io_work *work, void *argument, struct io_token token);
+#define IO_OFFLOAD_UNTOLD_US 5000u
 
 // --- files
 //

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define THREAD_NAME_BYTES 16 // the kernel's limit
@@ -19,6 +20,7 @@ struct piece {
     void *argument;
     struct io_token token;
     uint32_t index; // in the slab
+    bool is_brief;
 };
 
 struct pieces {
@@ -35,8 +37,11 @@ struct offload {
     int event_fd;
     struct slab slab;             // of pieces: the asker's
     struct pieces asked, fetched; // the asker's
-    pthread_mutex_t lock;         // guards the next three
-    struct pieces waiting, done;  // no thread has begun them; none has told of them
+    pthread_mutex_t lock;         // guards the next ones
+    struct pieces waiting, done;  // no thread has begun them; none has been fetched
+    uint32_t done_count;
+    uint64_t done_us; // the first of these
+    bool told;        // that some are done
     bool ending;
     pthread_cond_t work_there;
     unsigned thread_count;
@@ -79,13 +84,30 @@ static void pieces_move(struct pieces *to, struct pieces *from)
 
 // --- the threads
 
-static void tell(struct offload *o, struct piece *p)
+static uint64_t clock_us(void)
 {
-    const uint64_t one = 1;
-    bool is_first = !o->done.first;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+// What this thread takes next is over soon, and it comes by again: then there is more to tell of.
+static bool may_wait(const struct offload *o, uint64_t now_us)
+{
+    return o->waiting.first && o->waiting.first->is_brief && o->done_count < OFFLOAD_UNTOLD_MAX &&
+           now_us - o->done_us < IO_OFFLOAD_UNTOLD_US;
+}
+
+static void piece_done(struct offload *o, struct piece *p)
+{
+    const uint64_t one = 1, now_us = clock_us();
+    if (o->done_count++ == 0)
+        o->done_us = now_us;
     pieces_add(&o->done, p);
-    if (is_first) // else the asker has been told, and has not come yet
-        CHECK(write(o->event_fd, &one, sizeof(one)) == sizeof(one));
+    if (o->told || (p->is_brief && may_wait(o, now_us)))
+        return;
+    o->told = true;
+    CHECK(write(o->event_fd, &one, sizeof(one)) == sizeof(one));
 }
 
 // A batch's thread does not push aside one that has just woken: the loops come first.
@@ -108,7 +130,7 @@ static void *thread_main(void *argument)
         pthread_mutex_unlock(&o->lock);
         p->work(p->argument, t->number);
         pthread_mutex_lock(&o->lock);
-        tell(o, p);
+        piece_done(o, p);
     }
     pthread_mutex_unlock(&o->lock);
     return NULL;
@@ -170,12 +192,14 @@ int offload_fd(const struct offload *o)
     return o->event_fd;
 }
 
-void offload_ask(struct offload *o, io_work *work, void *argument, struct io_token token)
+void offload_ask(struct offload *o, io_work *work, void *argument, bool is_brief,
+                 struct io_token token)
 {
     uint32_t index;
     struct piece *p = slab_take(&o->slab, &index);
     CHECK(p); // as with requests of the ring
-    *p = (struct piece){.work = work, .argument = argument, .token = token, .index = index};
+    *p = (struct piece){
+        .work = work, .argument = argument, .token = token, .index = index, .is_brief = is_brief};
     pieces_add(&o->asked, p);
 }
 
@@ -200,6 +224,8 @@ void offload_fetch(struct offload *o)
     if (read(o->event_fd, &count, sizeof(count)) < 0)
         CHECK(errno == EAGAIN);
     pieces_move(&o->fetched, &o->done);
+    o->done_count = 0;
+    o->told = false;
     pthread_mutex_unlock(&o->lock);
 }
 

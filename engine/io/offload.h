@@ -4,13 +4,15 @@
 // Knows not of: rings, or what the work is. ring.c polls offload_fd().
 // Threads:      all of these functions are for the one thread that has the io. What it asks for in
 //               a turn is handed over together, and what is done is fetched together: a lock each
-//               time, not one for each piece of work.
+//               time, not one for each piece of work. Of brief pieces the loop is told when there
+//               are some: it would push aside whom it waits for, and have one thing to do.
 #ifndef POSTHASTE_IO_OFFLOAD_H
 #define POSTHASTE_IO_OFFLOAD_H
 
 #include "engine/io/io.h"
 
 #define OFFLOAD_COUNT_MAX (1u << 20) // asked for, and not told of
+#define OFFLOAD_UNTOLD_MAX 64u       // brief pieces that are done, while the next one is
 
 struct offload;
 
@@ -22,7 +24,8 @@ void offload_free(struct offload *o);
 // Readable when something is done that offload_fetch() has not fetched.
 int offload_fd(const struct offload *o);
 
-void offload_ask(struct offload *o, io_work *work, void *argument, struct io_token token);
+void offload_ask(struct offload *o, io_work *work, void *argument, bool is_brief,
+                 struct io_token token);
 void offload_hand_over(struct offload *o); // what was asked for since
 void offload_fetch(struct offload *o);
 // Of what was fetched, whose work is done. False: no more.

@@ -288,6 +288,11 @@ void io_offload(struct io *io, io_work *work, void *argument, struct io_token to
     sim_schedule(r);
 }
 
+void io_offload_brief(struct io *io, io_work *work, void *argument, struct io_token token)
+{
+    io_offload(io, work, argument, token); // any order, any time
+}
+
 void io_cancel(struct io *io, struct io_token token)
 {
     if (io->is_dead)
