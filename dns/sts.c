@@ -186,7 +186,7 @@ static void begin_fetches(struct sts *s)
         k->step = STEP_FETCH;
         k->errand->fetched_s = wall_s(s);
         s->fetch_count++;
-        io_offload(s->o.io, on_thread, k->errand,
+        io_offload(s->o.io, IO_PLAIN, on_thread, k->errand,
                    (struct io_token){i, slab_generation(&s->lookups, i), s->o.io_owner, 0});
     }
 }

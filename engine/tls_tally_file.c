@@ -91,7 +91,7 @@ void tls_tally_file_on_timer(struct tls_tally_file *f, struct io_token token)
     f->busy = true;
     f->saved_changes = changes;
     f->wall_s = io_wall_us(f->io) / 1000000;
-    io_offload(f->io, on_thread, f, token);
+    io_offload(f->io, IO_PLAIN, on_thread, f, token);
 }
 
 void tls_tally_file_on_done(struct tls_tally_file *f, const struct io_done *done)

@@ -29,8 +29,10 @@ uint64_t io_seed(struct io *io)
     return UINT64_C(0x0123456789abcdef);
 }
 
-void io_offload(struct io *io, io_work *work, void *argument, struct io_token t)
+void io_offload(struct io *io, enum io_haste haste, io_work *work, void *argument,
+                struct io_token t)
 {
+    (void)haste;
     (void)t;
     io->work_count++;
     work(argument, io->work_count % 3);

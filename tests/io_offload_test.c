@@ -54,7 +54,7 @@ static void each_once(void)
         for (uint32_t i = 0; i < PIECES; i++) {
             pieces[i].clock = &clock;
             pieces[i].slow = i % 50 == 0;
-            (i % 3 == 0 ? io_offload : io_offload_brief)(me->io, work, &pieces[i], token(i));
+            io_offload(me->io, i % 3 == 0 ? IO_PLAIN : IO_BRIEF, work, &pieces[i], token(i));
             if (i % 100 == 99)
                 turn(me, 0); // hands over what there is, while others are done
         }
@@ -80,7 +80,7 @@ static void the_loop_goes_on(void)
     struct piece p = {.clock = &clock, .gate = &gate};
     int pipe_fds[2];
     CU_ASSERT_EQUAL_FATAL(pipe(pipe_fds), 0);
-    io_offload(me->io, work, &p, token(0));
+    io_offload(me->io, IO_PLAIN, work, &p, token(0));
     io_append(me->io, pipe_fds[1], SLICE("x"), token(1));
     TURN_UNTIL(me, ended(me, 1));
     TURN_UNTIL(me, atomic_load(&clock) == 1);
@@ -116,7 +116,7 @@ static void brief_ones_together(void)
     uint64_t start_us = io_now_us(me->io);
     for (uint32_t i = 0; i < PIECES; i++) {
         pieces[i].clock = &clock;
-        io_offload_brief(me->io, work, &pieces[i], token(i));
+        io_offload(me->io, IO_BRIEF, work, &pieces[i], token(i));
     }
     while (ended_count(me, PIECES) == 0)
         turn(me, PATIENCE_US);
@@ -134,12 +134,34 @@ static void brief_before_long(void)
     _Atomic unsigned clock = 0;
     _Atomic bool gate = false;
     struct piece brief = {.clock = &clock}, late = {.clock = &clock, .gate = &gate};
-    io_offload_brief(me->io, work, &brief, token(0));
-    io_offload(me->io, work, &late, token(1));
+    io_offload(me->io, IO_BRIEF, work, &brief, token(0));
+    io_offload(me->io, IO_PLAIN, work, &late, token(1));
     TURN_UNTIL(me, ended(me, 0));
     CU_ASSERT_FALSE(ended(me, 1));
     atomic_store(&gate, true);
     TURN_UNTIL(me, ended(me, 1));
+    asker_free(me);
+}
+
+static void urgent_ones_first(void)
+{
+    struct asker *me = asker_with(1);
+    struct piece pieces[100] = {{0}};
+    _Atomic unsigned clock = 0;
+    _Atomic bool gate = false;
+    for (uint32_t i = 0; i < 100; i++) {
+        pieces[i].clock = &clock;
+        pieces[i].gate = &gate;
+        io_offload(me->io, i < 98 ? IO_BRIEF : IO_URGENT, work, &pieces[i], token(i));
+        if (i == 0)
+            TURN_UNTIL(me, atomic_load(&clock) == 1); // begun, and waits
+    }
+    turn(me, 0);
+    atomic_store(&gate, true);
+    TURN_UNTIL(me, all_ended(me, 100));
+    CU_ASSERT_EQUAL(pieces[98].begun_at, 2);
+    CU_ASSERT_EQUAL(pieces[99].begun_at, 3);
+    CU_ASSERT_EQUAL(pieces[1].begun_at, 4);
     asker_free(me);
 }
 
@@ -151,7 +173,7 @@ static void completions_not_taken_are_kept(void)
     struct io_done done;
     for (uint32_t i = 0; i < 10; i++) {
         pieces[i].clock = &clock;
-        io_offload(me->io, work, &pieces[i], token(i));
+        io_offload(me->io, IO_PLAIN, work, &pieces[i], token(i));
     }
     io_wait(me->io, 0);
     for (unsigned i = 0; i < 1000 && atomic_load(&clock) < 10; i++)
@@ -175,7 +197,7 @@ static void the_end(void)
     for (uint32_t i = 0; i < 100; i++) {
         pieces[i].clock = &clock;
         pieces[i].slow = true;
-        io_offload(me->io, work, &pieces[i], token(i));
+        io_offload(me->io, IO_PLAIN, work, &pieces[i], token(i));
     }
     io_wait(me->io, 0);
     while (atomic_load(&clock) == 0)
@@ -188,7 +210,7 @@ static void the_end(void)
 
     me = asker_with(1); // asked, and never handed over
     pieces[0].done_count = 0;
-    io_offload(me->io, work, &pieces[0], token(0));
+    io_offload(me->io, IO_PLAIN, work, &pieces[0], token(0));
     asker_free(me);
     CU_ASSERT_EQUAL(pieces[0].done_count, 0);
 }
@@ -198,6 +220,7 @@ static const struct suite_test tests[] = {
     {"the loop goes on", the_loop_goes_on},
     {"brief ones together", brief_ones_together},
     {"brief before long", brief_before_long},
+    {"urgent ones first", urgent_ones_first},
     {"completions not taken are kept", completions_not_taken_are_kept},
     {"the end", the_end},
 };

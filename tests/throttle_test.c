@@ -216,8 +216,8 @@ struct outcome {
     uint32_t taken_second, refused_second;
 };
 
-// Each message takes `trip_us` there and back; the receiver decides on its arrival, half way, or up to
-// `late_us` later.
+// Each message takes `trip_us` there and back; the receiver decides on its arrival, half way, or up
+// to `late_us` later.
 static struct outcome run_loop(enum model model, uint32_t per_s, uint64_t trip_us, uint64_t late_us)
 {
     struct random dice;

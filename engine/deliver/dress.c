@@ -274,6 +274,13 @@ static bool make_form(struct deliver *d, struct dressing *p, bool encoding)
     return p->form != NULL;
 }
 
+static enum io_haste haste_of(const struct job *j, const struct wants *w)
+{
+    if (job_class(j) == PRIORITY_TRANSACTIONAL)
+        return IO_URGENT;
+    return w->encoding ? IO_PLAIN : IO_BRIEF; // encoding goes over all of its content
+}
+
 static bool ask(struct deliver *d, struct job *j, const struct wants *w)
 {
     uint32_t index;
@@ -299,10 +306,7 @@ static bool ask(struct deliver *d, struct job *j, const struct wants *w)
     add_job(p, j);
     const struct io_token token = {index, slab_generation(&d->dressings, index), d->o.io_owner,
                                    DELIVER_OP_DRESS};
-    if (w->encoding) // of all its content
-        io_offload(d->io, work, p, token);
-    else
-        io_offload_brief(d->io, work, p, token);
+    io_offload(d->io, haste_of(j, w), work, p, token);
     return true;
 }
 

@@ -139,17 +139,23 @@ int io_peer_of(struct io *io, int fd, struct io_peer *ret_peer); // 0 or -errno
 // --- work off the loop
 
 // On a thread of this io, of which there are `offload_threads` once this was asked for; `thread` is
-// its number. Work is begun in the order in which it was asked for.
+// its number.
 typedef void io_work(void *argument, unsigned thread);
 
-// `argument`, and all that the work uses, stays lent until the completion: result 0, or -errno when
-// there is no thread for it and it was not done. It is not cancelled: io_free() waits for what has
-// begun.
-void io_offload(struct io *io, io_work *work, void *argument, struct io_token token);
-// The same for work of a millisecond or so, of which there is much. While more of it waits its
-// completion may come up to IO_OFFLOAD_UNTOLD_US late, together with others.
-void io_offload_brief(struct io *io, io_work *work, void *argument, struct io_token token);
-#define IO_OFFLOAD_UNTOLD_US 5000u
+enum io_haste {
+    IO_URGENT, // begun before what is not
+    IO_PLAIN,
+    // Work of a millisecond or so, of which there is much: while more of it waits its completion
+    // may come up to IO_OFFLOAD_UNTOLD_US late, together with others.
+    IO_BRIEF,
+};
+#define IO_OFFLOAD_UNTOLD_US 20000u
+
+// Work is begun in the order in which it was asked for, but for urgent one. `argument`, and all
+// that it uses, stays lent until the completion: result 0, or -errno when there is no thread for it
+// and it was not done. It is not cancelled: io_free() waits for what has begun.
+void io_offload(struct io *io, enum io_haste haste, io_work *work, void *argument,
+                struct io_token token);
 
 // --- files
 //

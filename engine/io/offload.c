@@ -20,11 +20,16 @@ struct piece {
     void *argument;
     struct io_token token;
     uint32_t index; // in the slab
-    bool is_brief;
+    uint8_t haste;  // enum io_haste
 };
 
 struct pieces {
     struct piece *first, *last;
+};
+
+// In the order in which they are to be done.
+struct agenda {
+    struct pieces urgent, others;
 };
 
 struct thread {
@@ -35,10 +40,12 @@ struct thread {
 
 struct offload {
     int event_fd;
-    struct slab slab;             // of pieces: the asker's
-    struct pieces asked, fetched; // the asker's
-    pthread_mutex_t lock;         // guards the next ones
-    struct pieces waiting, done;  // no thread has begun them; none has been fetched
+    struct slab slab;      // of pieces: the asker's
+    struct agenda asked;   // the asker's
+    struct pieces fetched; // the asker's
+    pthread_mutex_t lock;  // guards the next ones
+    struct agenda waiting; // no thread has begun them
+    struct pieces done;    // not fetched
     uint32_t done_count;
     uint64_t done_us; // the first of these
     bool told;        // that some are done
@@ -82,6 +89,16 @@ static void pieces_move(struct pieces *to, struct pieces *from)
     *from = (struct pieces){NULL, NULL};
 }
 
+static const struct piece *agenda_next(const struct agenda *a)
+{
+    return a->urgent.first ? a->urgent.first : a->others.first;
+}
+
+static struct piece *agenda_take(struct agenda *a)
+{
+    return pieces_take(a->urgent.first ? &a->urgent : &a->others);
+}
+
 // --- the threads
 
 static uint64_t clock_us(void)
@@ -94,7 +111,8 @@ static uint64_t clock_us(void)
 // What this thread takes next is over soon, and it comes by again: then there is more to tell of.
 static bool may_wait(const struct offload *o, uint64_t now_us)
 {
-    return o->waiting.first && o->waiting.first->is_brief && o->done_count < OFFLOAD_UNTOLD_MAX &&
+    const struct piece *next = agenda_next(&o->waiting);
+    return next && next->haste == IO_BRIEF && o->done_count < OFFLOAD_UNTOLD_MAX &&
            now_us - o->done_us < IO_OFFLOAD_UNTOLD_US;
 }
 
@@ -104,7 +122,7 @@ static void piece_done(struct offload *o, struct piece *p)
     if (o->done_count++ == 0)
         o->done_us = now_us;
     pieces_add(&o->done, p);
-    if (o->told || (p->is_brief && may_wait(o, now_us)))
+    if (o->told || (p->haste == IO_BRIEF && may_wait(o, now_us)))
         return;
     o->told = true;
     CHECK(write(o->event_fd, &one, sizeof(one)) == sizeof(one));
@@ -122,7 +140,7 @@ static void *thread_main(void *argument)
     (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none); // as well without
     pthread_mutex_lock(&o->lock);
     while (!o->ending) {
-        struct piece *p = pieces_take(&o->waiting);
+        struct piece *p = agenda_take(&o->waiting);
         if (!p) {
             pthread_cond_wait(&o->work_there, &o->lock);
             continue;
@@ -192,24 +210,26 @@ int offload_fd(const struct offload *o)
     return o->event_fd;
 }
 
-void offload_ask(struct offload *o, io_work *work, void *argument, bool is_brief,
+void offload_ask(struct offload *o, enum io_haste haste, io_work *work, void *argument,
                  struct io_token token)
 {
     uint32_t index;
     struct piece *p = slab_take(&o->slab, &index);
     CHECK(p); // as with requests of the ring
     *p = (struct piece){
-        .work = work, .argument = argument, .token = token, .index = index, .is_brief = is_brief};
-    pieces_add(&o->asked, p);
+        .work = work, .argument = argument, .token = token, .index = index, .haste = haste};
+    pieces_add(haste == IO_URGENT ? &o->asked.urgent : &o->asked.others, p);
 }
 
 void offload_hand_over(struct offload *o)
 {
-    if (!o->asked.first)
+    const struct piece *first = agenda_next(&o->asked);
+    if (!first)
         return;
-    bool several = o->asked.first != o->asked.last;
+    bool several = first->next || (o->asked.urgent.first && o->asked.others.first);
     pthread_mutex_lock(&o->lock);
-    pieces_move(&o->waiting, &o->asked);
+    pieces_move(&o->waiting.urgent, &o->asked.urgent);
+    pieces_move(&o->waiting.others, &o->asked.others);
     if (several)
         pthread_cond_broadcast(&o->work_there);
     else

@@ -24,7 +24,7 @@ void offload_free(struct offload *o);
 // Readable when something is done that offload_fetch() has not fetched.
 int offload_fd(const struct offload *o);
 
-void offload_ask(struct offload *o, io_work *work, void *argument, bool is_brief,
+void offload_ask(struct offload *o, enum io_haste haste, io_work *work, void *argument,
                  struct io_token token);
 void offload_hand_over(struct offload *o); // what was asked for since
 void offload_fetch(struct offload *o);

@@ -402,8 +402,8 @@ static void await_offloaded(struct io *io)
     sqe->user_data = own_token(RING_OFFLOAD);
 }
 
-static void offload(struct io *io, io_work *work, void *argument, bool is_brief,
-                    struct io_token token)
+void io_offload(struct io *io, enum io_haste haste, io_work *work, void *argument,
+                struct io_token token)
 {
     if (!io->offload) {
         int error = offload_new(&io->offload, io->offload_threads);
@@ -413,17 +413,7 @@ static void offload(struct io *io, io_work *work, void *argument, bool is_brief,
         }
         await_offloaded(io);
     }
-    offload_ask(io->offload, work, argument, is_brief, token);
-}
-
-void io_offload(struct io *io, io_work *work, void *argument, struct io_token token)
-{
-    offload(io, work, argument, false, token);
-}
-
-void io_offload_brief(struct io *io, io_work *work, void *argument, struct io_token token)
-{
-    offload(io, work, argument, true, token);
+    offload_ask(io->offload, haste, work, argument, token);
 }
 
 void io_wake(struct io *io, struct io *other)

@@ -221,7 +221,7 @@ enum gate_answer gate_ask(struct gate *g, const struct users *users, const struc
         return GATE_LATER;
     }
     g->asked_count++;
-    io_offload(g->io, verify, ask, token);
+    io_offload(g->io, IO_PLAIN, verify, ask, token);
     *ret = ask;
     return GATE_ASKED;
 }

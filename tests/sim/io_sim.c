@@ -278,19 +278,17 @@ void io_poll(struct io *io, int fd, uint32_t events, struct io_token token)
     sim_ask(io, SIM_POLL, NULL, token);
 }
 
-void io_offload(struct io *io, io_work *work, void *argument, struct io_token token)
+// In any order, after any time.
+void io_offload(struct io *io, enum io_haste haste, io_work *work, void *argument,
+                struct io_token token)
 {
+    (void)haste;
     if (io->is_dead)
         return;
     struct sim_request *r = sim_ask(io, SIM_OFFLOAD, NULL, token);
     r->work = work;
     r->argument = argument;
     sim_schedule(r);
-}
-
-void io_offload_brief(struct io *io, io_work *work, void *argument, struct io_token token)
-{
-    io_offload(io, work, argument, token); // any order, any time
 }
 
 void io_cancel(struct io *io, struct io_token token)
