@@ -129,6 +129,8 @@ void home_entry_done(struct home *h, struct entry *e)
     journal_forget(&h->journal, e);
     message_free(&h->blocks, entry_message(e));
     campaigns_drop(&h->campaigns, e->campaign, true);
+    CHECK(h->over_count >= entry_job_count(e));
+    h->over_count -= entry_job_count(e);
     entry_free(&h->jobs, e);
 }
 
@@ -162,8 +164,10 @@ void home_start(struct home *h)
 {
     for (uint32_t i = slab_next(&h->jobs, 0); i != SLAB_NONE; i = slab_next(&h->jobs, i + 1)) {
         struct job *j = slab_at(&h->jobs, i);
-        if (job_open_count(j) > 0) // else it is over, though its message is not
+        if (job_open_count(j) > 0)
             calendar_add(&h->calendar, j);
+        else // it is over, though its message is not
+            h->over_count++;
     }
 }
 

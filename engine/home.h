@@ -64,6 +64,7 @@ struct home {
     uint64_t journal_messages_found;
     uint64_t delay_report_us; // a message that waits so long is worth a word
     uint64_t parked_count;    // jobs that a hold keeps
+    uint64_t over_count;      // jobs that are over; of messages that are not, or cannot go yet
     uint32_t pin_count;
     struct entry *pins[HOME_PINS_MAX]; // in no order
     struct home_counters counters;

@@ -117,9 +117,8 @@ static void purge(struct home *h, struct job *j, const struct message *m,
     take_out(h, j);
     if (j->domain)
         domain_unref(j->domain);
-    uint32_t open_count = entry_open_count(j->entry);
-    CHECK(open_count > 0 && home_pins(h, j->entry)); // else it would be gone now
-    entry_set_open_count(j->entry, open_count - 1);
+    CHECK(entry_open_count(j->entry) > 0 && home_pins(h, j->entry)); // else it would be gone now
+    home_job_over(h, j->entry);
 }
 
 // As if it had been out, and an exchanger had refused them: the rest waits as it did.

@@ -17,6 +17,12 @@ bool home_domains_known(struct entry *e); // of all jobs
 void home_end_notices(struct home *h);
 // Its bytes leave the memory when nobody needs them for now.
 void home_drop_message(struct home *h, struct entry *e);
+// One more of its jobs is over.
+static inline void home_job_over(struct home *h, struct entry *e)
+{
+    entry_set_open_count(e, entry_open_count(e) - 1);
+    h->over_count++;
+}
 // All its jobs are over.
 void home_entry_done(struct home *h, struct entry *e);
 

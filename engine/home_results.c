@@ -37,7 +37,7 @@ static void job_comes_home(struct home *h, struct job *j, bool untried)
         calendar_add(&h->calendar, j);
     } else {
         domain_unref(j->domain);
-        entry_set_open_count(e, entry_open_count(e) - 1);
+        home_job_over(h, e);
         if (entry_open_count(e) == 0) {
             home_entry_done(h, e);
             return;

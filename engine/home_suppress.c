@@ -117,7 +117,7 @@ bool home_drop_suppressed(struct home *h, struct entry *e, const struct message 
         atomic_store_explicit(&j->place, JOB_HOME, memory_order_relaxed);
         domain_unref(j->domain);
         entry_set_out_count(e, entry_out_count(e) - 1);
-        entry_set_open_count(e, entry_open_count(e) - 1);
+        home_job_over(h, e);
     }
     return entry_open_count(e) == 0;
 }

@@ -59,7 +59,7 @@ enum order_step gather_visit(struct order_place *p, struct order *o)
     histogram_merge(&g->commit_us, worker_commit_us(p->worker));
     for (uint32_t i = 0; i < RATE_COUNT; i++)
         g->rates[i] += rates_per_s(&p->rates, &now, (enum rate)i);
-    g->jobs += p->home->jobs.item_count;
+    g->jobs += p->home->jobs.item_count - p->home->over_count;
     g->jobs_deferred += p->home->calendar.count;
     g->jobs_held += p->home->parked_count;
     return ORDER_OVER;

@@ -86,8 +86,10 @@ static enum command_exit parse(struct asked *a, int argc, char **argv)
          index = -1) {
         if (option == ':')
             return command_misused(argv[0], "%s needs a value", argv[optind - 1]);
-        if (option == '?' || !takes(a->ask, option))
+        if (option == '?')
             return command_misused(argv[0], "no such option: %s", argv[optind - 1]);
+        if (!takes(a->ask, option))
+            return command_misused(argv[0], "no such option: --%s", options[index].name);
         if (option == 'h') {
             fputs(a->ask->help, stdout);
             a->helped = true;
@@ -97,13 +99,15 @@ static enum command_exit parse(struct asked *a, int argc, char **argv)
             return command_misused(argv[0], "the command line is too long");
     }
     if (a->ask->operand && optind == argc && a->ask->needs_operand)
-        return command_misused(argv[0], "it takes one operand");
+        return command_misused(argv[0], "the %s is missing", a->ask->operand);
     if (a->ask->operand && optind < argc && !put_word(a, a->ask->operand, argv[optind++]))
         return command_misused(argv[0], "the command line is too long");
     if (optind < argc)
         return command_misused(argv[0], "what is '%s' for?", argv[optind]);
     if (a->ask->must_select && !a->selected)
-        return command_misused(argv[0], "say which mail is meant, or --all");
+        return command_misused(argv[0], a->ask->operand
+                                            ? "say which domain is meant: --domain DOMAIN"
+                                            : "say which mail is meant, or --all");
     return COMMAND_DONE;
 }
 

@@ -28,7 +28,8 @@ static bool find_socket(const char *name, const struct ask_place *place,
     config_place_now(&here);
     struct config *c = config_load(config_file_meant(place->config_file), &here, &why);
     if (!c) {
-        log_line(LOG_LEVEL_ERROR, "%s", why.text);
+        log_line(LOG_LEVEL_ERROR, "%s (--socket PATH asks the engine without its configuration)",
+                 why.text);
         return false;
     }
     *ret_address = c->control_address;
@@ -74,7 +75,12 @@ static enum command_exit exit_of(const char *name, struct slice line)
     json_member_plain(line, "end", end, sizeof(end));
     if (strcmp(end, "done") == 0)
         return COMMAND_DONE;
-    log_line(LOG_LEVEL_ERROR, "%s: %s", name, json_member_plain(line, "why", why, sizeof(why)));
+    json_member_plain(line, "why", why, sizeof(why));
+    size_t len = strlen(name);
+    if (strncmp(why, name, len) == 0 && why[len] == ':') // the request has the same name
+        log_line(LOG_LEVEL_ERROR, "%s", why);
+    else
+        log_line(LOG_LEVEL_ERROR, "%s: %s", name, why);
     return strcmp(end, "later") == 0 ? COMMAND_TRY_LATER : COMMAND_FAILED;
 }
 

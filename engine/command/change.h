@@ -4,8 +4,8 @@
 
 #include "engine/command/ask.h"
 
-#define CHANGE_HELP                                                                                \
-    "      --dry-run         only count\n"                                                         \
+#define CHANGE_HELP "      --dry-run         only count\n" CHANGE_PLACE_HELP
+#define CHANGE_PLACE_HELP                                                                          \
     "      --json            the answer as a line of JSON\n"                                       \
     "  -c, --config FILE     the engine's configuration; it names the control socket\n"            \
     "      --socket PATH     the control socket itself\n"                                          \

@@ -127,8 +127,12 @@ void event_print(struct slice line)
     put_member(line, " <", "recipient", ">");
     put_member(line, " ", "host", "");
     put_member(line, " ", "address", "");
-    put_member(line, ": ", "code", "");
-    put_member(line, " ", "enhanced", "");
+    if (event_is(line, "code", "0")) { // it is no reply
+        put_member(line, ": ", "enhanced", "");
+    } else {
+        put_member(line, ": ", "code", "");
+        put_member(line, " ", "enhanced", "");
+    }
     put_member(line, " ", "text", "");
     put_member(line, " (attempt ", "attempt", "");
     put_member(line, ", again in ", "delay", " s");

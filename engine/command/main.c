@@ -74,8 +74,18 @@ int main(int argc, char **argv)
         return (int)print_help();
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
         return (int)command_version(1, argv);
+    char option[] = "--help";
+    char **words = argv + 1;
+    int count = argc - 1;
+    if (strcmp(words[0], "help") == 0) { // of a subcommand, when one follows
+        if (count < 2)
+            return (int)print_help();
+        words[0] = words[1];
+        words[1] = option;
+        count = 2;
+    }
     for (size_t i = 0; i < COUNT_OF(commands); i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return (int)commands[i].run(argc - 1, argv + 1);
-    return (int)command_misused(NULL, "no such subcommand: %s", argv[1]);
+        if (strcmp(words[0], commands[i].name) == 0)
+            return (int)commands[i].run(count, words);
+    return (int)command_misused(NULL, "no such subcommand: %s", words[0]);
 }

@@ -117,12 +117,14 @@ class Looking(Operated):
     def test_queue(self):
         engine = self.engine()
         one, other = self.exchanger(LATER), self.exchanger(LATER)
-        first = self.submit(engine, one, other, sender="a@one.example")
+        first = self.submit(engine, one, other, self.exchanger(), sender="a@one.example")
         second = self.submit(engine, one, sender="b@two.example", local="y")
-        engine.outcomes(first, 2)
+        engine.outcomes(first, 3)
         engine.outcomes(second)
         jobs = eventually(lambda: self.states(engine) == ["deferred"] * 3 and self.listed(engine),
                           "three deferred jobs")
+        status = self.status(engine)  # what of a message is over counts no more
+        self.assertEqual((status["messages-queued"], status["active"], status["deferred"]), (2, 0, 3))
         self.assertEqual(sorted(job["domain"] for job in jobs),
                          sorted([one.domain, other.domain, one.domain]))
         job, = self.listed(engine, "--id", second)
