@@ -83,6 +83,8 @@ static void lease_end(struct deliver *d, struct lease *l)
         at = &(*at)->next;
     *at = l->next;
     s->lent_count -= l->connections;
+    if (s->group) // it came to it since: sisters.c
+        s->group->open_count -= l->connections;
     d->lease_count--;
     free(l);
     dispatch_site(d, s);

@@ -85,7 +85,7 @@ static void adopt(struct deliver *d, struct sisters *x, struct site *s)
     x->group.sources = s->own_sources;
     s->own_sources = (struct source_book){NULL};
     x->site_count++;
-    x->group.open_count += s->open_count;
+    x->group.open_count += s->open_count + s->lent_count; // what is lent ends later: lend.c
     x->group.opening_count += s->opening_count;
     x->group.transaction_count += s->transaction_count;
     for (uint32_t i = slab_next(&d->conns, 0); i != SLAB_NONE; i = slab_next(&d->conns, i + 1)) {

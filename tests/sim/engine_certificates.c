@@ -1,6 +1,7 @@
 #include "tests/sim/engine_certificates.h"
 
 #include "engine/base/check.h"
+#include "tests/sim/tls_dice.h"
 
 #include <string.h>
 
@@ -95,17 +96,26 @@ static const char *const chains[CERTIFICATE_COUNT] = {
                             "-----END CERTIFICATE-----\n",
 };
 
+static struct tls_context *contexts[CERTIFICATE_COUNT];
+
+// Their tickets' keys are the same in each program.
+void certificates_prepare(void)
+{
+    const char *why;
+    tls_dice_init(0, NULL);
+    for (int i = 0; i < CERTIFICATE_COUNT && !contexts[i]; i++) {
+        const struct tls_server_options options = {
+            .certificates = {{slice_of_text(chains[i]), slice_of_text(key_pem)}},
+            .certificate_count = 1,
+            .service = SLICE("sink.example"),
+        };
+        contexts[i] = tls_context_new_server(&options, &why);
+        CHECK(contexts[i]);
+    }
+}
+
 struct tls_context *certificates_context(enum plan_certificate which)
 {
-    static struct tls_context *contexts[CERTIFICATE_COUNT];
-    const struct tls_server_options options = {
-        .certificates = {{slice_of_text(chains[which]), slice_of_text(key_pem)}},
-        .certificate_count = 1,
-        .service = SLICE("sink.example"),
-    };
-    const char *why;
-    if (!contexts[which])
-        contexts[which] = tls_context_new_server(&options, &why);
     CHECK(contexts[which]);
     return contexts[which];
 }

@@ -11,7 +11,8 @@
 
 extern char certificates_anchor[]; // in PEM
 
-// Made when it is first asked for, and kept until the program ends.
+// Makes them, once, and throws OpenSSL's dice (tls_dice_init()).
+void certificates_prepare(void);
 struct tls_context *certificates_context(enum plan_certificate which);
 
 #endif

@@ -6,7 +6,7 @@
 #include "tests/sim/engine_plan.h"
 #include "tests/sim/engine_plan_dice.h"
 
-#define TLS_SEED UINT64_C(0x746c73)
+#define TLS_SEED UINT64_C(0x746c7321)
 #define SHARE_OF_WORLDS 33 // handshakes cost time
 
 // --- exchangers

@@ -1,6 +1,7 @@
 #include "tests/sim/engine_world.h"
 
 #include "engine/base/check.h"
+#include "tests/sim/engine_certificates.h"
 #include "tests/sim/engine_fate.h"
 #include "tests/sim/engine_operator.h"
 #include "tests/sim/engine_rates.h"
@@ -263,6 +264,7 @@ static struct scene_result scene_end(struct scene *s, FILE *trace)
     result.us = world_now_us(s->world);
     result.file_operations = world_file_operation_count(s->world);
     result.file_failures = world_file_failure_count(s->world);
+    tls_dice_init(p->seed, NULL);
     cast_free(s);
     result.complaint_count = s->books.complaint_count;
     result.arrivals = s->books.arrivals;
@@ -297,7 +299,8 @@ struct scene_result scene_play(const struct plan *p, FILE *trace)
     s->world = world_new(&options);
     rates_watch(p, s->world);
     secrecy_watch(p);
-    tls_dice_init(p->seed);
+    certificates_prepare();
+    tls_dice_init(p->seed, s->world);
     cast_start(s);
     enter(s, PHASE_LOADING);
     while (s->phase != PHASE_OVER && world_next(s->world, &io)) {
