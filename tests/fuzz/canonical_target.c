@@ -133,6 +133,20 @@ static void check_fields(struct slice content, size_t room)
     }
 }
 
+// Each step takes something away, and addresses are no longer than they may be.
+static void check_authors(struct slice content)
+{
+    char text[ADDRESS_LIST_ADDRESS_BYTES_MAX];
+    struct author_walk w = author_walk(content);
+    struct slice a;
+    size_t left = content.len + 1;
+    while (author_next(&w, text, &a) == AUTHOR_ADDRESS) {
+        CHECK(a.len > 0 && a.len <= sizeof(text));
+        CHECK(w.rest.len + w.list.len < left);
+        left = w.rest.len + w.list.len;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char bytes[BYTES_MAX];
@@ -145,5 +159,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_fields(content, CANONICAL_ROOM_MIN + cut % 7);
     size_t len = author_domain(content, domain);
     CHECK(len <= ADDRESS_DOMAIN_BYTES_MAX && (len == 0 || domain[len] == '\0'));
+    check_authors(content);
     return 0;
 }
