@@ -1,5 +1,6 @@
 // What becomes of each kind of part for a server that takes no 8-bit content (RFC 2045, 2046, 2047,
 // 6152). That Python's email package reads the same from it is tests/interop/encoding_test.py's.
+#include "engine/message/mime.h"
 #include "engine/message/recode.h"
 #include "tests/suite.h"
 
@@ -104,6 +105,9 @@ static const struct recode_case cases[] = {
     {"no boundary", "Content-Type: multipart/mixed\r\n\r\n--\r\n\xfc\r\n", NULL, RECODE_UNSOUND},
     {"a boundary that is nowhere",
      "Content-Type: multipart/mixed; boundary=c\r\n\r\n--b\r\n\r\n\xfc\r\n", NULL, RECODE_UNSOUND},
+    {"a boundary that nobody could find behind an encoded word",
+     "Content-Type: multipart/x;\"" UE "\" <; boundary=b\r\n\r\n--b\r\n\r\n\xfc\r\n--b--\r\n", NULL,
+     RECODE_UNSOUND},
     {"a boundary that nobody can read",
      "Content-Type: multipart/mixed; boundary=b c\r\n\r\n--b\r\n\r\n\xfc\r\n", NULL,
      RECODE_UNSOUND},
@@ -175,6 +179,26 @@ static void quoted_lines(void)
     }
 }
 
+// A line that is cut must not have what looks like a delimiter at its new beginning.
+static void no_new_delimiters(void)
+{
+    for (int pad = 40; pad < 180; pad++) {
+        char content[1024], out[4096];
+        struct mime_entity e;
+        struct mime_piece p;
+        size_t len, count = 0;
+        int content_len = snprintf(content, sizeof(content),
+                                   MIXED "--b\r\n\r\n\xfc%0*d--b\r\n" FILLER "\r\n--b--\r\n", pad,
+                                   0);
+        CU_ASSERT_EQUAL_FATAL(
+            recode(slice_make(content, (size_t)content_len), out, sizeof(out), &len), RECODE_DONE);
+        mime_read(slice_make(out, len), MIME_TEXT, &e);
+        for (struct slice rest = e.body; mime_part_next(&e, &rest, &p);)
+            count++;
+        CU_ASSERT_EQUAL(count, 1);
+    }
+}
+
 // Deep in each other, and many: a limit says no, and the room that is asked for is kept.
 static void limits(void)
 {
@@ -206,6 +230,7 @@ static void limits(void)
 static const struct suite_test tests[] = {
     {"what becomes of it", what_becomes_of_it},
     {"quoted lines", quoted_lines},
+    {"no new delimiters", no_new_delimiters},
     {"limits", limits},
 };
 

@@ -170,6 +170,17 @@ static void put_parts(struct recoder *r, const struct mime_entity *e, uint32_t d
     put_outside(r, rest);
 }
 
+// What stands in a broken Content-Type may mean something else once it is encoded. `at`: where the
+// header was written.
+static bool keeps_meaning(const struct recoder *r, size_t at, const struct mime_entity *e)
+{
+    struct mime_entity now;
+    mime_read(slice_make(r->to.out + at, r->to.len - at), MIME_TEXT, &now);
+    return !e->has_type || r->to.full ||
+           (now.kind == e->kind && slice_equal(slice_make(now.boundary, now.boundary_len),
+                                               slice_make(e->boundary, e->boundary_len)));
+}
+
 // A multipart or a message has no encoding of its own (RFC 2045 6.4).
 static void put_composite(struct recoder *r, const struct mime_entity *e, bool is_message,
                           uint32_t depth)
@@ -178,8 +189,11 @@ static void put_composite(struct recoder *r, const struct mime_entity *e, bool i
         fail(r, RECODE_ENCODED);
         return;
     }
+    const size_t at = r->to.len;
     put_header(r, e, is_message, e->encoding == MIME_8BIT ? SLICE("7bit") : SLICE_EMPTY);
-    if (e->kind == MIME_MESSAGE)
+    if (!keeps_meaning(r, at, e))
+        fail(r, RECODE_UNSOUND);
+    else if (e->kind == MIME_MESSAGE)
         put_entity(r, e->body, MIME_TEXT, true, depth + 1);
     else
         put_parts(r, e, depth);
@@ -221,7 +235,10 @@ static void put_entity(struct recoder *r, struct slice entity, enum mime_kind ki
         put_body(r, &e, is_message, depth);
         return;
     }
+    const size_t at = r->to.len;
     put_header(r, &e, is_message, SLICE_EMPTY);
+    if (!keeps_meaning(r, at, &e))
+        fail(r, RECODE_UNSOUND);
     transfer_put(&r->to, e.body);
 }
 

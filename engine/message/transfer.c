@@ -60,6 +60,8 @@ void transfer_quoted(struct transfer *t, struct slice bytes)
         if (column + width > TRANSFER_LINE_BYTES_MAX - (ends_line ? 0 : 1)) {
             transfer_put(t, SLICE("=\r\n")); // which a reader takes out again
             column = 0;
+            escaped |= bytes.data[at] == '-'; // else the line may be taken for a delimiter of parts
+            width = escaped ? 3 : 1;
         }
         if (escaped)
             put_escaped(t, bytes.data[at]);
