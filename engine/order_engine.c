@@ -65,14 +65,14 @@ struct reload {
     struct refusal restart;  // sections that wait for it
     struct doors doors;      // that were read again, and are sound
     struct users *spare;     // those of before, once all have the new ones
-    struct refusal kept_why; // why something of before stays, the first of these; empty: nothing
+    struct refusal kept_why; // why something of before stays; empty: nothing does
 };
 
 static void keep_old(struct reload *r, const char *reason)
 {
+    struct refusal before = r->kept_why;
     log_line(LOG_LEVEL_ERROR, "reload: %s; what was read before stays", reason);
-    if (r->kept_why.text[0] == '\0')
-        refuse(&r->kept_why, "%s", reason);
+    refuse(&r->kept_why, "%s%s%s", before.text, before.text[0] ? "; " : "", reason);
 }
 
 // Certificates and users.

@@ -62,5 +62,7 @@ enum order_step gather_visit(struct order_place *p, struct order *o)
     g->jobs += p->home->jobs.item_count - p->home->over_count;
     g->jobs_deferred += p->home->calendar.count;
     g->jobs_held += p->home->parked_count;
+    if (p->home->storage.segments && !segments_accept(p->home->storage.segments))
+        g->is_full = true;
     return ORDER_OVER;
 }

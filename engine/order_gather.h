@@ -17,6 +17,7 @@ struct gathered {
     uint64_t journal_bytes, journal_bytes_max; // 0 without a journal
     uint64_t uptime_us;
     uint32_t worker_count;
+    bool is_full; // a journal has no room for new mail
     const char *state;
 };
 

@@ -22,13 +22,20 @@ static void say_since_start(struct json *j, const struct gathered *g)
     json_double(j, "failed-per-s", g->rates[RATE_FAILED]);
 }
 
+// What an operator must see first.
+static const char *state_word(const struct gathered *g)
+{
+    bool runs = strcmp(g->state, "running") == 0;
+    return runs && g->is_full ? "no room for new mail" : g->state;
+}
+
 static enum order_step status_end(struct order *o)
 {
     const struct gathered *g = o->work;
     struct json j;
     order_line(o, &j);
     json_text(&j, "version", SLICE(POSTHASTE_VERSION));
-    json_text(&j, "state", slice_of_text(g->state));
+    json_text(&j, "state", slice_of_text(state_word(g)));
     json_u64(&j, "uptime-s", g->uptime_us / 1000000);
     json_u64(&j, "workers", g->worker_count);
     say_queue(&j, g);

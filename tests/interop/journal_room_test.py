@@ -5,9 +5,10 @@ import os
 import time
 
 from client import Client
+from engine import PROGRAM
 from journaled import LATER, MIB, PIECE, SMALL, SOON, Room, try_to_submit
 from messages import big, harm
-from place import IS_ROOT, Process, eventually, place
+from place import IS_ROOT, Process, eventually, place, run
 
 ROOM = 'journal { space = "64M"  segment = "1M" }'
 BEYOND = (8 + 4) * MIB  # for results: until an eighth is garbage, and two segments a worker
@@ -30,6 +31,8 @@ class Full(Room):
         self.assertGreater(len(ids) * len(PIECE), 30 * MIB)
         self.assertLessEqual(self.bytes_used(engine), 64 * MIB)
         self.assertRegex(engine.log(), "warning: journal: no new mail is taken until there is")
+        self.assertRegex(run([PROGRAM, "status", "-c", engine.config]).stdout,
+                         rb"^posthaste \S+, no room for new mail, up ")
         other.script.clear()
         eventually(lambda: engine.events_of(last_id)[-1]["event"] == "delivered", "a delivery")
         self.written(engine, rcpts_delivered=1)
