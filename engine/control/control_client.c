@@ -104,6 +104,13 @@ static void http_refuse(struct control *c, struct client *client)
     buffer_release(&out);
 }
 
+// Its request has come: how long the answer takes is ours to say.
+static void client_has_asked(struct control *c, struct client *client)
+{
+    client->asked = true;
+    wheel_disarm(c->o.wheel, &client->timer);
+}
+
 // The request is there as soon as its line is; of HTTP, as soon as its header section has ended.
 static void client_look(struct control *c, struct client *client)
 {
@@ -112,7 +119,7 @@ static void client_look(struct control *c, struct client *client)
         enum http_request request = http_parse(line);
         if (request == HTTP_MORE)
             return;
-        client->asked = true;
+        client_has_asked(c, client);
         if (request == HTTP_METRICS) {
             char metrics[] = "metrics";
             order_start(c, client, slice_make(metrics, sizeof(metrics) - 1));
@@ -124,7 +131,7 @@ static void client_look(struct control *c, struct client *client)
     size_t len = slice_find(line, '\n');
     if (len == line.len)
         return;
-    client->asked = true;
+    client_has_asked(c, client);
     order_start(c, client, slice_take(line, len));
 }
 

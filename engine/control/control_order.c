@@ -202,6 +202,14 @@ static void order_begins(struct control *c, struct order *o)
     order_goes_on(c, o);
 }
 
+// Those of clients that have gone count, too: a change waits for its turn all the same.
+static bool is_one_too_many(const struct control *c, struct order *o)
+{
+    return c->order_count > CONTROL_ORDERS_MAX &&
+           !order_refuse(o, ORDER_LATER, "%u requests are under way; ask again later",
+                         CONTROL_ORDERS_MAX);
+}
+
 void order_start(struct control *c, struct client *client, struct slice line)
 {
     struct order *o = order_new(c, client);
@@ -212,7 +220,7 @@ void order_start(struct control *c, struct client *client, struct slice line)
     client->order = o;
     char copy[ORDER_LINE_BYTES_MAX]; // before its values are unescaped
     memcpy(copy, line.data, line.len);
-    if (!request_parse(o, c->o.kinds, line)) {
+    if (!request_parse(o, c->o.kinds, line) || is_one_too_many(c, o)) {
         o->plain = false;
         order_over(c, o);
         return;
