@@ -1,5 +1,5 @@
-// tests/moving_test.c: a domain is given another route while its mail is on the way by the old one,
-// which breaks down at the same time.
+// tests/moving_test.c: a domain moves while its mail is on the way: it is given another route while
+// the old one breaks down; or other exchangers again and again, which are another worker's.
 #include "engine/base/check.h"
 #include "engine/config_settings.h"
 #include "tests/sim/stage.h"
@@ -68,8 +68,78 @@ static void test_the_old_one_breaks_down(void)
     }
 }
 
+// --- to and fro between workers
+
+static uint32_t owner_of(const char *host)
+{
+    struct mx_set *set = calloc(1, sizeof(*set) + sizeof(set->hosts[0]));
+    CHECK(set);
+    set->count = 1;
+    set->hosts[0].preference = 10;
+    set->hosts[0].len = (uint8_t)strlen(host);
+    memcpy(set->hosts[0].name, host, strlen(host));
+    uint32_t owner = (uint32_t)(mx_set_hash(set, 0) % 2);
+    free(set);
+    return owner;
+}
+
+// A host that is that worker's.
+static void name_host(uint32_t owner, char host[32])
+{
+    uint32_t number = 10;
+    do
+        snprintf(host, 32, "mx%u.example", number++);
+    while (owner_of(host) != owner);
+}
+
+static struct stage *begin_to_and_fro(uint64_t seed)
+{
+    struct stage *s = calloc(1, sizeof(*s));
+    CHECK(s);
+    stage_init(s);
+    s->worker_count = 2;
+    s->knows_other = false;
+    s->options.seed = seed;
+    s->options.latency_us_max = 2 * STAGE_SECOND;
+    s->options.dns_latency_us_max = 4 * STAGE_SECOND;
+    s->load_plan.message_count = MESSAGES;
+    s->load_plan.rate_per_s = 0.4;
+    s->load_plan.window = 4;
+    stage_begin(s);
+    world_dns_set_ttl(s->world, 1);
+    return s;
+}
+
+// A domain goes over to another worker when no job of it is in a transaction; an answer that it
+// waits for at that moment would come to the old one.
+static void test_to_and_fro(void)
+{
+    char hosts[2][32];
+    for (uint32_t i = 0; i < 2; i++)
+        name_host(i, hosts[i]);
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct stage *s = begin_to_and_fro(seed);
+        world_dns_add_address(s->world, hosts[0], STAGE_FIRST);
+        world_dns_add_address(s->world, hosts[1], STAGE_OTHER);
+        for (uint32_t i = 0; i < 60; i++) {
+            world_dns_remove(s->world, "d0001.example");
+            world_dns_add_mx(s->world, "d0001.example", 10, hosts[i % 2]);
+            stage_until(s, (i + 1) * 5 * STAGE_SECOND);
+        }
+        stage_until(s, 6 * 3600 * STAGE_SECOND);
+        for (uint32_t m = 1; m <= MESSAGES; m++) {
+            char name[8];
+            snprintf(name, sizeof(name), "r%u@", m);
+            CU_ASSERT_EQUAL(stage_arrivals(s->first, name) + stage_arrivals(s->other, name), 1);
+        }
+        stage_end(s);
+        free(s);
+    }
+}
+
 static const struct suite_test tests[] = {
     {"the old exchanger breaks down", test_the_old_one_breaks_down},
+    {"to and fro", test_to_and_fro},
 };
 
 int main(int argc, char **argv)

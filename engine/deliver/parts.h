@@ -64,7 +64,8 @@ struct target {
     uint64_t looked_us;          // at the ages of its ready jobs
     uint32_t limits_turn;        // its site knows its limits of this turn (deliver.limits_turn)
     struct mx_set *carried;      // the answer, on its way to a new owner
-    struct mx_set *next_set;     // moves there once none of its jobs is in a transaction
+    struct mx_set *next_set;     // moves there once none of its jobs is in a transaction, and no
+                                 // question is under way
     struct gathering *gathering; // where its route leads, while that is being looked up
     struct epoch_mark *mark;
     struct setback *setback; // NULL: none is known
@@ -201,6 +202,7 @@ struct site *site_find(struct deliver *d, const struct mx_set *set, uint64_t has
 struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,
                        struct site_group *g, const struct limits *l,
                        const struct site_need *need);     // NULL: too many, or no memory
+void site_joins(struct site *s, struct site_group *g);    // one that was alone
 void site_free_unused(struct deliver *d, struct site *s); // when nothing hangs on it
 
 // target.c
@@ -392,6 +394,9 @@ void attempt_gone(struct deliver *d, struct conn *c); // nothing of it is under 
 // conn_state.c
 void conn_enter(struct deliver *d, struct conn *c, enum conn_state state); // the one place to
 void conn_look_willing(struct deliver *d, struct conn *c); // may it be given one more message?
+// More are open than its site, its group or its source may have now: the limits have changed, or
+// connections were lent. It ends when it has nothing under way.
+bool conn_is_one_too_many(const struct deliver *d, const struct conn *c);
 
 // transaction_end.c
 // Taken jobs, borrowed (then `loan` is not NULL) or not: ready again, or over and gone home.

@@ -126,6 +126,7 @@ static void target_found(struct deliver *d, struct target *t, const struct dns_m
         if (t->busy_count == 0)
             target_leave_site(d, t);
     }
+    ours = ours && target_moves_on(d, t); // what it knew before, if it has learned nothing new
     if (ours)
         target_maybe_idle(d, t);
 }
@@ -155,7 +156,9 @@ void targets_stop_asking(struct deliver *d)
     for (uint32_t i = slab_next(&d->questions, 0); i != SLAB_NONE;
          i = slab_next(&d->questions, i + 1)) {
         const struct question *q = slab_at(&d->questions, i);
-        if (q->kind == QUESTION_MX)
-            gathering_end(q->target);
+        if (q->kind != QUESTION_MX)
+            continue;
+        gathering_end(q->target);
+        target_forget_next(q->target);
     }
 }

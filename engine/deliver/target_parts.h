@@ -22,12 +22,12 @@ bool target_look(struct deliver *d, struct target *t);
 void target_leave_site(struct deliver *d, struct target *t);
 void target_tell_limits(struct deliver *d, struct target *t, struct site *s);
 // To the site with these exchangers. True: it is still ours. None of its jobs is in a transaction:
-// these would tie it to its site.
+// these would tie it to its site; and no answer is awaited: that would tie it to us.
 bool target_place(struct deliver *d, struct target *t, const struct mx_set *set);
 // Other exchangers than before: no more jobs go to the old ones. It moves when those under way
-// there have ended. True: it is still ours.
+// there have ended, and what it asks is answered. True: it is still ours.
 bool target_move(struct deliver *d, struct target *t, const struct mx_set *set);
-// A job of it has left its transaction. True: it is still ours.
+// A job of it has left its transaction, or an answer has come. True: it is still ours.
 bool target_moves_on(struct deliver *d, struct target *t);
 struct mx_set *target_copy_set(const struct mx_set *set); // on the heap
 

@@ -113,7 +113,7 @@ bool target_place(struct deliver *d, struct target *t, const struct mx_set *set)
     struct limits l = limits_in_force(limits_of_domain(d->o.limits, domain_name(&t->domain)));
     struct site_group *g = group_of(d, set, l.route);
     uint32_t owner = g ? g->owner : (uint32_t)(hash % d->o.post->worker_count);
-    CHECK(t->busy_count == 0);
+    CHECK(t->busy_count == 0 && !t->asking); // the answer would come to who has it no more
     // A domain that is out of the table ends here: nobody else knows of it. While stopping, its
     // owner may take no letters any more.
     if (owner != d->o.worker && !t->unlinked && !d->stopping) {
@@ -138,7 +138,7 @@ bool target_place(struct deliver *d, struct target *t, const struct mx_set *set)
 
 bool target_move(struct deliver *d, struct target *t, const struct mx_set *set)
 {
-    if (t->busy_count == 0)
+    if (t->busy_count == 0 && !t->asking)
         return target_place(d, t, set);
     struct limits l = limits_in_force(limits_of_domain(d->o.limits, domain_name(&t->domain)));
     struct site_need need = target_need(d, t, set, &l);
@@ -161,7 +161,7 @@ void target_forget_next(struct target *t)
 
 bool target_moves_on(struct deliver *d, struct target *t)
 {
-    if (!t->next_set || t->busy_count > 0)
+    if (!t->next_set || t->busy_count > 0 || t->asking)
         return true;
     struct mx_set *set = t->next_set;
     t->next_set = NULL;

@@ -27,7 +27,8 @@ static void configure(struct config *c)
 
 void stage_init(struct stage *s)
 {
-    *s = (struct stage){.has_first = true, .has_other = true, .knows_other = true};
+    *s = (struct stage){
+        .has_first = true, .has_other = true, .knows_other = true, .worker_count = 1};
     configure(&s->config);
     // What a peer answers too early must have gone out whole, whatever the dice.
     s->options = (struct world_options){
@@ -89,7 +90,8 @@ void stage_begin(struct stage *s)
     CHECK(io_new(&s->keeper, &io_options) == 0);
     io_wait(s->keeper, UINT64_MAX);
     add_exchangers(s);
-    life_begin(&s->life, s->world, s->keeper, &s->config, 0, 1, false, s->engine_address);
+    life_begin(&s->life, s->world, s->keeper, &s->config, 0, s->worker_count, false,
+               s->engine_address);
     start_load(s);
 }
 

@@ -1,5 +1,5 @@
-// tests/sim/stage.h: the engine with one worker in a simulated world, mail for one domain, and two
-// exchangers that do as they are told. For tests in virtual time: days cost nothing.
+// tests/sim/stage.h: the engine, with one worker mostly, in a simulated world, mail for one domain,
+// and two exchangers that do as they are told. For tests in virtual time: days cost nothing.
 //
 //   stage_init() -> what is to be changed -> stage_begin() -> stage_until()... -> stage_end()
 #ifndef POSTHASTE_TESTS_SIM_STAGE_H
@@ -22,6 +22,7 @@ struct stage {
     bool knows_other;                       // the DNS names it
     struct world_options options;           // no line is cut, and none is narrow
     struct load_plan load_plan;             // one message for one recipient
+    uint32_t worker_count;                  // one; the events are the first one's
     // The stage's own:
     struct world *world;
     uint64_t began_us;
