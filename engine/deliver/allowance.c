@@ -22,6 +22,11 @@ void allowance_remember(struct allowance *a, const struct rate_memory *memory, u
     counted_remember(&a->connections, memory, place, RATE_OF_CONNECTIONS);
 }
 
+void allowance_moves(struct allowance *a, uint64_t place)
+{
+    a->messages.place = a->connections.place = place;
+}
+
 void allowance_inherit(struct allowance *a, const struct allowance *from)
 {
     counted_inherit(&a->messages, &from->messages);

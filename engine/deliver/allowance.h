@@ -23,6 +23,8 @@ bool allowance_init(struct allowance *a, const struct limits *l);
 void allowance_release(struct allowance *a);
 // What was counted there before counts on.
 void allowance_remember(struct allowance *a, const struct rate_memory *memory, uint64_t place);
+// From now on it is remembered by that.
+void allowance_moves(struct allowance *a, uint64_t place);
 // What the other has counted counts here, too, where that is more.
 void allowance_inherit(struct allowance *a, const struct allowance *from);
 bool allowance_print(struct allowance *a, struct buffer *out, const struct rate_clock *clock);

@@ -20,8 +20,7 @@ static void conn_rests(struct deliver *d, struct conn *c)
 {
     if (c->started_count >= conn_messages_max(c, source_messages_max(c)) ||
         source_is_suspended(d, c) || c->spent || d->stopping ||
-        c->refused_count >= CONN_REFUSED_MAX ||
-        c->site->open_count > lend_connections_max(d, c->site)) {
+        c->refused_count >= CONN_REFUSED_MAX || conn_is_one_too_many(d, c)) {
         smtp_client_quit(&c->client);
         conn_enter(d, c, CONN_QUITTING);
     } else {

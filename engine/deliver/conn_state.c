@@ -41,10 +41,17 @@ static void willing_unlink(struct conn *c)
         c->next->prev = c->prev;
 }
 
+bool conn_is_one_too_many(const struct deliver *d, const struct conn *c)
+{
+    const struct site *s = c->site;
+    return s->open_count > lend_connections_max(d, s) || group_has_too_many(s->group) ||
+           source_has_too_many(c);
+}
+
 static bool conn_is_willing(const struct deliver *d, struct conn *c)
 {
     return !d->stopping && (c->state == CONN_IDLE || c->state == CONN_BUSY) &&
-           c->site->open_count <= lend_connections_max(d, c->site) && !c->spent &&
+           !conn_is_one_too_many(d, c) && !c->spent &&
            c->started_count < conn_messages_max(c, source_messages_max(c)) &&
            !source_is_suspended(d, c) &&
            (c->refused_count == 0 || c->tx_count + c->refused_count < CONN_REFUSED_MAX) &&

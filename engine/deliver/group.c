@@ -116,6 +116,11 @@ static uint32_t connections_left(struct site_group *g, uint64_t now_us)
     return g->open_count < most ? most - g->open_count : 0;
 }
 
+bool group_has_too_many(const struct site_group *g)
+{
+    return g && g->open_count > g->limits->connections;
+}
+
 uint32_t group_connections(struct deliver *d, struct site *s)
 {
     struct site_group *g = s->group;

@@ -33,7 +33,7 @@ struct site_group {
     uint64_t place; // what its rates are remembered by
     struct allowance allowance;
     struct failure complaint;   // the last of any of its sites that made it slower
-    uint32_t open_count;        // connections of all its sites, not being closed
+    uint32_t open_count;        // connections of all its sites, not being closed, and lent ones
     uint32_t opening_count;     // of these, not ready yet
     uint32_t transaction_count; // on all of them
     struct site *line_first, *line_last;
@@ -59,6 +59,8 @@ void group_follow(struct site_group *g, const struct route *r);
 // sisters.c. The group of all sites of this set, made if need be; NULL: there is none yet.
 struct site_group *sisters_group(struct deliver *d, const struct mx_set *set, uint64_t hash);
 size_t sisters_bytes(void); // of an item of deliver.sisters
+// What the rates of such a group are remembered by, whose sites' sets have that hash.
+uint64_t sisters_place(uint64_t hash);
 // A site of it was made, or goes. All three: nothing for NULL, and for a group that is configured.
 void sisters_release(struct deliver *d);
 bool sisters_print_counted(struct deliver *d, struct buffer *out, const struct rate_clock *clock);
@@ -71,6 +73,8 @@ void sisters_learn_limits(struct deliver *d, struct site_group *g, const struct 
 uint32_t group_messages(struct deliver *d, struct site *s);
 // Connections that it may have now.
 uint32_t group_connections(struct deliver *d, struct site *s);
+// More are open than it may have; false for NULL.
+bool group_has_too_many(const struct site_group *g);
 void group_message_begins(struct deliver *d, struct site *s);
 void group_connection_opens(struct deliver *d, struct site *s);
 // Why it may begin nothing, or open nothing, now, as far as that is the group's.

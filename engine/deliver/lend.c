@@ -166,7 +166,9 @@ void lend(struct deliver *d, struct site *s)
         bool fits = s->open_count + s->lent_count + part <= s->limits.connections;
         if (!l && fits && site_has_loan(d, s))
             l = lease_begin(d, s, worker, part);
-        while (l && l->loan_count < loans_max(s, l) && site_has_loan(d, s))
+        // One of another size was made by other limits: it runs out, and comes back.
+        bool lasts = l && l->connections == part;
+        while (lasts && l->loan_count < loans_max(s, l) && site_has_loan(d, s))
             loan_send(d, s, l);
     }
 }

@@ -40,6 +40,11 @@ void sisters_release(struct deliver *d)
     slab_release(&d->sisters);
 }
 
+uint64_t sisters_place(uint64_t hash)
+{
+    return slice_hash(slice_make(&hash, sizeof(hash)), PLACE_SEED);
+}
+
 // What is said on one connection is each one's own.
 static void limit_by(struct sisters *x, const struct limits *l)
 {
@@ -66,7 +71,7 @@ static struct sisters *sisters_new(struct deliver *d, const struct site *first)
     x->group.is_of_sisters = true;
     x->group.name = x->rule.name;
     x->group.limits = &x->rule.limits;
-    x->group.place = slice_hash(slice_make(&first->hash, sizeof(first->hash)), PLACE_SEED);
+    x->group.place = sisters_place(first->hash);
     allowance_remember(&x->group.allowance, d->o.rate_memory, x->group.place);
     allowance_inherit(&x->group.allowance, &first->allowance);
     x->group.owner = d->o.worker;
@@ -81,7 +86,7 @@ static struct sisters *sisters_new(struct deliver *d, const struct site *first)
 // From being alone: what it has counts for the group, too.
 static void adopt(struct deliver *d, struct sisters *x, struct site *s)
 {
-    s->group = &x->group;
+    site_joins(s, &x->group);
     x->group.sources = s->own_sources;
     s->own_sources = (struct source_book){NULL};
     x->site_count++;

@@ -20,12 +20,15 @@ struct site *site_find(struct deliver *d, const struct mx_set *set, uint64_t has
     return s;
 }
 
-// What its rates are remembered by, beyond a restart.
+// What its rates are remembered by, beyond a restart. While it has no sisters it is as they are
+// together: whichever of them comes first after a restart, what all have taken counts.
 static uint64_t place_of_site(uint64_t hash, const struct site_group *g,
                               const struct site_need *need, const struct source_list *sources)
 {
     const uint32_t kind[] = {need->level, need->implicit};
-    uint64_t place = slice_hash(slice_make(kind, sizeof(kind)), hash ^ (g ? g->place : 0));
+    if (!g)
+        return sisters_place(hash);
+    uint64_t place = slice_hash(slice_make(kind, sizeof(kind)), hash ^ g->place);
     if (need->login)
         place = slice_hash(slice_of_text(need->login->login.user), place);
     if (need->domain.len > 0)
@@ -33,6 +36,13 @@ static uint64_t place_of_site(uint64_t hash, const struct site_group *g,
     for (uint32_t i = 0; i < sources->count; i++)
         place = slice_hash(slice_of_text(sources->items[i].name), place);
     return place;
+}
+
+void site_joins(struct site *s, struct site_group *g)
+{
+    s->group = g;
+    s->place = place_of_site(s->hash, g, &s->need, &s->limits.sources);
+    allowance_moves(&s->allowance, s->place);
 }
 
 struct site *site_make(struct deliver *d, const struct mx_set *set, uint64_t hash,

@@ -314,6 +314,12 @@ void source_counts(const struct conn *c, int spare, int open)
     use_of(c)->open_count += (uint32_t)open;
 }
 
+bool source_has_too_many(const struct conn *c)
+{
+    const struct source_use *u = use_of(c);
+    return u->source && u->open_count > u->source->connections;
+}
+
 uint32_t source_messages_max(const struct conn *c)
 {
     const struct source *source = conn_source(c);
@@ -348,9 +354,10 @@ static void use_suspend(struct deliver *d, struct site *s, struct source_use *u,
                         const struct failure *why)
 {
     uint64_t until_us = io_now_us(d->io) + for_us;
-    if (until_us > u->suspended_until_us)
+    if (until_us > u->suspended_until_us) { // of several the longest holds, and is told of
         u->suspended_until_us = until_us;
-    u->why = *why;
+        u->why = *why;
+    }
     if (!u->in_suspended) {
         u->in_suspended = true;
         u->suspended_next = d->suspended;

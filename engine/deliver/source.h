@@ -67,6 +67,7 @@ uint32_t sources_choose(struct deliver *d, struct site *s, const struct io_addre
 
 const struct source *conn_source(const struct conn *c);
 uint32_t source_messages_max(const struct conn *c); // on that connection, as far as we limit it
+bool source_has_too_many(const struct conn *c);     // connections from where that one comes from
 void source_connection_opens(struct deliver *d, struct conn *c);
 void source_message_begins(struct deliver *d, struct conn *c);
 // Changes in what the connection counts as; each -1, 0 or 1.

@@ -1,13 +1,14 @@
 """Limits, set and learned, as an exchanger sees them."""
 
+import subprocess
 import threading
 import time
 import unittest
 
 from client import Client
-from engine import Engine
-from exchanger import CLOSE, Exchanger
-from place import eventually, long_or
+from engine import PROGRAM, Engine
+from exchanger import CLOSE, Exchanger, after
+from place import PATIENCE_S, eventually, long_or
 
 SENDER = "sender@client.example"
 CONTENT = b"Subject: x\r\nDate: today\r\n\r\nx\r\n"
@@ -89,6 +90,42 @@ class Limits(WithExchangers):
         self.assertLessEqual(most_within(began, 1 - JITTER_S), 10)
         self.assertEqual([e.connection_peak for e in exchangers], [1, 1])
         self.assertEqual(engine.stop()["deferred"], 0)
+
+    def test_fewer_lent_connections(self):
+        """A reload takes from another worker what it was lent of a site's connections."""
+        exchanger = self.exchanger({"content": after(0.2)})
+        engine = self.start(domain="connections = 16  window = 1", delivery="spread-above = 1")
+        submit(engine, [f"u{i}@{exchanger.domain}" for i in range(1000)])
+        self.reload_to_fewer(engine, exchanger, 16, 4)
+        self.assertLess(len(exchanger.rcpts()), 1000)  # more was waiting all the time
+
+    def test_fewer_connections_of_a_route(self):
+        """Two sites share what a route may have, also when that becomes less."""
+        exchanger = self.exchanger({"content": after(0.2)})
+        host = f"mx{exchanger.number}.example"
+        engine = self.start(domain="window = 1", more=(
+            f'route "relay" {{ host = "{host}"  connections = 6 }}\n'
+            'domain "a.example" { via = "relay"  tls = "none"  window = 1 }\n'
+            'domain "b.example" { via = "relay"  tls = "may"  window = 1 }'))
+        submit(engine, [f"u{i}@{name}.example" for i in range(250) for name in "ab"])
+        self.reload_to_fewer(engine, exchanger, 6, 2)
+        self.assertLess(len(exchanger.rcpts()), 500)
+
+    def reload_to_fewer(self, engine, exchanger, before, now):
+        """Of connections, while mail is waiting for all of them."""
+        eventually(lambda: exchanger.connections_open > before // 2, "all that it may have")
+        with open(engine.config, encoding="ascii") as file:
+            text = file.read()
+        with open(engine.config, "w", encoding="ascii") as file:
+            file.write(text.replace(f"connections = {before}", f"connections = {now}"))
+        subprocess.run([PROGRAM, "reload", "-c", engine.config], check=True, timeout=PATIENCE_S)
+        eventually(lambda: exchanger.connections_open <= now,
+                   lambda: exchanger.connections_open)
+        peak, taken = 0, len(exchanger.rcpts())
+        while len(exchanger.rcpts()) < taken + 30:  # it goes on with these
+            peak = max(peak, exchanger.connections_open)
+            time.sleep(0.02)
+        self.assertLessEqual(peak, now)
 
     def test_what_the_server_says(self):
         """RFC 9422."""

@@ -303,6 +303,27 @@ class Restarts(WithEngine):
         for domain in ("routed.example", seen.domain):
             self.assertEqual(self.ask(engine, "explain", domain)["reason"], "message-rate")
 
+    def test_two_kinds_of_sessions(self):
+        """Domains of one exchanger share what it may get, whichever comes first after a restart."""
+        seen = self.seen()
+        names = [f"{name}.{seen.domain}" for name in "ab"]
+        engine = self.engine(SOURCES % ('rate = "6/h"', "") +
+                             f'domain "{names[0]}" {{ sources = "a"  tls = "none" }}\n'
+                             f'domain "{names[1]}" {{ sources = "a"  tls = "may" }}\n')
+        for name in names:
+            self.send(engine, name, 2)
+        for name in reversed(names):
+            engine.stop()
+            engine.start()
+            self.send(engine, name, 1)
+        engine.stop()
+        engine.start()
+        for name in names:
+            message_id, = self.submit(engine, name, 1)
+            eventually(lambda: self.ask(engine, "explain", message_id)["reason"] == "message-rate",
+                       lambda: self.ask(engine, "explain", message_id))
+        self.assertEqual(seen.messages[A], 6, seen.messages)
+
     def test_stopped(self):
         self.check(lambda engine: engine.stop())
 
