@@ -1,5 +1,5 @@
 // suppress: changes of the list of suppressed addresses. What was asked is on stable storage when
-// it is answered.
+// it is answered; it waits for the list to be read first.
 #include "engine/order_place.h"
 #include "engine/policy/category.h"
 #include "engine/suppressor.h"
@@ -10,7 +10,8 @@ struct changes {
     uint16_t until;
     enum category category;
     uint32_t count;
-    uint64_t mark; // the list's count behind the last of them
+    bool is_put;   // the list has them
+    uint64_t mark; // its count behind the last of them
     struct buffer lines;
 };
 
@@ -48,25 +49,30 @@ static const char *suppress_word(struct order *o, struct slice key, struct slice
 
 static bool suppress_begin(struct order *o)
 {
-    struct changes *c = changes_of(o);
-    struct suppressor *s = o->place->suppressor;
-    struct suppression_line line;
-    if (!c || !suppressor_ready(s))
-        return order_refuse(o, ORDER_LATER, c ? "the list is being read" : "no memory");
-    struct slice rest = buffer_slice(&c->lines);
-    while (suppression_line_next(&rest, &line) == SUPPRESSION_READ)
-        if (!suppressor_put(s, &line))
-            return order_refuse(o, ORDER_LATER, "there is no room for more");
-    c->mark = s->put_count;
-    return true;
+    return changes_of(o) || order_refuse(o, ORDER_LATER, "no memory");
 }
 
-// Who keeps the list has turns until it is written.
+static void put_all(struct suppressor *s, struct order *o, struct changes *c)
+{
+    struct suppression_line line;
+    struct slice rest = buffer_slice(&c->lines);
+    while (o->how == ORDER_DONE && suppression_line_next(&rest, &line) == SUPPRESSION_READ)
+        if (!suppressor_put(s, &line))
+            order_refuse(o, ORDER_LATER, "there is no room for more");
+    c->is_put = true;
+    c->mark = s->put_count;
+}
+
+// Who keeps the list has turns until it is read, and then until it is written.
 static enum order_step suppress_visit(struct order_place *p, struct order *o)
 {
-    const struct changes *c = o->work;
+    struct changes *c = o->work;
     if (p->number != SUPPRESSION_KEEPER || atomic_load(&o->cancelled))
         return ORDER_OVER;
+    if (!suppressor_ready(p->suppressor))
+        return ORDER_WAITS;
+    if (!c->is_put)
+        put_all(p->suppressor, o, c);
     return p->suppressor->safe_count < c->mark ? ORDER_WAITS : ORDER_OVER;
 }
 

@@ -3,6 +3,8 @@
 
 #include "engine/base/check.h"
 #include "engine/base/random.h"
+#include "engine/control/control_parts.h"
+#include "engine/order_place.h"
 #include "engine/suppressor.h"
 #include "tests/sim/world_disk.h"
 #include "tests/suite.h"
@@ -143,6 +145,32 @@ static void test_early_pages(void)
     run_until_ready(&s, w);
     CU_ASSERT_EQUAL(suppression_until(&s.list, SLICE("user1@example.org")), SUPPRESSION_FOR_EVER);
     run_until_safe(&s, w);
+    end(&s);
+    world_free(w);
+}
+
+// An operator who comes before the list was read waits for it.
+static void test_an_early_request(void)
+{
+    static const struct order_kind *const kinds[] = {&order_suppress, NULL};
+    char line[] = "suppress add=user1@example.org add=user2@example.org";
+    struct world *w = world_new(&(struct world_options){.seed = 3});
+    struct stand s;
+    begin(&s, w);
+    struct order_place place = {.number = SUPPRESSION_KEEPER, .suppressor = &s.keeper};
+    struct order o = {.place = &place};
+    CHECK(request_parse(&o, kinds, slice_make(line, sizeof(line) - 1)));
+    CU_ASSERT_TRUE(order_suppress.begin(&o));
+    CU_ASSERT_EQUAL(order_suppress.visit(&place, &o), ORDER_WAITS);
+    run_until_ready(&s, w);
+    CU_ASSERT_EQUAL(order_suppress.visit(&place, &o), ORDER_WAITS); // for the disk
+    run_until_safe(&s, w);
+    CU_ASSERT_EQUAL(order_suppress.visit(&place, &o), ORDER_OVER);
+    CU_ASSERT_EQUAL(o.how, ORDER_DONE);
+    CU_ASSERT_EQUAL(s.keeper.put_count, 2);
+    CU_ASSERT(holds(&s, 1) && holds(&s, 2));
+    order_suppress.release(&o);
+    free(o.work);
     end(&s);
     world_free(w);
 }
@@ -315,6 +343,7 @@ static void test_compaction_cut_short(void)
 static const struct suite_test tests[] = {
     {"comes back", test_comes_back},
     {"early pages", test_early_pages},
+    {"an early request", test_an_early_request},
     {"in memory alone", test_in_memory_alone},
     {"power cuts", test_power_cuts},
     {"compaction", test_compaction},
