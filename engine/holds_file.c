@@ -16,8 +16,10 @@
 // Ends a line that could not be written whole: it may look like another one. Words never have two
 // blanks between them.
 #define UNFINISHED "  unfinished"
+// Behind a line that may not be on the disk, and was refused because of that.
+#define UNDONE "undone\n"
 
-enum { OP_WRITE, OP_SYNC };
+enum { OP_WRITE, OP_SYNC, OP_UNDO };
 
 // --- at start
 
@@ -83,6 +85,25 @@ static bool read_all(int fd, struct buffer *text)
     }
 }
 
+static bool apply_lines(struct holds **holds, struct reroutes *reroutes, struct slice rest,
+                        const char *path, struct refusal *why)
+{
+    bool good = true;
+    for (size_t len, number = 1; good && (len = slice_find(rest, '\n')) < rest.len; number++) {
+        struct slice line = slice_take(rest, len);
+        rest = slice_skip(rest, len + 1);
+        if (slice_starts(rest, SLICE(UNDONE))) {
+            rest = slice_skip(rest, strlen(UNDONE));
+            number++;
+            continue;
+        }
+        good = apply_line(holds, reroutes, line);
+        if (!good) // mail that was to be held is not sent because of that
+            refuse(why, "%s/" NAME ": line %zu is none that the engine writes", path, number);
+    }
+    return good;
+}
+
 static bool load(int state_fd, const char *path, struct holds **holds, struct reroutes *reroutes,
                  struct refusal *why)
 {
@@ -95,13 +116,8 @@ static bool load(int state_fd, const char *path, struct holds **holds, struct re
     close(fd);
     if (!good)
         refuse(why, "%s/" NAME ": it cannot be read, or is too long", path);
-    struct slice rest = buffer_slice(&text);
-    for (size_t len, number = 1; good && (len = slice_find(rest, '\n')) < rest.len; number++) {
-        good = apply_line(holds, reroutes, slice_take(rest, len));
-        if (!good) // mail that was to be held is not sent because of that
-            refuse(why, "%s/" NAME ": line %zu is none that the engine writes", path, number);
-        rest = slice_skip(rest, len + 1);
-    }
+    if (good)
+        good = apply_lines(holds, reroutes, buffer_slice(&text), path, why);
     buffer_release(&text);
     return good;
 }
@@ -198,7 +214,7 @@ static void write_line(struct holds_file *f, bool fits)
     if (f->fd < 0)
         return;
     // The next start writes it anew; it must be able to read it.
-    if (!fits || f->bytes + f->line.len > HOLDS_FILE_BYTES_MAX) {
+    if (!fits || f->bytes + f->line.len + strlen(UNDONE) > HOLDS_FILE_BYTES_MAX) {
         f->error = fits ? -EFBIG : -E2BIG;
         return;
     }
@@ -235,14 +251,31 @@ static void on_write(struct holds_file *f, int32_t result)
         io_sync(f->io, f->fd, token_of(f, OP_SYNC));
 }
 
+// The disk may have the line, or not: the next start shall not go by it. Whether the disk has that
+// it will not tell; after a crash of the engine alone the file says it.
+static void on_sync(struct holds_file *f, int32_t result)
+{
+    f->torn = false;
+    f->error = result < 0 ? result : 0;
+    f->busy = result < 0;
+    if (f->busy)
+        io_append(f->io, f->fd, SLICE(UNDONE), token_of(f, OP_UNDO));
+}
+
+static void on_undo(struct holds_file *f, int32_t result)
+{
+    f->bytes += result > 0 ? (uint64_t)result : 0;
+    f->torn = result > 0 && (size_t)result < strlen(UNDONE);
+    f->busy = false;
+}
+
 void holds_file_on_done(struct holds_file *f, const struct io_done *done)
 {
     CHECK(f->busy);
-    if (done->token.op == OP_WRITE) {
-        on_write(f, done->result);
-        return;
+    switch (done->token.op) {
+    case OP_WRITE: on_write(f, done->result); break;
+    case OP_SYNC: on_sync(f, done->result); break;
+    case OP_UNDO: on_undo(f, done->result); break;
+    default: CHECK(false);
     }
-    f->error = done->result < 0 ? done->result : 0;
-    f->torn = false;
-    f->busy = false;
 }

@@ -3,9 +3,9 @@
 // stand there, too: "reroute domain=example.org via=relay", and without "via" when it is over.
 //
 // At start it is read, and written anew with what is in force. Then lines are appended and synced,
-// one change at a time, until the file is as long as may be read at the next start; a line that
-// could not be written whole was never acknowledged, and is not read. Threads: worker 0, once it is
-// open.
+// one change at a time, until the file is as long as may be read at the next start. What was not
+// acknowledged does not count then: a line that could not be written whole, and one that could not
+// be synced, behind which a line "undone" is written. Threads: worker 0, once it is open.
 #ifndef POSTHASTE_HOLDS_FILE_H
 #define POSTHASTE_HOLDS_FILE_H
 

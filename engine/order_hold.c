@@ -159,20 +159,37 @@ const struct order_kind order_release = {
 
 // --- holds
 
+static bool holds_begin(struct order *o)
+{
+    o->work = calloc(1, sizeof(uint32_t)); // how many have been told of
+    return o->work || order_refuse(o, ORDER_LATER, "no memory");
+}
+
+static void say_hold(struct order *o, const struct selector *s)
+{
+    struct json j;
+    struct buffer words;
+    buffer_init(&words, SELECTOR_WORDS_BYTES_MAX);
+    bool fits = selector_print(s, &words);
+    order_line(o, &j);
+    json_text(&j, "hold", fits ? buffer_slice(&words) : SLICE("?"));
+    order_line_end(o, &j);
+    buffer_release(&words);
+}
+
 static enum order_step holds_end(struct order *o)
 {
     const struct holds *h = o->place->shared->holds;
-    struct json j;
-    for (uint32_t i = 0; h && i < h->count; i++) {
-        struct buffer words;
-        buffer_init(&words, SELECTOR_WORDS_BYTES_MAX);
-        bool fits = selector_print(&h->items[i], &words);
-        order_line(o, &j);
-        json_text(&j, "hold", fits ? buffer_slice(&words) : SLICE("?"));
-        order_line_end(o, &j);
-        buffer_release(&words);
+    for (uint32_t *told = o->work; h && *told < h->count; ++*told) {
+        if (order_page_full(o))
+            return ORDER_AGAIN;
+        say_hold(o, &h->items[*told]);
     }
     return ORDER_OVER;
 }
 
-const struct order_kind order_holds = {.name = "holds", .end = holds_end};
+const struct order_kind order_holds = {
+    .name = "holds",
+    .begin = holds_begin,
+    .end = holds_end,
+};

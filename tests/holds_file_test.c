@@ -11,6 +11,7 @@
 
 static size_t room_bytes;    // on the disk, from now on
 static int32_t write_result; // of the last request
+static int32_t sync_result;  // of those that come
 
 void __wrap_io_append(struct io *io, int fd, struct slice bytes, struct io_token token);
 void __wrap_io_append(struct io *io, int fd, struct slice bytes, struct io_token token)
@@ -88,7 +89,10 @@ static int finish(struct place *p)
     while (p->file.busy && p->file.written < p->file.line.len)
         holds_file_on_done(&p->file, &(struct io_done){.result = write_result});
     if (p->file.busy)
-        holds_file_on_done(&p->file, &(struct io_done){.token = {.op = 1}});
+        holds_file_on_done(&p->file, &(struct io_done){.token = {.op = 1}, .result = sync_result});
+    if (p->file.busy)
+        holds_file_on_done(&p->file, &(struct io_done){.token = {.op = 2}, .result = write_result});
+    CU_ASSERT_FALSE(p->file.busy);
     return p->file.error;
 }
 
@@ -132,6 +136,27 @@ static void test_a_full_disk(void)
     }
 }
 
+// What could not be synced was refused, though the file has it.
+static void test_a_sync_that_fails(void)
+{
+    struct place p;
+    begin(&p);
+    CU_ASSERT_EQUAL(hold(&p, "one.example"), 0);
+    sync_result = -EIO;
+    CU_ASSERT_EQUAL(hold(&p, "two.example"), -EIO);
+    holds_file_append_reroute(&p.file, "three.example", "relay");
+    CU_ASSERT_EQUAL(finish(&p), -EIO);
+    sync_result = 0;
+    CU_ASSERT_EQUAL(hold(&p, "four.example"), 0);
+    stop(&p);
+    CU_ASSERT_TRUE_FATAL(start(&p));
+    CU_ASSERT_TRUE_FATAL(p.holds && p.holds->count == 2);
+    CU_ASSERT_STRING_EQUAL(p.holds->items[0].domain, "one.example");
+    CU_ASSERT_STRING_EQUAL(p.holds->items[1].domain, "four.example");
+    CU_ASSERT_EQUAL(p.reroutes.count, 0);
+    end(&p);
+}
+
 static void test_no_room_for_a_reroute(void)
 {
     struct reroutes r = {0};
@@ -149,6 +174,7 @@ static void test_no_room_for_a_reroute(void)
 static const struct suite_test tests[] = {
     {"what was written", test_what_was_written},
     {"a full disk", test_a_full_disk},
+    {"a sync that fails", test_a_sync_that_fails},
     {"no room for a reroute", test_no_room_for_a_reroute},
 };
 SUITE_MAIN("holds_file", tests)

@@ -311,6 +311,16 @@ class Changing(Operated):
         engine.start()
         self.assertEqual(self.ask(engine, "hold"), [])
 
+    def test_many_holds(self):
+        """More than a page of them: each is listed."""
+        engine = self.engine()
+        engine.stop()
+        holds = [f"sender={'x' * 250}{number}@client.example" for number in range(1000)]
+        with open(place().path(f"{engine.name}/holds"), "w", encoding="ascii") as file:
+            file.writelines(f"hold {hold}\n" for hold in holds)
+        engine.start()
+        self.assertEqual([line["hold"] for line in self.ask(engine, "hold")], holds)
+
     def test_retry(self):
         engine = self.engine(domain="retry-first = 1h  retry-max = 2h")
         exchanger = self.exchanger(dict(LATER))
