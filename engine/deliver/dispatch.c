@@ -42,8 +42,10 @@ struct reason dispatch_reason(struct deliver *d, struct site *s)
     if (s->rests_until_us > now_us)
         return (struct reason){site_failure_reason(s), s->rests_until_us};
     struct reason allowance = reason_binding(allowance_reason(&s->allowance, now_us),
-                                             group_reason(d, s));
-    allowance = reason_binding(allowance, sources_reason(d, s));
+                                             sources_reason(d, s));
+    struct reason shared = group_reason(d, s);
+    if (shared.kind != REASON_BEHIND_OTHERS || allowance.kind == REASON_NONE) // they wait for that
+        allowance = reason_binding(allowance, shared);
     if (allowance.kind != REASON_NONE)
         return allowance;
     if (s->ask_count > 0 && s->open_count == 0)
