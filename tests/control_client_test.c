@@ -61,7 +61,7 @@ static void begin(struct stand *s)
     CHECK(io_address_parse(SLICE("unix:/control.sock"), 0, &s->address));
     wheel_init(&s->wheel, io_now_us(s->io));
     inbox_init(&s->inbox);
-    s->post = (struct post){.inboxes = &s->inbox, .worker_count = 1};
+    post_init(&s->post, &s->inbox, 1, 0);
     slow_io = s->io;
     int fd = io_listen(s->io, &s->address, &(struct io_listen_options){.mode = 0600});
     const struct control_options options = {
@@ -87,14 +87,14 @@ static void engine_turn(struct stand *s)
     while ((t = wheel_expire(&s->wheel, io_now_us(s->io))))
         control_on_timer(s->control, t);
     for (int round = 0; round < 2; round++) {
-        while ((l = inbox_pop(&s->inbox)))
+        while ((l = post_take(&s->post)))
             if (l->kind == LETTER_ORDER)
                 orders_take(&s->orders, l);
             else
                 control_on_back(s->control, l);
         orders_turn(&s->orders, NULL, &s->post);
     }
-    while ((l = inbox_pop(&s->inbox)))
+    while ((l = post_take(&s->post)))
         control_on_back(s->control, l);
     uint64_t due_us = wheel_next_us(&s->wheel);
     if (s->orders.first && slow_until_us < due_us)
