@@ -1,5 +1,6 @@
-// engine/rates_file.h: what was counted against rates survives a restart: the folder `rates` in the
-// state directory, two files for each worker, written by turns, whole (policy/rate_memory.h).
+// engine/rates_file.h: what was counted against rates, and who is to be left alone, survives a
+// restart: the folder `rates` in the state directory, two files for each worker, written by turns,
+// whole (policy/rate_memory.h).
 //
 // They are written at the end, and else every RATES_FILE_US while something is counted. So after a
 // crash what has begun in the time since then is not counted; and what was counted is never

@@ -175,7 +175,7 @@ void worker_turn(struct worker *w)
     post_flush(&w->post);
     worker_note_drained(w, last_letters);
     w->all_drained = last_pages;
-    rates_file_turn(&w->rates_file, w->deliver, deliver_begun_count(w->deliver), w->drained);
+    rates_file_turn(&w->rates_file, w->deliver, deliver_news_count(w->deliver), w->drained);
     if (w->drained)
         home_close(&w->home);
     worker_maybe_quiet(w);
@@ -198,7 +198,7 @@ uint64_t worker_sleeps(struct worker *w)
         due_us = suppressor_us;
     if (events_due_us(&w->events) < due_us)
         due_us = events_due_us(&w->events);
-    uint64_t rates_us = rates_file_due_us(&w->rates_file, deliver_begun_count(w->deliver));
+    uint64_t rates_us = rates_file_due_us(&w->rates_file, deliver_news_count(w->deliver));
     if (rates_us < due_us)
         due_us = rates_us;
     if (w->stop == STOP_AT_ONCE && !events_idle(&w->events) && w->events_end_us < due_us)

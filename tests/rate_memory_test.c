@@ -232,6 +232,40 @@ static void test_carries_what_counts(void)
     buffer_release(&carried);
 }
 
+// Who wants to be left alone: until then by the wall clock, and of several the longest.
+static void test_rests(void)
+{
+    static const uint64_t starts[] = {0, HOUR / 10, 30 * HOUR}; // of the other clock
+    const struct rate_clock then = {NOW, WALL};
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        const struct rate_clock later = {starts[i], WALL + HOUR};
+        struct rest got;
+        struct buffer text;
+        struct rate_memory *m = rate_memory_new();
+        buffer_init(&text, RATE_MEMORY_BYTES_MAX);
+        CU_ASSERT_TRUE(rate_memory_begin(&text));
+        const struct rest rests[] = {
+            {NOW + 3 * HOUR, 550}, {NOW + 2 * HOUR, 554}, {NOW + HOUR / 2, 421}, {NOW, 421}};
+        for (uint64_t n = 0; n < sizeof(rests) / sizeof(rests[0]); n++)
+            CU_ASSERT_TRUE(rate_memory_print_rest(&text, n / 2, REST_OF_SOURCE, rests[n], &then));
+        CU_ASSERT_TRUE(rate_memory_end(&text));
+        CU_ASSERT_TRUE(rate_memory_read(m, buffer_slice(&text), &later));
+        rate_memory_sort(m);
+        CU_ASSERT_TRUE(rate_memory_recall_rest(m, 0, REST_OF_SOURCE, &got));
+        CU_ASSERT_EQUAL(got.until_us, starts[i] + 2 * HOUR);
+        CU_ASSERT_EQUAL(got.code, 550);
+        CU_ASSERT_FALSE(rate_memory_recall_rest(m, 0, REST_OF_SITE, &got));
+        CU_ASSERT_TRUE(rate_memory_recall_rest(m, 1, REST_OF_SOURCE, &got));
+        CU_ASSERT_TRUE(got.until_us <= starts[i]); // over meanwhile
+        buffer_clear(&text);
+        CU_ASSERT_TRUE(rate_memory_carry(m, &text, &later));
+        CU_ASSERT_TRUE(slice_starts(buffer_slice(&text), SLICE("0 s 0 ")));
+        CU_ASSERT_EQUAL(slice_find(buffer_slice(&text), '\n') + 1, text.len); // that one alone
+        rate_memory_free(m);
+        buffer_release(&text);
+    }
+}
+
 static const struct suite_test tests[] = {
     {"comes back", test_comes_back},
     {"only what is asked for", test_only_what_is_asked_for},
@@ -240,6 +274,7 @@ static const struct suite_test tests[] = {
     {"nonsense", test_nonsense},
     {"from the future", test_from_the_future},
     {"carries what counts", test_carries_what_counts},
+    {"rests", test_rests},
 };
 
 SUITE_MAIN("rate_memory", tests)

@@ -20,6 +20,9 @@ void allowance_remember(struct allowance *a, const struct rate_memory *memory, u
 {
     counted_remember(&a->messages, memory, place, RATE_OF_MESSAGES);
     counted_remember(&a->connections, memory, place, RATE_OF_CONNECTIONS);
+    struct rest rest;
+    if (rate_memory_recall_rest(memory, place, REST_OF_SITE, &rest))
+        (void)throttle_back_off(&a->throttle, rest.until_us, 0);
 }
 
 void allowance_moves(struct allowance *a, uint64_t place)
@@ -35,7 +38,9 @@ void allowance_inherit(struct allowance *a, const struct allowance *from)
 
 bool allowance_print(struct allowance *a, struct buffer *out, const struct rate_clock *clock)
 {
-    return counted_print(&a->messages, out, clock) && counted_print(&a->connections, out, clock);
+    const struct rest rest = {.until_us = a->throttle.held_until_us};
+    return counted_print(&a->messages, out, clock) && counted_print(&a->connections, out, clock) &&
+           rate_memory_print_rest(out, a->messages.place, REST_OF_SITE, rest, clock);
 }
 
 bool allowance_tighten(struct allowance *a, const struct limits *l)

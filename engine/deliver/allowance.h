@@ -1,5 +1,6 @@
 // engine/deliver/allowance.h: what may begin now: the rates that are set, what was counted against
-// them, and what answers have taught (policy/throttle.h), put together.
+// them, and what answers have taught (policy/throttle.h), put together. Of the latter a restart
+// keeps until when the site is to be left alone.
 //
 // Owns:    the rates that hold here, and what was counted (counted.h).
 // Knows not of: connections, jobs, timers: whoever is told "not now" sleeps until it is due.
@@ -21,7 +22,7 @@ struct allowance {
 // False without memory: then there is nothing to release.
 bool allowance_init(struct allowance *a, const struct limits *l);
 void allowance_release(struct allowance *a);
-// What was counted there before counts on.
+// What was counted there before counts on, and so does a back-off.
 void allowance_remember(struct allowance *a, const struct rate_memory *memory, uint64_t place);
 // From now on it is remembered by that.
 void allowance_moves(struct allowance *a, uint64_t place);

@@ -223,9 +223,9 @@ bool deliver_busy(const struct deliver *d)
     return d->dirty_sites || d->again_first;
 }
 
-uint64_t deliver_begun_count(const struct deliver *d)
+uint64_t deliver_news_count(const struct deliver *d)
 {
-    return d->counters.transactions + d->counters.connections_opened;
+    return d->counters.transactions + d->counters.connections_opened + d->rest_count;
 }
 
 bool deliver_print_counted(struct deliver *d, struct buffer *out, const struct rate_clock *clock)

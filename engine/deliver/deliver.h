@@ -132,9 +132,11 @@ void deliver_set_limits(struct deliver *d, const struct limits_table *limits);
 // Sites that rest, since they could not be reached, are tried as soon as there is mail for them.
 void deliver_try_now(struct deliver *d);
 
-// Messages and connections so far: grows with what is counted against rates.
-uint64_t deliver_begun_count(const struct deliver *d);
-// Appends what was counted against rates, as policy/rate_memory.h has it. False when `out` is full.
+// Messages, connections, replies that told us to leave somebody alone, so far: grows with what
+// deliver_print_counted() has to say.
+uint64_t deliver_news_count(const struct deliver *d);
+// Appends what was counted against rates, and who is left alone, as policy/rate_memory.h has it.
+// False when `out` is full.
 bool deliver_print_counted(struct deliver *d, struct buffer *out, const struct rate_clock *clock);
 
 // Starts no more transactions, lets those under way end, and closes what is idle.

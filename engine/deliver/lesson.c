@@ -183,8 +183,10 @@ void lesson_back_off(struct deliver *d, struct site *s, const struct failure *wh
     struct site_use before = use_before(d, s);
     if (!throttle_back_off(site_throttle(s), io_now_us(d->io), for_us))
         return;
+    d->rest_count++;
     keep_complaint(s, why);
-    tell(d, s, before, CHANGE_REPLY, why);
+    if (before.back_off_us < for_us / 2) // else what was under way is told the same, reply by reply
+        tell(d, s, before, CHANGE_REPLY, why);
 }
 
 void lesson_connection_refused(struct deliver *d, struct site *s, const struct failure *why)

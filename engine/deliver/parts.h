@@ -143,6 +143,7 @@ struct deliver {
     struct site_group **groups;              // one for each of these; then those of routes
     uint32_t group_count;
     struct source_use *suspended; // sources that are, or were
+    uint64_t rest_count;          // of replies that told us to leave a site alone, or a source
     struct site *dirty_sites;     // dispatch looks at them in this turn
     struct starved_queue starved[STARVED_RANKS];
     struct conn_queue waiting, stuck; // crowd.c's, as is the next

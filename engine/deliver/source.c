@@ -69,9 +69,12 @@ void source_book_release(struct deliver *d, struct source_book *b)
 bool source_book_print(struct source_book *b, struct buffer *out, const struct rate_clock *clock)
 {
     bool is_ok = true;
-    for (struct source_use *u = b->first; u && is_ok; u = u->next)
+    for (struct source_use *u = b->first; u && is_ok; u = u->next) {
+        const struct rest rest = {u->suspended_until_us, u->why.code};
         is_ok = counted_print(&u->messages, out, clock) &&
-                counted_print(&u->connections, out, clock);
+                counted_print(&u->connections, out, clock) &&
+                rate_memory_print_rest(out, u->messages.place, REST_OF_SOURCE, rest, clock);
+    }
     return is_ok;
 }
 
@@ -86,6 +89,31 @@ static uint64_t place_of(const struct site *s, const struct source *source)
     return slice_hash(slice_of_text(source_name(source)), site);
 }
 
+static void list_suspended(struct deliver *d, struct source_use *u)
+{
+    if (u->in_suspended)
+        return;
+    u->in_suspended = true;
+    u->suspended_next = d->suspended;
+    d->suspended = u;
+}
+
+// What was counted and said before the engine's last start.
+static void use_remember(struct deliver *d, struct source_use *u, uint64_t place)
+{
+    const struct rate_memory *memory = d->o.rate_memory;
+    struct rest rest;
+    counted_remember(&u->messages, memory, place, RATE_OF_MESSAGES);
+    counted_remember(&u->connections, memory, place, RATE_OF_CONNECTIONS);
+    if (!rate_memory_recall_rest(memory, place, REST_OF_SOURCE, &rest) ||
+        rest.until_us <= io_now_us(d->io))
+        return;
+    u->suspended_until_us = rest.until_us;
+    failure_set(&u->why, rest.code, (struct enhanced_code){0},
+                SLICE("refused before the engine's last start"));
+    list_suspended(d, u);
+}
+
 // NULL without memory.
 static struct source_use *book_use(struct deliver *d, struct site *s, const struct source *source)
 {
@@ -96,17 +124,13 @@ static struct source_use *book_use(struct deliver *d, struct site *s, const stru
     if (u)
         return u;
     u = calloc(1, sizeof(*u));
-    if (u) {
-        counted_remember(&u->messages, d->o.rate_memory, place_of(s, source), RATE_OF_MESSAGES);
-        counted_remember(&u->connections, d->o.rate_memory, place_of(s, source),
-                         RATE_OF_CONNECTIONS);
-    }
     if (u && !use_renew(u, source)) {
         use_free(u);
         u = NULL;
     }
     if (!u)
         return NULL;
+    use_remember(d, u, place_of(s, source));
     u->next = b->first;
     b->first = u;
     return u;
@@ -358,11 +382,8 @@ static void use_suspend(struct deliver *d, struct site *s, struct source_use *u,
         u->suspended_until_us = until_us;
         u->why = *why;
     }
-    if (!u->in_suspended) {
-        u->in_suspended = true;
-        u->suspended_next = d->suspended;
-        d->suspended = u;
-    }
+    list_suspended(d, u);
+    d->rest_count++;
     dispatch_site(d, s);
     if (s->group)
         group_source_suspended(d, s->group, u);

@@ -48,6 +48,22 @@ bool rate_memory_print(struct buffer *out, uint64_t place, enum rate_kind kind,
     return l.count == 0 || print_line(out, &l, clock);
 }
 
+static bool is_rest(char kind)
+{
+    return kind == REST_OF_SOURCE || kind == REST_OF_SITE;
+}
+
+bool rate_memory_print_rest(struct buffer *out, uint64_t place, enum rest_kind kind,
+                            struct rest rest, const struct rate_clock *clock)
+{
+    struct line l = {.place = place,
+                     .written_us = clock->wall_us,
+                     .kind = (char)kind,
+                     .count = 1,
+                     .batches = {{rest.until_us, rest.code}}};
+    return rest.until_us < clock->now_us + RATE_MEMORY_US_MIN || print_line(out, &l, clock);
+}
+
 bool rate_memory_end(struct buffer *out)
 {
     return buffer_printf(out, END "%" PRIu32 "\n", crc32c(0, out->data, out->len));
@@ -86,17 +102,25 @@ static struct line *add_item(struct rate_memory *m)
     return &m->items[m->count++];
 }
 
-static bool read_batch(struct slice word, const struct rate_clock *c, struct rate_batch *ret)
+static bool read_batch(struct slice word, char kind, const struct rate_clock *c,
+                       struct rate_batch *ret)
 {
-    uint64_t at_us, count;
+    uint64_t at_us, count, ahead_us_max = is_rest(kind) ? RATE_REST_US_MAX : 0;
     struct slice rest = word;
     if (!slice_to_u64(slice_cut(&rest, ':'), UINT64_MAX, &at_us) ||
-        !slice_to_u64(rest, UINT32_MAX, &count))
+        !slice_to_u64(rest, is_rest(kind) ? UINT16_MAX : UINT32_MAX, &count))
         return false;
-    uint64_t age_us = c->wall_us > at_us ? c->wall_us - at_us : 0;
+    uint64_t age_us = c->wall_us > at_us && !is_rest(kind) ? c->wall_us - at_us : 0;
+    uint64_t ahead_us = at_us > c->wall_us ? at_us - c->wall_us : 0;
+    ahead_us = ahead_us < ahead_us_max ? ahead_us : ahead_us_max;
     // Before the clock began it wraps around, and so does the end of its window.
-    *ret = (struct rate_batch){.last_us = c->now_us - age_us, .count = (uint32_t)count};
+    *ret = (struct rate_batch){.last_us = c->now_us - age_us + ahead_us, .count = (uint32_t)count};
     return true;
+}
+
+static bool is_kind(char kind)
+{
+    return kind == RATE_OF_MESSAGES || kind == RATE_OF_CONNECTIONS || is_rest(kind);
 }
 
 static bool read_line(struct slice line, const struct rate_clock *c, struct line *r)
@@ -104,13 +128,12 @@ static bool read_line(struct slice line, const struct rate_clock *c, struct line
     struct slice rest = line;
     bool is_ok = slice_to_u64(slice_cut(&rest, ' '), UINT64_MAX, &r->place);
     struct slice kind = slice_cut(&rest, ' ');
-    is_ok = is_ok && kind.len == 1 &&
-            (kind.data[0] == RATE_OF_MESSAGES || kind.data[0] == RATE_OF_CONNECTIONS) &&
+    is_ok = is_ok && kind.len == 1 && is_kind(kind.data[0]) &&
             slice_to_u64(slice_cut(&rest, ' '), RATE_US_MAX, &r->window_us) &&
             slice_to_u64(slice_cut(&rest, ' '), UINT64_MAX, &r->written_us);
     while (is_ok && rest.len > 0) {
         is_ok = r->count < RATE_BATCHES &&
-                read_batch(slice_cut(&rest, ' '), c, &r->batches[r->count]);
+                read_batch(slice_cut(&rest, ' '), kind.data[0], c, &r->batches[r->count]);
         r->count += is_ok;
     }
     if (is_ok)
@@ -164,11 +187,13 @@ static int compare_keys(const struct line *a, const struct line *b)
     return order ? order : a->kind - b->kind;
 }
 
-// Of one meter the newest comes first.
+// Of one meter the newest comes first, of a rest the longest.
 static int compare(const void *left, const void *right)
 {
     const struct line *a = left, *b = right;
     int order = compare_keys(a, b);
+    if (order == 0 && is_rest(a->kind))
+        order = compare_numbers(b->batches[0].last_us, a->batches[0].last_us);
     return order ? order : compare_numbers(b->written_us, a->written_us);
 }
 
@@ -178,22 +203,45 @@ void rate_memory_sort(struct rate_memory *m)
         qsort(m->items, m->count, sizeof(*m->items), compare);
 }
 
-bool rate_memory_recall(const struct rate_memory *m, uint64_t place, enum rate_kind kind,
-                        uint64_t window_us, struct rate_meter *ret)
+// NULL: there is none.
+static const struct line *find(const struct rate_memory *m, const struct line *wanted)
 {
-    struct line wanted = {.place = place, .window_us = window_us, .kind = (char)kind};
     size_t low = 0, high = m ? m->count : 0;
     while (low < high) { // the first that is not before it
         size_t middle = low + (high - low) / 2;
-        if (compare_keys(&m->items[middle], &wanted) < 0)
+        if (compare_keys(&m->items[middle], wanted) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    if (!m || low == m->count || compare_keys(&m->items[low], &wanted) != 0)
-        return false;
-    rate_meter_restore(ret, m->items[low].batches, m->items[low].count);
-    return true;
+    bool is_there = m && low < m->count && compare_keys(&m->items[low], wanted) == 0;
+    return is_there ? &m->items[low] : NULL;
+}
+
+bool rate_memory_recall(const struct rate_memory *m, uint64_t place, enum rate_kind kind,
+                        uint64_t window_us, struct rate_meter *ret)
+{
+    const struct line wanted = {.place = place, .window_us = window_us, .kind = (char)kind};
+    const struct line *l = find(m, &wanted);
+    if (l)
+        rate_meter_restore(ret, l->batches, l->count);
+    return l;
+}
+
+bool rate_memory_recall_rest(const struct rate_memory *m, uint64_t place, enum rest_kind kind,
+                             struct rest *ret)
+{
+    const struct line wanted = {.place = place, .kind = (char)kind};
+    const struct line *l = find(m, &wanted);
+    if (l)
+        *ret = (struct rest){l->batches[0].last_us, (uint16_t)l->batches[0].count};
+    return l;
+}
+
+static bool still_counts(const struct line *l, uint64_t now_us)
+{
+    uint64_t last_us = l->batches[l->count - 1].last_us;
+    return is_rest(l->kind) ? last_us > now_us : now_us - last_us < l->window_us;
 }
 
 bool rate_memory_carry(const struct rate_memory *m, struct buffer *out,
@@ -202,9 +250,8 @@ bool rate_memory_carry(const struct rate_memory *m, struct buffer *out,
     bool is_ok = true;
     for (size_t i = 0; m && i < m->count && is_ok; i++) {
         const struct line *l = &m->items[i];
-        uint64_t age_us = clock->now_us - l->batches[l->count - 1].last_us;
         bool is_newest = i == 0 || compare_keys(&m->items[i - 1], l) != 0;
-        if (is_newest && age_us < l->window_us)
+        if (is_newest && still_counts(l, clock->now_us))
             is_ok = print_line(out, l, clock);
     }
     return is_ok;

@@ -1,12 +1,13 @@
 """What replies mean: the category in each event, and rules that say otherwise than the code."""
 
+import json
 import unittest
 from datetime import datetime
 
 from client import Client
 from engine import PROGRAM, Engine, configure
 from exchanger import Exchanger, once
-from place import place, run
+from place import eventually, place, run
 
 SENDER = "sender@client.example"
 CONTENT = b"Subject: x\r\n\r\nx\r\n"
@@ -72,6 +73,30 @@ class Categories(unittest.TestCase):
             event, = self.engine.outcomes(message_id)
             self.assertEqual(event["event"], "delivered")
             self.assertNotIn("category", event)
+
+
+class Restart(unittest.TestCase):
+    def test_back_off(self):
+        """A site that wants to be left alone is left alone by the next start, too."""
+        path = place().write(place().new_name("rules"), "rate back-off=10m /leave me alone/\n")
+        engine = Engine(more=f'delivery {{ rules = "{path}" }}')
+        self.addCleanup(engine.end)
+        with Exchanger({"content": b"450 4.7.1 leave me alone\r\n"}) as mx:
+            def submit():
+                with Client(engine.unix) as client:
+                    return client.submit(SENDER, [f"x@{mx.domain}"], CONTENT)
+
+            def explained(message_id):
+                done = run([PROGRAM, "explain", message_id, "-c", engine.config, "--json"])
+                return json.loads(done.stdout)
+            engine.outcomes(submit())
+            engine.stop()
+            engine.start()
+            message_id = submit()
+            eventually(lambda: explained(message_id)["reason"] == "site-back-off",
+                       lambda: explained(message_id))
+            self.assertGreater(explained(message_id)["in-s"], 500)
+            self.assertEqual(mx.connection_count, 1)
 
 
 class Check(unittest.TestCase):

@@ -231,6 +231,21 @@ class Suspended(WithEngine):
         self.assertEqual(sum(seen.opened.values()), opened)
         self.assertEqual(sum(seen.messages.values()), 0)
 
+    def test_after_a_restart(self):
+        """It goes on: no connection leaves from there."""
+        seen = self.seen(unwanted=[A])
+        engine = self.engine_with_rules(SOURCES % ("", ""), domain='sources = "a"  retry = "1s"')
+        self.submit(engine, seen.domain, 3)
+        waits = lambda: self.ask(engine, "explain", seen.domain)["reason"] == "source-suspended"
+        eventually(waits, lambda: self.ask(engine, "explain", seen.domain))
+        opened = seen.opened[A]
+        engine.stop()
+        engine.start()
+        self.submit(engine, seen.domain, 1)
+        eventually(lambda: self.ask(engine, "status")["sources-suspended"] == 1 and waits(),
+                   lambda: self.ask(engine, "explain", seen.domain))
+        self.assertEqual(seen.opened[A], opened)
+
     def test_without_sources(self):
         """The one address that there is may be suspended, too."""
         seen = self.seen(unwanted=["127.0.0.1"])
