@@ -70,7 +70,8 @@ bool apart_begins(struct deliver *d, struct conn *c)
 {
     if (!may_go_apart(d, c))
         return false;
-    c->tries_anew = true;
     go_apart(d, c->site, io_now_us(d->io) + APART_KEPT_US);
-    return true;
+    // Whoever stayed all the same would have the host tried again and again.
+    c->tries_anew = c->site->ready_count + c->site->fetched_count == 0;
+    return c->tries_anew;
 }

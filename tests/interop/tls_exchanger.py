@@ -238,3 +238,5 @@ class _Session:
             lines.append(line)
         self.exchanger.contents.append((self.tls is not None, b"\n".join(lines)))
         self.say(b"250 2.0.0 kept\r\n")
+        if self.exchanger.fault == "one-message":
+            raise _Ended
