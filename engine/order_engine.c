@@ -72,7 +72,8 @@ static void keep_old(struct reload *r, const char *reason)
 {
     struct refusal before = r->kept_why;
     log_line(LOG_LEVEL_ERROR, "reload: %s; what was read before stays", reason);
-    refuse(&r->kept_why, "%s%s%s", before.text, before.text[0] ? "; " : "", reason);
+    if (!strstr(before.text, reason)) // listeners may share a file
+        refuse(&r->kept_why, "%s%s%s", before.text, before.text[0] ? "; " : "", reason);
 }
 
 // Certificates and users.

@@ -20,7 +20,9 @@ static const char help[] =
     "\n"
     "  -c, --config FILE   the file; without it, /etc/posthaste.conf, or the defaults\n"
     "                      where that is not there\n"
-    "  -h, --help          this\n";
+    "  -h, --help          this\n"
+    "\n"
+    "Exit codes: 0 sound, 1 not, 64 bad command line.\n";
 
 // Certificates, their keys, and users.
 static bool doors_are_sound(const struct config *config, uid_t uid, struct refusal *why)

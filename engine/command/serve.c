@@ -41,7 +41,10 @@ static const char help[] =
     "Accepted mail is in the journal, in the state directory, before its client is told so; what is\n"
     "not delivered when the engine ends is delivered when it is started again.\n"
     "SIGTERM or SIGINT: takes no more mail, ends the transactions under way (clients have 30 s for\n"
-    "theirs), and exits; a second one exits at once. SIGHUP: as posthaste reload.\n";
+    "theirs), and exits; a second one exits at once. SIGHUP: as posthaste reload.\n"
+    "\n"
+    "Exit codes: 0 it was told to end, 1 it cannot run, 64 bad command line, 75 the journal can be\n"
+    "written no longer.\n";
 
 static int block_signals(void)
 {

@@ -31,7 +31,10 @@ static const char help[] =
     "  --for TIME          how long it is held (90d); without it, suppression { for = ... }\n"
     "  --category WORD     why: bad-mailbox, spam, ...; without it, other\n"
     "  --json              a JSON object for each address; of a change, how many there were\n"
-    "  -h, --help          this\n";
+    "  -h, --help          this\n"
+    "\n"
+    "Exit codes: 0 done, also where an address that was asked for is not on the list; 1 failed, 64 bad\n"
+    "command line.\n";
 
 struct suppress {
     struct config *config;

@@ -546,7 +546,7 @@ class Reloading(unittest.TestCase):
     def test_bad_files_change_nothing(self):
         old = der_of(self.doors.chain)
         self.renew(mode=0o644)
-        self.assertIn("has mode 0644", self.doors.reload()["kept"])
+        self.assertEqual(self.doors.reload()["kept"].count("has mode 0644"), 1)  # of three listeners
         self.assertEqual(fingerprint(self.doors.starttls), old)
         place().write(os.path.basename(self.doors.chain), "nothing\n")
         os.chmod(self.doors.key, 0o600)
