@@ -40,12 +40,13 @@ bool site_init(struct site *s, const struct mx_set *set, uint64_t hash, const st
     size_t set_bytes = sizeof(*set) + set->count * sizeof(set->hosts[0]);
     CHECK(set->count > 0 && set->count <= MX_HOSTS_MAX);
     s->set = malloc(set_bytes);
+    if (s->set)
+        memcpy(s->set, set, set_bytes);
     s->hosts = calloc(set->count, sizeof(*s->hosts));
     if (!s->set || !s->hosts || !keep_need(s, need) || !allowance_init(&s->allowance, l)) {
         site_release(s);
         return false;
     }
-    memcpy(s->set, set, set_bytes);
     s->hash = hash;
     s->limits = *l;
     s->walk = 1;
