@@ -99,7 +99,11 @@ static bool apply_lines(struct holds **holds, struct reroutes *reroutes, struct 
         }
         good = apply_line(holds, reroutes, line);
         if (!good) // mail that was to be held is not sent because of that
-            refuse(why, "%s/" NAME ": line %zu is none that the engine writes", path, number);
+            refuse(why,
+                   "%s/" NAME
+                   ": line %zu is none that the engine writes: mend it, or move the file "
+                   "away, and all holds and reroutes with it",
+                   path, number);
     }
     return good;
 }

@@ -74,6 +74,28 @@ static void put_member(struct slice line, const char *before, const char *name, 
     fputs(behind, stdout);
 }
 
+// What a run of the engine has done: the line has all its counters.
+static void print_stopped(struct slice line)
+{
+    put_member(line, ": ", "messages", " messages taken;");
+    put_member(line, " recipients ", "delivered", " delivered,");
+    put_member(line, " ", "deferred", " deferred,");
+    put_member(line, " ", "failed", " failed;");
+    put_member(line, " ", "messages-left", " messages left");
+    putchar('\n');
+}
+
+// The code 0 says that it was no reply.
+static void put_code(struct slice line, const char *before)
+{
+    if (event_is(line, "code", "0")) {
+        put_member(line, before, "enhanced", "");
+        return;
+    }
+    put_member(line, before, "code", "");
+    put_member(line, " ", "enhanced", "");
+}
+
 // Of other events than results: all that stands behind their ids.
 static void put_rest(struct slice line)
 {
@@ -104,8 +126,7 @@ static void print_site(struct slice line)
     put_change(line, "back-off", "back-off-before", " s");
     put_change(line, "rest", "rest-before", " s");
     put_member(line, " cause: ", "cause", "");
-    put_member(line, " ", "code", "");
-    put_member(line, " ", "enhanced", "");
+    put_code(line, " ");
     put_member(line, " ", "text", "");
     putchar('\n');
 }
@@ -118,6 +139,10 @@ void event_print(struct slice line)
         print_site(line);
         return;
     }
+    if (event_is(line, "event", "stopped")) {
+        print_stopped(line);
+        return;
+    }
     if (event_member(line, "recipient").len == 0 && event_member(line, "attempt").len == 0) {
         put_rest(line);
         putchar('\n');
@@ -127,12 +152,7 @@ void event_print(struct slice line)
     put_member(line, " <", "recipient", ">");
     put_member(line, " ", "host", "");
     put_member(line, " ", "address", "");
-    if (event_is(line, "code", "0")) { // it is no reply
-        put_member(line, ": ", "enhanced", "");
-    } else {
-        put_member(line, ": ", "code", "");
-        put_member(line, " ", "enhanced", "");
-    }
+    put_code(line, ": ");
     put_member(line, " ", "text", "");
     put_member(line, " (attempt ", "attempt", "");
     put_member(line, ", again in ", "delay", " s");

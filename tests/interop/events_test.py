@@ -13,7 +13,7 @@ from engine import PROGRAM
 from exchanger import once
 from journaled import LATER, SENDER, SOON, Journaled, content_of
 from names import HOSTS
-from place import PATIENCE_S, eventually, place
+from place import PATIENCE_S, eventually, place, run
 
 KILLS = 5
 CLIENTS = 4
@@ -176,6 +176,9 @@ class Events(Journaled):
         engine.signal(signal.SIGTERM)
         engine.process.ended()
         self.assertEqual(lines_of(path)[-1]["event"], "stopped")
+        *_, last = run([PROGRAM, "events", "--file", path]).stdout.decode().splitlines()
+        self.assertRegex(last, r"^\S+ stopped: \d+ messages taken; recipients \d+ delivered, "
+                               r"\d+ deferred, \d+ failed; \d+ messages left$")
 
     def sites(self, engine, name, **members):
         """Waits for the events of that site with these members."""
