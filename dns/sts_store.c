@@ -28,6 +28,7 @@ struct sts_store {
     pthread_mutex_t lock; // guards the table
     pthread_mutex_t disk_lock;
     int dir_fd;
+    uint64_t seed;
     uint32_t count;
     struct entry *buckets[BUCKETS];
 };
@@ -41,7 +42,7 @@ static size_t known_bytes(const struct sts_known *k)
 
 static struct entry **find_link(struct sts_store *s, struct slice domain)
 {
-    struct entry **link = &s->buckets[slice_hash(domain, 0) % BUCKETS];
+    struct entry **link = &s->buckets[slice_hash(domain, s->seed) % BUCKETS];
     while (*link && !slice_equal(slice_of_text((*link)->domain), domain))
         link = &(*link)->next;
     return link;
@@ -255,12 +256,13 @@ int sts_store_put(struct sts_store *s, struct slice domain, const struct sts_kno
 
 // --- life
 
-int sts_store_open(struct sts_store **ret, int dir_fd, uint64_t wall_s)
+int sts_store_open(struct sts_store **ret, int dir_fd, uint64_t seed, uint64_t wall_s)
 {
     struct sts_store *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
     s->dir_fd = dir_fd;
+    s->seed = seed;
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->disk_lock, NULL);
     if (dir_fd >= 0)

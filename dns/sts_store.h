@@ -19,8 +19,8 @@ struct sts_store;
 
 // Reads what is in the folder: at start, blocking. `dir_fd` stays the caller's, and is open for as
 // long as the store is; -1: in memory alone. Files that are none of ours, or have expired, are left
-// out. 0 or -ENOMEM.
-int sts_store_open(struct sts_store **ret, int dir_fd, uint64_t wall_s);
+// out. `seed`: a secret, so that nobody can choose domains that are slow to find. 0 or -ENOMEM.
+int sts_store_open(struct sts_store **ret, int dir_fd, uint64_t seed, uint64_t wall_s);
 void sts_store_free(struct sts_store *s); // NULL is fine
 
 struct sts_known {

@@ -4,6 +4,7 @@
 #include "engine/base/log.h"
 #include "engine/tls_tally_file.h"
 
+#include <sys/random.h>
 #include <time.h>
 
 static uint64_t wall_s(void)
@@ -15,7 +16,10 @@ static uint64_t wall_s(void)
 
 bool tls_memory_open(struct tls_memory *m, bool uses_mta_sts, struct refusal *why)
 {
-    m->tally = tls_tally_new();
+    uint64_t seed;
+    if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+        return refuse(why, "the kernel gives no random bytes");
+    m->tally = tls_tally_new(seed);
     if (!m->tally)
         return refuse(why, "not enough memory");
     if (m->counts_fd >= 0 && !tls_tally_file_load(m->counts_fd, m->tally))
@@ -24,7 +28,7 @@ bool tls_memory_open(struct tls_memory *m, bool uses_mta_sts, struct refusal *wh
         return true;
     if (!sts_fetch_prepare())
         return refuse(why, "mta-sts: libcurl cannot be used");
-    if (sts_store_open(&m->policies, m->policies_fd, wall_s()) < 0)
+    if (sts_store_open(&m->policies, m->policies_fd, seed, wall_s()) < 0)
         return refuse(why, "not enough memory");
     return true;
 }

@@ -11,6 +11,7 @@
 #define HOST_BYTES_MAX 255
 
 struct tls_tally {
+    uint64_t seed;
     pthread_mutex_t lock; // guards all below
     uint32_t row_count;
     uint64_t change_count, lost_count;
@@ -87,7 +88,7 @@ static char *copy(struct slice s)
 
 static struct tls_row **bucket_of(struct tls_tally *t, struct slice domain)
 {
-    return &t->buckets[slice_hash(domain, 0) % TLS_TALLY_BUCKETS];
+    return &t->buckets[slice_hash(domain, t->seed) % TLS_TALLY_BUCKETS];
 }
 
 // One of that domain, day and type; made when there is none. NULL: no room.
@@ -182,11 +183,13 @@ void tls_tally_count(struct tls_tally *t, const struct tls_session_end *e)
 
 // --- life and looking
 
-struct tls_tally *tls_tally_new(void)
+struct tls_tally *tls_tally_new(uint64_t seed)
 {
     struct tls_tally *t = calloc(1, sizeof(*t));
-    if (t)
-        pthread_mutex_init(&t->lock, NULL);
+    if (!t)
+        return NULL;
+    t->seed = seed;
+    pthread_mutex_init(&t->lock, NULL);
     return t;
 }
 

@@ -65,7 +65,8 @@ struct tls_row {
 
 struct tls_tally;
 
-struct tls_tally *tls_tally_new(void);    // NULL without memory
+// `seed`: a secret, so that nobody can choose domains that are slow to find. NULL without memory.
+struct tls_tally *tls_tally_new(uint64_t seed);
 void tls_tally_free(struct tls_tally *t); // NULL is fine
 
 struct tls_session_end {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define NOW 1764366000u
+#define SEED 7
 
 static struct sts_known known(const char *mx, const char *id, uint64_t fetched_s,
                               uint32_t max_age_s)
@@ -26,7 +27,7 @@ static struct sts_known known(const char *mx, const char *id, uint64_t fetched_s
 static struct sts_store *store(int dir_fd)
 {
     struct sts_store *s;
-    CHECK(sts_store_open(&s, dir_fd, NOW) == 0);
+    CHECK(sts_store_open(&s, dir_fd, SEED, NOW) == 0);
     return s;
 }
 
