@@ -1,10 +1,10 @@
 // drain, stop and reload: what concerns the engine itself.
 //
 // A reload takes from the new configuration what can change while the engine runs: the sections
-// `domain` and `route`. What else is different is told, and waits for a restart. The files that the
-// listeners have, certificates and users, are read again in any case, by the names that the engine
-// was started with; one that is not sound leaves in force what was read before, and is told.
-// The file of the events is opened anew, too.
+// `domain`, `route` and `source`. What else is different is told, and waits for a restart. The
+// files that the listeners have, certificates and users, are read again in any case, by the names
+// that the engine was started with; one that is not sound leaves in force what was read before, and
+// is told. The file of the events is opened anew, too.
 #include "engine/base/log.h"
 #include "engine/deliver/deliver.h"
 #include "engine/notify.h"
@@ -159,10 +159,11 @@ static enum order_step reload_end(struct order *o)
 {
     const struct reload *r = o->work;
     struct json j;
-    log_line(LOG_LEVEL_INFO, "reload: the sections \"domain\" and \"route\" are in force%s%s",
+    log_line(LOG_LEVEL_INFO,
+             "reload: the sections \"domain\", \"route\" and \"source\" are in force%s%s",
              r->restart.text[0] ? "; a restart is needed for: " : "", r->restart.text);
     order_line(o, &j);
-    json_text(&j, "in-force", SLICE("domain, route"));
+    json_text(&j, "in-force", SLICE("domain, route, source"));
     json_text(&j, "needs-restart", slice_of_text(r->restart.text));
     if (r->kept_why.text[0])
         json_text(&j, "kept", slice_of_text(r->kept_why.text));

@@ -6,9 +6,9 @@
 static const char help[] =
     "usage: posthaste reload [--json]\n"
     "\n"
-    "The engine reads its configuration file again, as on SIGHUP. The sections domain and route\n"
-    "are in force at once; what else has changed is named, and waits for a restart. A file that is not\n"
-    "sound changes nothing of that. Certificates and users are read again too; what of them is not\n"
+    "The engine reads its configuration file again, as on SIGHUP. The sections domain,\n"
+    "route and source are in force at once; what else has changed is named, and waits for a restart.\n"
+    "A file that is not sound changes nothing of that. Certificates and users are read again too; what of them is not\n"
     "sound is told, and what was read before stays. The file of the events is opened anew: rename it\n"
     "first to rotate it.\n"
     "\n"

@@ -476,7 +476,7 @@ class Engines(Operated):
         self.rewrite(engine, text.replace("retry-first = 1h", "retry-first = 2s")
                      .replace("tries = 2", "tries = 3"))
         done = self.change(engine, "reload")
-        self.assertEqual((done["in-force"], done["needs-restart"]), ("domain, route", "resolver"))
+        self.assertEqual((done["in-force"], done["needs-restart"]), ("domain, route, source", "resolver"))
         second = self.submit(engine, exchanger)
         self.assertLess(engine.outcomes(second)[0]["delay"], 10)
         self.rewrite(engine, text)

@@ -125,6 +125,21 @@ class Sources(WithEngine):
         self.assertNotIn(B, other.names)
         self.assertEqual(set(other.names.values()), {"mail.example.net"})
 
+    def test_reload(self):
+        """What a source is called now, the next connection from there says."""
+        seen = self.seen()
+        engine = self.engine(SOURCES % ("", ""),
+                             domain='sources = "a"  messages-per-connection = 1')
+        self.send(engine, seen.domain, 1)
+        with open(engine.config, encoding="ascii") as file:
+            text = file.read()
+        with open(engine.config, "w", encoding="ascii") as file:
+            file.write(text.replace("out1.example", "out9.example"))
+        done = self.ask(engine, "reload")
+        self.assertEqual((done["in-force"], done["needs-restart"]), ("domain, route, source", ""))
+        self.send(engine, seen.domain, 1)
+        self.assertEqual(seen.names, {A: "out9.example"})
+
     def test_connections_of_each(self):
         """One may have a single connection at a time, the other two; both workers have mail."""
         seen = self.seen(slow=0.02)
