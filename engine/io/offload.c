@@ -20,7 +20,7 @@ struct piece {
     void *argument;
     struct io_token token;
     uint32_t index; // in the slab
-    uint8_t haste;  // enum io_haste
+    enum io_haste haste;
 };
 
 struct pieces {
