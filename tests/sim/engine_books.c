@@ -266,11 +266,11 @@ static struct slice member(struct slice line, const char *name)
 
 // Each attempt is told of once. The end of a life may swallow the news of one, or the results of
 // all that were made since the last sync. A job that an operator calls back between its recipients
-// counts an attempt for those that had none yet.
+// counts an attempt for those that had none yet, each time.
 static void check_attempt(struct books *b, struct books_rcpt *r, struct slice line, uint32_t life)
 {
     uint64_t attempt = 0, tolerance = life - r->attempts_life + b->unread;
-    tolerance += b->plan->operates ? r->attempts + 1 : 0;
+    tolerance += b->holds;
     slice_to_u64(member(line, "attempt"), UINT16_MAX, &attempt);
     if (attempt == 0 || attempt > r->attempts + 1 + tolerance ||
         (attempt < r->attempts + 1 && life == r->attempts_life))

@@ -79,6 +79,7 @@ struct books {
     uint32_t nameless_room;
     uint64_t moved;         // messages, as seen at the ends of lives
     uint64_t left_in_doubt; // recipients, at the ends of lives
+    uint32_t holds;         // that an operator has asked for
     uint32_t complaint_count;
 };
 

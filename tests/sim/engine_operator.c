@@ -20,7 +20,10 @@ static void ask_something(struct scene *s)
 {
     switch (random_below(&s->operator_dice, 9)) {
     case 0:
-    case 1: to_some_mail(s, "hold"); break;
+    case 1:
+        to_some_mail(s, "hold");
+        s->books.holds++;
+        break;
     case 2: life_ask(&s->life, "release all"); break;
     case 3:
         if (s->plan->retries)
@@ -28,7 +31,10 @@ static void ask_something(struct scene *s)
         break;
     case 4: life_ask(&s->life, "list all limit=1000"); break;
     case 5: life_ask(&s->life, "count"); break;
-    case 6: life_ask(&s->life, "hold all"); break;
+    case 6:
+        life_ask(&s->life, "hold all");
+        s->books.holds++;
+        break;
     case 7:
         if (s->plan->bounces)
             to_some_mail(s, "bounce");
