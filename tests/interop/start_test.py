@@ -133,7 +133,7 @@ class Manual(unittest.TestCase):
                         if end != "0":
                             self.assertEqual(self.check(title, name, beyond)[0], 1, beyond)
                 count += 1
-        self.assertEqual(count, 30)
+        self.assertEqual(count, 31)
 
 
 class Privileges(unittest.TestCase):
