@@ -19,7 +19,7 @@ from place import IS_ROOT, NOBODY, Process, eventually, place
 CONTAINED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "contained")
 
 
-def _accepts(address, greets):
+def accepts(address, greets=True):
     try:
         with socket.create_connection(address, timeout=5) as probe:
             return not greets or probe.recv(100).startswith(b"220")
@@ -61,7 +61,7 @@ class MailServer:
         def ready():
             if not self.process.running():
                 raise unittest.SkipTest(f"{type(self).__name__}: {self.process.output}")
-            return _accepts(self.address, greets)
+            return accepts(self.address, greets)
         eventually(ready, lambda: f"{type(self).__name__}: {self.process.output}")
 
     def close(self):

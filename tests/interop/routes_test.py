@@ -5,7 +5,7 @@ from bench_test import tool
 from case import Case
 from client import Client
 from exchanger import CLOSE, Exchanger
-from mail_server import _accepts
+from mail_server import accepts
 from place import Process, eventually, place
 
 SENDER = "sender@client.example"
@@ -25,7 +25,7 @@ class Sink:
     def start(self):
         self.process = Process([tool("posthaste-sink"), "{}:{}".format(*self.address),
                                 "--ledger", self.ledger])
-        eventually(lambda: _accepts(self.address), lambda: f"sink: {self.process.output}")
+        eventually(lambda: accepts(self.address), lambda: f"sink: {self.process.output}")
 
     def close(self):
         if self.process:
@@ -68,7 +68,7 @@ class Smarthosts(WithEngine):
         # And now the other way round.
         first.start()
         second.close()
-        eventually(lambda: not _accepts(second.address), "its end")
+        eventually(lambda: not accepts(second.address), "its end")
         event = self.send(engine, "b@routed.example")[-1]
         if event["event"] == "deferred":
             event = engine.outcomes(event["id"], 2)[-1]
