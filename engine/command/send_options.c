@@ -144,7 +144,7 @@ static int set_queue_run(struct send_options *o, char *which)
         const char *option;
     } table[] = {{'I', "--id"}, {'R', "--domain"}, {'S', "--sender"}};
     o->mode = SEND_RETRY;
-    strcpy(o->retry_option, "--all");
+    snprintf(o->retry_option, sizeof(o->retry_option), "--all");
     if (!which)
         return EX_OK;
     if (which[0] >= '0' && which[0] <= '9') {
@@ -153,7 +153,7 @@ static int set_queue_run(struct send_options *o, char *which)
     }
     for (size_t i = 0; i < COUNT_OF(table); i++)
         if (which[0] == table[i].letter && which[1] != '\0') {
-            strcpy(o->retry_option, table[i].option);
+            snprintf(o->retry_option, sizeof(o->retry_option), "%s", table[i].option);
             o->retry_value = which + 1;
             return EX_OK;
         }
