@@ -47,6 +47,7 @@ class Engine:
         self.events_read = []
         self.event_ids = set()
         self.partial_line = b""
+        self.kills_untold = 0  # each may have cut off a line
         self.start()
         self.events_file = open(place().path(f"{self.name}.jsonl"), "rb")
 
@@ -71,9 +72,16 @@ class Engine:
 
     def events(self):
         """All so far, each once: a start may tell again of what a crash left open. Each line is
-        JSON by itself."""
+        JSON by itself, but for one that a kill has cut off."""
         *lines, self.partial_line = (self.partial_line + self.events_file.read()).split(b"\n")
-        for event in map(json.loads, lines):
+        for line in lines:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                self.kills_untold -= 1
+                if self.kills_untold < 0:
+                    raise
+                continue
             event_id = event.get("event-id")
             if event_id not in self.event_ids:
                 self.events_read.append(event)
@@ -118,6 +126,7 @@ class Engine:
         return last
 
     def kill(self):
+        self.kills_untold += 1
         self.signal(signal.SIGKILL)
         self.process.ended()
 
