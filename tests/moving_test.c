@@ -40,6 +40,16 @@ static struct stage *begin(uint64_t seed, struct config_dkim *dkim)
     return s;
 }
 
+// With one of the two exchangers.
+static void each_has_arrived_once(const struct stage *s)
+{
+    for (uint32_t m = 1; m <= MESSAGES; m++) {
+        char name[8];
+        snprintf(name, sizeof(name), "r%u@", m);
+        CU_ASSERT_EQUAL(stage_arrivals(s->first, name) + stage_arrivals(s->other, name), 1);
+    }
+}
+
 // The old exchanger has hung up on its first connection.
 static bool has_hung_up(const struct stage *s)
 {
@@ -58,11 +68,7 @@ static void test_the_old_one_breaks_down(void)
         s->script.step = SLICE("greeting");
         s->script.say = SLICE("421 4.3.2 gone fishing\r\n");
         stage_until(s, 6 * 3600 * STAGE_SECOND);
-        for (uint32_t m = 1; m <= MESSAGES; m++) {
-            char name[8];
-            snprintf(name, sizeof(name), "r%u@", m);
-            CU_ASSERT_EQUAL(stage_arrivals(s->first, name) + stage_arrivals(s->other, name), 1);
-        }
+        each_has_arrived_once(s);
         stage_end(s);
         free(s);
     }
@@ -127,11 +133,7 @@ static void test_to_and_fro(void)
             stage_until(s, (i + 1) * 5 * STAGE_SECOND);
         }
         stage_until(s, 6 * 3600 * STAGE_SECOND);
-        for (uint32_t m = 1; m <= MESSAGES; m++) {
-            char name[8];
-            snprintf(name, sizeof(name), "r%u@", m);
-            CU_ASSERT_EQUAL(stage_arrivals(s->first, name) + stage_arrivals(s->other, name), 1);
-        }
+        each_has_arrived_once(s);
         stage_end(s);
         free(s);
     }

@@ -121,11 +121,13 @@ class Limits(WithExchangers):
         subprocess.run([PROGRAM, "reload", "-c", engine.config], check=True, timeout=PATIENCE_S)
         eventually(lambda: exchanger.connections_open <= now,
                    lambda: exchanger.connections_open)
-        peak, taken = 0, len(exchanger.rcpts())
-        while len(exchanger.rcpts()) < taken + 30:  # it goes on with these
-            peak = max(peak, exchanger.connections_open)
-            time.sleep(0.02)
-        self.assertLessEqual(peak, now)
+        peaks, taken = [], len(exchanger.rcpts())
+
+        def goes_on():
+            peaks.append(exchanger.connections_open)
+            return len(exchanger.rcpts()) >= taken + 30
+        eventually(goes_on, "more mail, by these")
+        self.assertLessEqual(max(peaks), now)
 
     def test_what_the_server_says(self):
         """RFC 9422."""
@@ -194,14 +196,13 @@ class ClosedLoop(WithExchangers):
         submit(engine, [f"u{i}@{exchanger.domain}"
                         for i in range(self.PER_S * (self.FOUND_OUT_S + 5))])
         time.sleep(max(0, begun + self.SECONDS - time.monotonic()))
-        while self.taken_lately(exchanger) < wanted and time.monotonic() < begun + self.FOUND_OUT_S:
-            time.sleep(1)
-        late = self.taken_lately(exchanger)
+        eventually(lambda: self.taken_lately(exchanger) >= wanted,
+                   lambda: f"{wanted} in ten seconds: {self.taken_lately(exchanger)}, "
+                           f"{len(exchanger.refused)} refused\n{engine.log()}",
+                   max(0, begun + self.FOUND_OUT_S - time.monotonic()))
         deferred = sum(1 for event in engine.events() if event["event"] == "deferred")
         delivered = sum(1 for event in engine.events() if event["event"] == "delivered")
-        said = f"{late / 10} a second of {self.PER_S}; {delivered} delivered, {deferred} deferred, " \
-               f"{len(exchanger.refused)} refused\n{engine.log()}"
-        self.assertGreaterEqual(late, wanted, said)
+        said = f"{delivered} delivered, {deferred} deferred\n{engine.log()}"
         self.assertLessEqual(deferred, 0.05 * (delivered + deferred), said)
         self.assertIn("messages a second, since it says: 4", engine.log())
 
