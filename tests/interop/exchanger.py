@@ -78,7 +78,9 @@ class Exchanger:
         self.transactions = []
         self.faults = []
         self.commands = []
-        self.connection_count = self.connection_peak = self.connections_open = 0
+        self.connection_count = self.connection_peak = 0
+        self.sessions = set()  # that are open
+        self.sessions_lock = threading.Lock()
         address = address or place().address(self.number)
         self.listener = socket.create_server(
             (address, place().port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
@@ -92,6 +94,20 @@ class Exchanger:
 
     def close(self):
         self.listener.close()
+
+    @property
+    def connections_open(self):
+        return len(self.sessions)
+
+    def comes(self, session):
+        with self.sessions_lock:
+            self.sessions.add(session)
+            self.connection_peak = max(self.connection_peak, len(self.sessions))
+
+    def leaves(self, session):
+        """One that has left already, too."""
+        with self.sessions_lock:
+            self.sessions.discard(session)
 
     def rcpts(self):
         return [rcpt for t in self.transactions for rcpt in t.rcpts]
@@ -219,6 +235,8 @@ class Session:
                 continue
             if self.exchanger.special(self, verb, text):
                 continue
+            if verb == "QUIT":
+                self.exchanger.leaves(self)  # before it can know of our answer, and come anew
             good = self.act(verb)
             if verb == "MAIL" and good:
                 self.transaction = Transaction(self.number, text)
@@ -261,14 +279,13 @@ class Session:
 
 
 def _serve(exchanger, connection, number):
-    exchanger.connections_open += 1
-    exchanger.connection_peak = max(exchanger.connection_peak, exchanger.connections_open)
     session = Session(exchanger, connection, number)
+    exchanger.comes(session)
     try:
         session.talk()
     except (_Ended, OSError):
         pass
     finally:
-        exchanger.connections_open -= 1
+        exchanger.leaves(session)
         session.file.close()
         session.connection.close()
